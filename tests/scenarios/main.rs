@@ -1,1 +1,3 @@
-//! placeholder
+//! Scenarios: the real binaries against real PostgreSQL and simulated providers.
+
+mod harness;

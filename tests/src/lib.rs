@@ -1,1 +1,17 @@
-//! placeholder
+//! What the scenarios and the demo run against: a real PostgreSQL and PgBouncer, a Lambda that
+//! runs the real binaries, a Secrets Manager, and simulated providers.
+//!
+//! Whatever is started here ends with the process that started it, however that one ends.
+
+mod certificates;
+pub mod database;
+pub mod function;
+pub mod function_url;
+pub mod pgbouncer;
+pub mod postgres;
+pub mod runtime_api;
+pub mod scratch;
+pub mod secret_file;
+pub mod secrets_manager;
+pub mod tools;
+pub mod watchdog;
