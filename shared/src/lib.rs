@@ -1,1 +1,19 @@
-//! placeholder
+//! Users of an auth provider in Postgres: what `webhook`, `reconcile` and
+//! `provision` share.
+//!
+//! Whatever is learnt about a user is an *observation*; a row is the *join* of
+//! all observations of that user, so that order, duplicates, retries and
+//! crashes can't matter. See ARCHITECTURE.md.
+
+pub mod client;
+pub mod credentials;
+pub mod json;
+pub mod listing;
+pub mod migrate;
+pub mod profile;
+pub mod provider;
+pub mod reading;
+pub mod secret;
+pub mod signature;
+pub mod start;
+pub mod store;

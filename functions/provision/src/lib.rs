@@ -1,1 +1,82 @@
-//! placeholder
+//! Makes the schema: when asked directly, and as a CloudFormation custom
+//! resource on every deployment.
+//!
+//! Invariant: a custom resource is answered at its `ResponseURL` whatever
+//! happens; CloudFormation would wait an hour for an answer that never comes.
+
+mod resource;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use shared::client::Client;
+use shared::migrate::migrate;
+use shared::start::Start;
+use shared::store::{Patience, Store, Target};
+
+use resource::Resource;
+
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(30),
+    statement: Duration::from_secs(60),
+};
+
+/// Handles an invocation: `{}`, or a custom resource's event.
+pub async fn handle(start: &Start, event: &Value) -> Result<Value> {
+    let Some(resource) = Resource::of(event) else {
+        return provision(start).await;
+    };
+    // Data outlives the stack.
+    let provisioned = if resource.is_deletion() {
+        Ok(json!({}))
+    } else {
+        provision(start).await
+    };
+    answer(&start.client, &resource, &provisioned).await?;
+    provisioned
+}
+
+async fn answer(
+    client: &Client,
+    resource: &Resource<'_>,
+    provisioned: &Result<Value>,
+) -> Result<()> {
+    let mut pause = Duration::from_millis(500);
+    for _ in 0..4 {
+        let request = resource.answer(provisioned)?;
+        match client.send(request, Duration::from_secs(10)).await {
+            Ok(status) if status.is_success() => return Ok(()),
+            Ok(status) => {
+                tracing::warn!(status = status.as_u16(), "ResponseURL refuses the answer")
+            }
+            Err(error) => tracing::warn!(%error, "ResponseURL can't be reached"),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    anyhow::bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
+}
+
+/// Reads the secret anew each time: a corrected one counts at once.
+async fn provision(start: &Start) -> Result<Value> {
+    let secret = start.credentials.load().await?;
+    let owner = Target::parse(&secret.admin_database_url, "admin_database_url")?;
+    let writer = Target::parse(&secret.database_url, "database_url")?;
+    let store = Store::new(
+        owner.clone(),
+        start.schema.clone(),
+        secret.provider.facts(),
+        PATIENCE,
+    );
+    // Wakes a database that sleeps.
+    store.connect().await?;
+    let provisioned = migrate(&owner, writer.user(), &start.schema).await?;
+    store.bind().await?;
+    for warning in &provisioned.warnings {
+        tracing::warn!(warning, "left undone");
+    }
+    let answer = serde_json::to_value(&provisioned).context("write the answer")?;
+    tracing::info!(version = provisioned.version, applied = ?provisioned.applied, "provisioned");
+    Ok(answer)
+}

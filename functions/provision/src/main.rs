@@ -1,2 +1,63 @@
-//! placeholder
-fn main() {}
+//! Start-up of `provision`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
+use provision::handle;
+use serde_json::Value;
+use shared::start::{Start, log_failure, start};
+use tokio::sync::Notify;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log_failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// With a secret that is not usable the function does not start, but for a
+/// custom resource that waits for an answer already: a first deployment whose
+/// secret is not filled in would hang for an hour.
+async fn serve() -> Result<()> {
+    let start = Arc::new(start().await?);
+    let unusable = start.credentials.load().await.err();
+    let invoked = Arc::new(Notify::new());
+    let runtime = {
+        let invoked = invoked.clone();
+        run(service_fn(move |event| {
+            invoked.notify_one();
+            answer(start.clone(), event)
+        }))
+    };
+    tokio::pin!(runtime);
+    if let Some(unusable) = unusable {
+        tokio::select! {
+            ended = &mut runtime => return ended.map_err(ended_because),
+            () = invoked.notified() => {}
+            () = tokio::time::sleep(Duration::from_secs(2)) => return Err(unusable),
+        }
+    }
+    runtime.await.map_err(ended_because)
+}
+
+fn ended_because(error: lambda_runtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("the runtime ended: {error}")
+}
+
+async fn answer(start: Arc<Start>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+    handle(&start, &event.payload).await.map_err(|error| {
+        let error_message = format!("{error:#}");
+        tracing::error!(error_message, "could not provision");
+        Diagnostic {
+            error_type: "Failed".to_owned(),
+            error_message,
+        }
+    })
+}

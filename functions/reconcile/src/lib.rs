@@ -1,1 +1,137 @@
-//! placeholder
+//! Lists every user and repairs the table: what differs is applied, who is
+//! missing is looked up by id, and only who is gone for certain is tombstoned.
+//!
+//! Invariant: a listing that broke off tombstones nobody, and a run writes its
+//! row in `runs` whatever becomes of it.
+
+mod request;
+mod run;
+mod sweep;
+mod walk;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use shared::client::Client;
+use shared::credentials::Credentials;
+use shared::reading::Sources;
+use shared::secret::Secret;
+use shared::start::Start;
+use shared::store::{Figures, Patience, Schema, Store, StoreError, Target};
+use tokio::time::Instant;
+
+pub use request::Request;
+
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(60),
+    statement: Duration::from_secs(120),
+};
+
+/// One instance of the function.
+pub struct App {
+    client: Client,
+    credentials: Credentials,
+    schema: Schema,
+    secret: Secret,
+}
+
+impl App {
+    /// Reads the secret.
+    pub async fn new(start: Start) -> anyhow::Result<Self> {
+        let secret = start.credentials.load().await?;
+        Target::parse(&secret.database_url, "database_url")?;
+        Ok(Self {
+            client: start.client,
+            credentials: start.credentials,
+            schema: start.schema,
+            secret,
+        })
+    }
+}
+
+/// How a run ended, if it didn't fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every user was seen, and the table is in sync with what was seen.
+    Complete,
+    /// Time ran out; the next invocation goes on from there.
+    Partial,
+    /// Another run holds the lease.
+    Busy,
+    /// More users are missing than the run may tombstone.
+    Held,
+}
+
+/// What the function answers.
+#[derive(Debug, serde::Serialize)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it did.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// Why the invocation fails.
+#[derive(Debug)]
+pub enum Failure {
+    /// The brake held: a report that has to be seen.
+    Held(Report),
+    /// The run could not be finished.
+    Failed(String),
+}
+
+/// Handles an invocation; `until`: when to stop and leave the rest to the next.
+pub async fn handle(app: &mut App, event: &Value, until: Instant) -> Result<Report, Failure> {
+    let request = Request::read(event).map_err(Failure::Failed)?;
+    let mut ended = attempt(app, &request, until).await;
+    if let Err(Stopped::Refused(_)) = &ended
+        && let Some(secret) = app.credentials.refresh(&app.secret).await
+    {
+        tracing::info!("took in a rotated secret");
+        app.secret = secret;
+        ended = attempt(app, &request, until).await;
+    }
+    match ended {
+        Ok(report) if report.outcome == Outcome::Held => Err(Failure::Held(report)),
+        Ok(report) => Ok(report),
+        Err(stopped) => Err(Failure::Failed(stopped.to_string())),
+    }
+}
+
+/// Why a run stopped before its end.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    /// The provider or Postgres refuses our keys: they may have been rotated.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else, and what to do about it.
+    #[error("{0}")]
+    Failed(String),
+    /// The time is over. Not an error: the next invocation goes on.
+    #[error("the time is over")]
+    OutOfTime,
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::PasswordRefused => Self::Refused(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+async fn attempt(app: &App, request: &Request, until: Instant) -> Result<Report, Stopped> {
+    let target = Target::parse(&app.secret.database_url, "database_url")
+        .map_err(|error| Stopped::Failed(error.to_string()))?;
+    let provider = app.secret.provider.as_ref();
+    let store = Store::new(target, app.schema.clone(), provider.facts(), PATIENCE);
+    let sources = Sources {
+        store: &store,
+        provider,
+        client: &app.client,
+    };
+    run::run(sources, request, until).await
+}

@@ -1,2 +1,61 @@
-//! placeholder
-fn main() {}
+//! Start-up of `reconcile`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
+use reconcile::{App, Failure, Report, handle};
+use serde_json::Value;
+use shared::start::{log_failure, remaining, start};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Lambda's own limit.
+const LONGEST: Duration = Duration::from_secs(900);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log_failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<()> {
+    let app = Arc::new(Mutex::new(App::new(start().await?).await?));
+    run(service_fn(move |event| answer(app.clone(), event)))
+        .await
+        .map_err(|error| anyhow::anyhow!("the runtime ended: {error}"))
+}
+
+async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {
+    let left = remaining(event.context.deadline(), SystemTime::now()).unwrap_or(LONGEST);
+    let until = Instant::now() + left;
+    let mut app = app.lock().await;
+    match handle(&mut app, &event.payload, until).await {
+        Ok(report) => {
+            tracing::info!(report = json(&report), "reconciled");
+            Ok(report)
+        }
+        Err(failure) => {
+            let (error_type, error_message) = match failure {
+                Failure::Held(report) => ("Held", json(&report)),
+                Failure::Failed(message) => ("Failed", message),
+            };
+            tracing::error!(error_type, error_message, "could not reconcile");
+            Err(Diagnostic {
+                error_type: error_type.to_owned(),
+                error_message,
+            })
+        }
+    }
+}
+
+fn json(report: &Report) -> String {
+    serde_json::to_string(report).unwrap_or_default()
+}

@@ -1,0 +1,143 @@
+//! One run: its row in `runs`, its lease, and what lies between.
+
+use std::time::Duration;
+
+use shared::profile::At;
+use shared::reading::Sources;
+use shared::store::{Closing, Figures, Saved, Store, StoreError};
+use tokio::time::{Instant, interval_at};
+
+use crate::request::Request;
+use crate::walk::{Tally, Walk};
+use crate::{Outcome, Report, Stopped, sweep};
+
+/// A run that dies gives the lease up after this long.
+const LEASE: Duration = Duration::from_secs(30);
+
+const RENEWAL: Duration = Duration::from_secs(7);
+
+/// What a run ends with.
+struct Ended {
+    outcome: Result<Outcome, Stopped>,
+    figures: Figures,
+    /// Where the next run goes on; `None`: the walk's place is not this run's.
+    walk: Option<Saved>,
+}
+
+impl Ended {
+    fn early(outcome: Result<Outcome, Stopped>) -> Self {
+        Self {
+            outcome,
+            figures: Figures::default(),
+            walk: None,
+        }
+    }
+}
+
+pub(crate) async fn run(
+    sources: Sources<'_>,
+    request: &Request,
+    until: Instant,
+) -> Result<Report, Stopped> {
+    let begun = Instant::now();
+    let (run, permitted) = sources.store.open_run(request.dry_run).await?;
+    let mut ended = match permitted {
+        Ok(()) => with_lease(sources, request, until, run).await,
+        Err(error) => Ended::early(Err(error.into())),
+    };
+    ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let error = ended.outcome.as_ref().err().map(ToString::to_string);
+    let closing = Closing {
+        outcome: ended
+            .outcome
+            .as_ref()
+            .map_or("failed", |outcome| word(*outcome)),
+        error: error.as_deref(),
+        figures: ended.figures,
+        walk: ended.walk,
+    };
+    let closed = sources.store.close_run(run, closing).await;
+    let outcome = ended.outcome?;
+    closed?;
+    Ok(Report {
+        outcome,
+        figures: ended.figures,
+    })
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "complete",
+        Outcome::Partial => "partial",
+        Outcome::Busy => "busy",
+        Outcome::Held => "held",
+    }
+}
+
+async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run: i64) -> Ended {
+    let (now, saved) = match sources.store.take_lease(run, LEASE, request.dry_run).await {
+        Ok(Some(taken)) => taken,
+        Ok(None) => return Ended::early(Ok(Outcome::Busy)),
+        Err(error) => return Ended::early(Err(error.into())),
+    };
+    let mut tally = Tally::new(run, request.dry_run, saved.met.as_deref());
+    let mut walk = Walk::new(sources, saved.position.as_deref(), until);
+    let worked = tokio::select! {
+        worked = work(&mut walk, &mut tally, request, now) => worked,
+        lost = keep_lease(sources.store, run) => Err(lost),
+    };
+    let outcome = match worked {
+        // Nothing was read: it is not the time that is short.
+        Err(Stopped::OutOfTime) if tally.figures.pages == 0 => Err(Stopped::Failed(
+            "the provider's listing gave no page in time: see whether its API is up, and whether \
+             the function has time enough"
+                .to_owned(),
+        )),
+        Err(Stopped::OutOfTime) => Ok(Outcome::Partial),
+        ended => ended,
+    };
+    let saved = match &outcome {
+        Ok(Outcome::Partial) => Saved {
+            position: Some(walk.position().to_owned()),
+            met: Some(tally.met.to_bytes()),
+        },
+        _ => Saved::default(),
+    };
+    Ended {
+        outcome,
+        figures: tally.figures,
+        walk: (!request.dry_run).then_some(saved),
+    }
+}
+
+async fn work(
+    walk: &mut Walk<'_>,
+    tally: &mut Tally,
+    request: &Request,
+    now: At,
+) -> Result<Outcome, Stopped> {
+    let complete = walk.to_the_end(tally, now).await?;
+    let swept = sweep::sweep(walk, tally, &complete, request.max_deletes).await?;
+    if swept == Outcome::Complete && !tally.dry_run {
+        walk.sources.store.resolve_rejections(tally.run).await?;
+    }
+    Ok(swept)
+}
+
+/// Renews the lease for as long as it is ours.
+async fn keep_lease(store: &Store, run: i64) -> Stopped {
+    let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
+    loop {
+        renewal.tick().await;
+        match store.renew_lease(run, LEASE).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                return Stopped::Failed(
+                    "another run has taken the lease: this one was too slow".to_owned(),
+                );
+            }
+            Err(StoreError::Unreachable(_)) => {}
+            Err(error) => return error.into(),
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The walk over every user: a page is compared and applied while the next one
+//! is fetched.
+//!
+//! Invariant: of the users that were walked past, only their hashes are kept.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use shared::client::{Effort, Unanswered};
+use shared::listing::{Complete, Listing, Met, Page, Rejected};
+use shared::profile::{At, Profile, UserId};
+use shared::provider::Misread;
+use shared::reading::{Reread, Sources};
+use shared::store::{Difference, Figures, Outcome, StoreError};
+use tokio::time::Instant;
+
+use crate::Stopped;
+
+/// Bytes that a page may have.
+const LARGEST_PAGE: usize = 32 << 20;
+
+/// Bytes that one user may have.
+const LARGEST_USER: usize = 8 << 20;
+
+/// Rows and bytes of one statement.
+const BATCH: (usize, usize) = (500, 4 << 20);
+
+/// Doubtful users that are settled together: each lot waits out the
+/// provider's staleness once.
+const LOT: usize = 500;
+
+/// What a run has done so far.
+pub(crate) struct Tally {
+    pub(crate) run: i64,
+    pub(crate) dry_run: bool,
+    pub(crate) figures: Figures,
+    /// Whom the walk is done with; a doubtful user only once they are settled.
+    pub(crate) met: Met,
+    doubtful: Vec<(UserId, Difference)>,
+}
+
+impl Tally {
+    pub(crate) fn new(run: i64, dry_run: bool, met: Option<&[u8]>) -> Self {
+        Self {
+            run,
+            dry_run,
+            figures: Figures::default(),
+            met: met.map(Met::from_bytes).unwrap_or_default(),
+            doubtful: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.figures.listed += 1;
+        let figure = match outcome {
+            Outcome::Created => &mut self.figures.created,
+            Outcome::Updated => &mut self.figures.updated,
+            Outcome::Revived => &mut self.figures.revived,
+            // Stale: the row knows newer, so a delivery has been quicker.
+            Outcome::Unchanged | Outcome::Stale | Outcome::Tied => &mut self.figures.unchanged,
+        };
+        *figure += 1;
+    }
+
+    /// Leaves a user to [`settle`]; should the time run out before, to the
+    /// sweep of a later run.
+    fn doubt(&mut self, id: &UserId, difference: Difference) {
+        self.met.remove(id.as_str());
+        self.doubtful.push((id.clone(), difference));
+    }
+}
+
+/// A listing under way.
+pub(crate) struct Walk<'a> {
+    pub(crate) sources: Sources<'a>,
+    pub(crate) until: Instant,
+    listing: Box<dyn Listing>,
+    /// Where the next run would go on: before what isn't applied yet.
+    position: String,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(sources: Sources<'a>, position: Option<&str>, until: Instant) -> Self {
+        let listing = sources.provider.listing(position);
+        Self {
+            sources,
+            until,
+            position: listing.position(),
+            listing,
+        }
+    }
+
+    pub(crate) fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// Walks from here to the last page. `now`: the database's clock.
+    pub(crate) async fn to_the_end(
+        &mut self,
+        tally: &mut Tally,
+        now: At,
+    ) -> Result<Complete, Stopped> {
+        let (sources, until) = (self.sources, self.until);
+        // A page's state is not older than a time that was known before it was
+        // asked for. The clock is read while the page before is applied.
+        let (mut seen, mut known) = (now, now);
+        let mut page = fetch(sources, self.listing.as_mut(), until).await?;
+        loop {
+            tally.figures.pages += 1;
+            if let Some(complete) = Complete::after(&page) {
+                apply(sources, tally, page, seen).await?;
+                settle(sources, tally, until).await?;
+                return Ok(complete);
+            }
+            let position = self.listing.position();
+            let (applied, next) = tokio::join!(
+                apply(sources, tally, page, seen),
+                fetch(sources, self.listing.as_mut(), until),
+            );
+            (seen, known) = (known, applied?);
+            self.position = position;
+            if tally.doubtful.len() >= LOT {
+                settle(sources, tally, until).await?;
+            }
+            if Instant::now() >= until {
+                return Err(Stopped::OutOfTime);
+            }
+            page = next?;
+        }
+    }
+}
+
+async fn fetch(
+    sources: Sources<'_>,
+    listing: &mut dyn Listing,
+    until: Instant,
+) -> Result<Page, Stopped> {
+    loop {
+        let effort = Effort {
+            until,
+            attempts: 10,
+            attempt: Duration::from_secs(60),
+            size: LARGEST_PAGE,
+        };
+        let request = listing.request();
+        let asked = sources
+            .client
+            .ask(&request, effort, |answer| listing.read(answer))
+            .await;
+        match asked {
+            Ok(page) => return Ok(page),
+            Err(Unanswered::TooLarge(_)) if listing.shrink() => {}
+            Err(error) => return Err(stopped(error, until)),
+        }
+    }
+}
+
+/// What an unanswered question means for the run.
+pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
+    // An attempt that would end after the time is not made: that is near enough.
+    let nearly_over = Instant::now() + Duration::from_secs(1) >= until;
+    match error {
+        Unanswered::RateLimited => Stopped::OutOfTime,
+        Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime,
+        Unanswered::Misread(Misread::Refused(advice)) => Stopped::Refused(advice),
+        Unanswered::Misread(misread) => Stopped::Failed(format!(
+            "{misread}. If a proxy stands between, see what it answers; else see the provider's \
+             status page. The next run begins anew"
+        )),
+        error => Stopped::Failed(format!(
+            "{error}. See the provider's status page and the function's way to the internet. The \
+             next run begins anew"
+        )),
+    }
+}
+
+/// Applies a page; gives the database's clock.
+async fn apply(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    page: Page,
+    seen: At,
+) -> Result<At, Stopped> {
+    let clock = sources.store.now().await?;
+    for rejected in page.rejected {
+        reject(sources, tally, rejected).await?;
+    }
+    let mut profiles = page.profiles;
+    profiles.retain(|profile| tally.met.insert(profile.id.as_str()));
+    let differences = sources.store.compare(&profiles, seen).await?;
+    for _ in differences.len()..profiles.len() {
+        tally.count(Outcome::Unchanged);
+    }
+    let mut newer = Vec::new();
+    for (place, difference) in differences {
+        let profile = &profiles[place];
+        match difference {
+            Difference::Tombstone | Difference::Doubtful => tally.doubt(&profile.id, difference),
+            Difference::Created if tally.dry_run => tally.count(Outcome::Created),
+            Difference::Updated if tally.dry_run => tally.count(Outcome::Updated),
+            Difference::Created | Difference::Updated => {
+                newer.push((profile, profile.version.unwrap_or(seen)));
+            }
+        }
+    }
+    let mut rest = newer.as_slice();
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(batch_length(rest));
+        join(sources, tally, batch).await?;
+        rest = after;
+    }
+    Ok(clock)
+}
+
+fn batch_length(profiles: &[(&Profile, At)]) -> usize {
+    let (most_rows, most_bytes) = BATCH;
+    let mut bytes = 0;
+    let fit = profiles.iter().take(most_rows).take_while(|(profile, _)| {
+        bytes += profile.raw_json.len();
+        bytes <= most_bytes
+    });
+    fit.count().max(1)
+}
+
+/// Joins a batch; one that Postgres can't hold is halved until the one profile
+/// that it can't hold is alone, and that one is rejected.
+async fn join(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    batch: &[(&Profile, At)],
+) -> Result<(), Stopped> {
+    let mut batches = vec![batch];
+    while let Some(batch) = batches.pop() {
+        match sources.store.join(batch, false).await {
+            Ok(outcomes) => {
+                for (id, outcome) in outcomes {
+                    match outcome {
+                        Outcome::Stale | Outcome::Tied => tally.doubt(&id, Difference::Doubtful),
+                        outcome => tally.count(outcome),
+                    }
+                }
+            }
+            Err(StoreError::Unstorable(reason)) => match batch {
+                [(profile, _)] => {
+                    let rejected = Rejected {
+                        id: Some(profile.id.clone()),
+                        reason: reason.to_owned(),
+                        body: profile.raw_json.clone(),
+                    };
+                    reject(sources, tally, rejected).await?;
+                }
+                _ => {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    batches.extend([second, first]);
+                }
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a user that can't be stored.
+pub(crate) async fn reject(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    rejected: Rejected,
+) -> Result<(), Stopped> {
+    if let Some(id) = &rejected.id {
+        tally.met.insert(id.as_str());
+    }
+    tally.figures.listed += 1;
+    tally.figures.rejected += 1;
+    tracing::warn!(reason = rejected.reason, "a listed user can't be stored");
+    if !tally.dry_run {
+        let (body, id) = (rejected.body.as_bytes(), rejected.id.as_ref());
+        sources
+            .store
+            .reject_listed(&rejected.reason, body, id)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Settles what a listing can't decide, by reads that are newer than the rows.
+async fn settle(sources: Sources<'_>, tally: &mut Tally, until: Instant) -> Result<(), Stopped> {
+    let doubtful = std::mem::take(&mut tally.doubtful);
+    for lot in doubtful.chunks(LOT) {
+        if tally.dry_run {
+            for (id, difference) in lot {
+                tally.met.insert(id.as_str());
+                tally.count(match difference {
+                    Difference::Tombstone => Outcome::Revived,
+                    _ => Outcome::Updated,
+                });
+            }
+            continue;
+        }
+        let ids: Vec<_> = lot.iter().map(|(id, _)| id.clone()).collect();
+        let (looked_at, mut reads) = sources.reread(&ids, by_id(until)).await?;
+        while let Some(Reread { look, read }) = reads.next().await {
+            match read {
+                Ok(Some(profile)) => {
+                    take_in(sources, tally, &look, &profile, looked_at).await?;
+                }
+                // Listed, and gone since: the sweep's.
+                Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => {}
+                Err(Unanswered::Misread(Misread::Unreadable(unreadable))) => {
+                    reject(sources, tally, unread(&look.id, unreadable.to_string())).await?;
+                }
+                Err(error) => return Err(stopped(error, until)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes in a user who was read after a look at the row, and counts it.
+pub(crate) async fn take_in(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    look: &shared::store::Look,
+    profile: &Profile,
+    looked_at: At,
+) -> Result<(), Stopped> {
+    tally.met.insert(look.id.as_str());
+    let at = profile.version.unwrap_or(looked_at);
+    match sources
+        .store
+        .settle_present(look, profile, at, true, false)
+        .await
+    {
+        Ok(outcome) => tally.count(outcome.unwrap_or(Outcome::Stale)),
+        Err(StoreError::Unstorable(reason)) => {
+            let mut rejected = unread(&look.id, reason.to_owned());
+            rejected.body.clone_from(&profile.raw_json);
+            reject(sources, tally, rejected).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+pub(crate) fn unread(id: &UserId, reason: String) -> Rejected {
+    Rejected {
+        id: Some(id.clone()),
+        reason,
+        body: String::new(),
+    }
+}
+
+pub(crate) fn by_id(until: Instant) -> Effort {
+    Effort {
+        until,
+        attempts: 10,
+        attempt: Duration::from_secs(20),
+        size: LARGEST_USER,
+    }
+}

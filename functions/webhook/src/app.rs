@@ -1,0 +1,113 @@
+//! What an instance keeps between deliveries: the secret and the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::client::Client;
+use shared::credentials::Credentials;
+use shared::profile::At;
+use shared::provider::Provider;
+use shared::reading::Sources;
+use shared::secret::Secret;
+use shared::signature::{Forged, Verified};
+use shared::start::Start;
+use shared::store::{Patience, Schema, Store, Target};
+use tokio::sync::RwLock;
+
+use crate::Delivery;
+
+/// A database that sleeps wakes within seconds; a sender waits 15.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(6),
+    statement: Duration::from_secs(8),
+};
+
+/// One instance of the function.
+pub struct App {
+    client: Client,
+    credentials: Credentials,
+    schema: Schema,
+    connected: RwLock<Arc<Connected>>,
+}
+
+/// What comes of one version of the secret.
+pub(crate) struct Connected {
+    secret: Secret,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) store: Store,
+}
+
+impl App {
+    /// Reads the secret, and connects: the first delivery finds it done. A
+    /// database that can't be reached is tried again by each delivery.
+    pub async fn new(start: Start) -> anyhow::Result<Self> {
+        let secret = start.credentials.load().await?;
+        let connected = Connected::new(secret, &start.schema)?;
+        if let Err(error) = connected.store.connect().await {
+            tracing::error!(%error, "no connection yet");
+        }
+        Ok(Self {
+            client: start.client,
+            credentials: start.credentials,
+            schema: start.schema,
+            connected: RwLock::new(Arc::new(connected)),
+        })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) async fn connected(&self) -> Arc<Connected> {
+        self.connected.read().await.clone()
+    }
+
+    /// Reads the secret again; `None` if it is the one that is known.
+    pub(crate) async fn refresh(&self, known: &Connected) -> Option<Arc<Connected>> {
+        let secret = self.credentials.refresh(&known.secret).await?;
+        match Connected::new(secret, &self.schema) {
+            Ok(connected) => {
+                let connected = Arc::new(connected);
+                *self.connected.write().await = connected.clone();
+                tracing::info!("took in a rotated secret");
+                Some(connected)
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the rotated secret is not usable"
+                );
+                None
+            }
+        }
+    }
+}
+
+impl Connected {
+    fn new(secret: Secret, schema: &Schema) -> anyhow::Result<Self> {
+        let target = Target::parse(&secret.database_url, "database_url")?;
+        let provider = secret.provider.clone();
+        let store = Store::new(target, schema.clone(), provider.facts(), PATIENCE);
+        Ok(Self {
+            secret,
+            provider,
+            store,
+        })
+    }
+
+    pub(crate) fn verify<'a>(
+        &self,
+        delivery: &Delivery<'a>,
+        now: At,
+    ) -> Result<Verified<'a>, Forged> {
+        self.provider.verify(delivery.headers, delivery.body, now)
+    }
+
+    pub(crate) fn sources<'a>(&'a self, client: &'a Client) -> Sources<'a> {
+        Sources {
+            store: &self.store,
+            provider: self.provider.as_ref(),
+            client,
+        }
+    }
+}

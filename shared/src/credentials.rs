@@ -1,0 +1,110 @@
+//! The secret, from AWS Secrets Manager or from a file, and again when it
+//! seems to have been rotated.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::BehaviorVersion;
+use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::client::{self, Client};
+use crate::secret::{Misconfigured, Secret};
+
+/// A forged delivery must not make us ask for the secret each time.
+const BETWEEN_REFRESHES: Duration = Duration::from_secs(5);
+
+/// Where the secret is.
+pub struct Credentials {
+    source: Source,
+    refreshed: Mutex<Option<Instant>>,
+}
+
+enum Source {
+    Manager {
+        client: Box<aws_sdk_secretsmanager::Client>,
+        id: String,
+    },
+    File(PathBuf),
+}
+
+impl Credentials {
+    /// Takes exactly one of the two: a secret's name or ARN, or a file's path.
+    pub async fn new(id: Option<String>, file: Option<String>, client: &Client) -> Result<Self> {
+        let source = match (id, file) {
+            (Some(id), None) => {
+                let config = aws_config::defaults(BehaviorVersion::latest())
+                    .http_client(client::http_client(client))
+                    .load()
+                    .await;
+                let client = Box::new(aws_sdk_secretsmanager::Client::new(&config));
+                Source::Manager { client, id }
+            }
+            (None, Some(path)) => Source::File(path.into()),
+            _ => {
+                return Err(Misconfigured {
+                    field: "SECRET_ID or SECRET_FILE:".to_owned(),
+                    problem: "exactly one of the two has to be set".to_owned(),
+                }
+                .into());
+            }
+        };
+        Ok(Self {
+            source,
+            refreshed: Mutex::new(None),
+        })
+    }
+
+    /// Reads the secret.
+    pub async fn load(&self) -> Result<Secret> {
+        let json = match &self.source {
+            Source::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| anyhow!("read SECRET_FILE: {}", error.kind()))?,
+            Source::Manager { client, id } => {
+                let answer = client.get_secret_value().secret_id(id).send().await;
+                let answer = answer.map_err(|error| anyhow!(advice(&error)))?;
+                let text = answer.secret_string();
+                text.context("SECRET_ID names a secret without text")?
+                    .to_owned()
+            }
+        };
+        Secret::parse(&json).context("the secret is not complete")
+    }
+
+    /// Reads it again if it may have been rotated: `None` if it is the same,
+    /// can't be read, or was read again a moment ago.
+    pub async fn refresh(&self, known: &Secret) -> Option<Secret> {
+        let mut refreshed = self.refreshed.lock().await;
+        if refreshed.is_some_and(|then| then.elapsed() < BETWEEN_REFRESHES) {
+            return None;
+        }
+        *refreshed = Some(Instant::now());
+        match self.load().await {
+            Ok(secret) if secret.is(known) => None,
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "can't read the secret again");
+                None
+            }
+        }
+    }
+}
+
+fn advice<E>(error: &SdkError<E>) -> String
+where
+    E: std::error::Error + aws_sdk_secretsmanager::error::ProvideErrorMetadata + 'static,
+{
+    let what = match error.as_service_error().and_then(|error| error.code()) {
+        Some("ResourceNotFoundException") => {
+            "there is no such secret in this region: check SECRET_ID".to_owned()
+        }
+        Some("AccessDeniedException") => {
+            "the function's role may not read it: allow secretsmanager:GetSecretValue".to_owned()
+        }
+        Some(code) => code.to_owned(),
+        None => DisplayErrorContext(error).to_string(),
+    };
+    format!("read SECRET_ID from Secrets Manager: {what}")
+}

@@ -1,0 +1,395 @@
+//! A provider's JSON as text: what PostgreSQL's `jsonb` can't take is mended
+//! or refused, and everything else stays as it was sent, numbers to the last
+//! digit.
+//!
+//! Invariant: nothing here recurses with the depth of its input, but
+//! [`print_jsonb`], which stops at a fixed depth.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::profile::{At, Unreadable};
+
+/// Exponents beyond this would unfold a few bytes into as many digits each
+/// time PostgreSQL prints the row.
+const MOST_EXPONENT: u32 = 1000;
+
+/// Depth at which [`print_jsonb`] leaves the printing to PostgreSQL.
+const MOST_DEPTH: u32 = 64;
+
+/// JSON text that `jsonb` takes: `\u0000` and lone surrogates, which it
+/// refuses, become U+FFFD; numbers that would unfold without bound are refused.
+pub fn storable(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
+    serde_json::from_str::<&RawValue>(raw).map_err(|_| Unreadable("not JSON"))?;
+    let bytes = raw.as_bytes();
+    let mut mended = String::new();
+    let mut kept = 0;
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' => i = mend_string(raw, i + 1, &mut mended, &mut kept),
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(bytes, i);
+                check_number(&raw[i..end])?;
+                i = end;
+            }
+            _ => i += 1,
+        }
+    }
+    if kept == 0 {
+        return Ok(Cow::Borrowed(raw));
+    }
+    mended.push_str(&raw[kept..]);
+    Ok(Cow::Owned(mended))
+}
+
+/// Walks a string whose opening quote is behind, and gives the index after its
+/// closing one. What has to be replaced is written to `mended`, which then
+/// stands for all of `raw` up to `kept`.
+fn mend_string(raw: &str, mut i: usize, mended: &mut String, kept: &mut usize) -> usize {
+    let bytes = raw.as_bytes();
+    loop {
+        match bytes[i] {
+            b'"' => return i + 1,
+            b'\\' if bytes[i + 1] == b'u' => {
+                let unit = code_unit(raw, i);
+                let paired = matches!(unit, 0xD800..=0xDBFF)
+                    && bytes[i + 6..].starts_with(b"\\u")
+                    && matches!(code_unit(raw, i + 6), 0xDC00..=0xDFFF);
+                if paired {
+                    i += 12;
+                    continue;
+                }
+                if unit == 0 || matches!(unit, 0xD800..=0xDFFF) {
+                    mended.push_str(&raw[*kept..i]);
+                    mended.push('\u{FFFD}');
+                    *kept = i + 6;
+                }
+                i += 6;
+            }
+            b'\\' => i += 2,
+            _ => i += 1,
+        }
+    }
+}
+
+/// The UTF-16 code unit of the escape `\uXXXX` that starts at `i`.
+fn code_unit(raw: &str, i: usize) -> u32 {
+    raw.get(i + 2..i + 6)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+        .unwrap_or(0)
+}
+
+fn number_end(bytes: &[u8], start: usize) -> usize {
+    let is_number = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    start + bytes[start..].iter().take_while(|b| is_number(b)).count()
+}
+
+fn check_number(number: &str) -> Result<(), Unreadable> {
+    let Some((_, exponent)) = number.split_once(['e', 'E']) else {
+        return Ok(());
+    };
+    match exponent.trim_start_matches(['+', '-']).parse::<u32>() {
+        Ok(exponent) if exponent <= MOST_EXPONENT => Ok(()),
+        _ => Err(Unreadable("a number has an exponent beyond 1000")),
+    }
+}
+
+/// The fields of a JSON object; of a key that stands twice the last, as in `jsonb`.
+pub struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    /// The fields of `raw`, which must be an object.
+    pub fn of(raw: &'a str) -> Result<Self, Unreadable> {
+        serde_json::from_str(raw)
+            .map(Self)
+            .map_err(|_| Unreadable("not a JSON object"))
+    }
+
+    /// The same of bytes, which must be UTF-8.
+    pub fn of_bytes(raw: &'a [u8]) -> Result<Self, Unreadable> {
+        Self::of(std::str::from_utf8(raw).map_err(|_| Unreadable("not UTF-8"))?)
+    }
+
+    /// The field's JSON text, unless it is missing or null.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        let raw = self.0.get(key)?.get();
+        (raw != "null").then_some(raw)
+    }
+
+    /// The field, if it is a string.
+    pub fn string(&self, key: &str) -> Option<String> {
+        serde_json::from_str(self.get(key)?).ok()
+    }
+
+    /// The field, if it is a string with something in it.
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.string(key).filter(|text| !text.trim().is_empty())
+    }
+
+    /// The field, if it is a number of milliseconds since 1970 that a
+    /// calendar can show; fractions are cut off at the microsecond.
+    pub fn millis(&self, key: &str) -> Option<At> {
+        let raw = self.get(key)?;
+        if let Ok(millis) = raw.parse::<i64>() {
+            return At::from_millis(millis);
+        }
+        let millis: f64 = serde_json::from_str(raw).ok()?;
+        At::from_millis(millis.floor() as i64)?;
+        Some(At::from_micros((millis * 1000.0).floor() as i64))
+    }
+
+    /// The field, if it is an RFC 3339 time.
+    pub fn time(&self, key: &str) -> Option<At> {
+        At::from_rfc3339(&self.string(key)?)
+    }
+
+    /// The fields of the object in this field.
+    pub fn object(&self, key: &str) -> Option<Fields<'a>> {
+        Fields::of(self.get(key)?).ok()
+    }
+
+    /// The items of the array in this field.
+    pub fn array(&self, key: &str) -> Option<Vec<&'a str>> {
+        let items: Vec<&'a RawValue> = serde_json::from_str(self.get(key)?).ok()?;
+        Some(items.into_iter().map(RawValue::get).collect())
+    }
+
+    /// Every field with its JSON text, nulls included.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(key, raw)| (key.as_str(), raw.get()))
+    }
+}
+
+/// Whether two JSON texts mean the same to `jsonb`; in doubt, no.
+pub fn same(a: &str, b: &str) -> bool {
+    let print = |raw: &str| {
+        let mut out = String::new();
+        print_jsonb(raw, &mut out).map(|()| out)
+    };
+    a == b || print(a).is_some_and(|a| Some(a) == print(b))
+}
+
+/// Prints JSON text as PostgreSQL prints it once it is `jsonb`: keys by length,
+/// then bytes, the last of equal ones; `", "` and `": "`; numbers as `numeric`.
+/// `None` where that is left to PostgreSQL itself (deep nesting, bad escapes).
+///
+/// Source: PostgreSQL's `jsonb.c` (`JsonbToCString`), `jsonb_util.c`
+/// (`lengthCompareJsonbStringValue`), `json.c` (`escape_json`).
+pub fn print_jsonb(raw: &str, out: &mut String) -> Option<()> {
+    print_value(raw, out, 0)
+}
+
+fn print_value(raw: &str, out: &mut String, depth: u32) -> Option<()> {
+    if depth > MOST_DEPTH {
+        return None;
+    }
+    match raw.as_bytes().first()? {
+        b'{' => {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).ok()?;
+            let mut fields: Vec<_> = fields.into_iter().collect();
+            // Stable, and the map is in byte order already.
+            fields.sort_by_key(|(key, _)| key.len());
+            out.push('{');
+            for (i, (key, value)) in fields.into_iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                print_string(&key, out);
+                out.push_str(": ");
+                print_value(value.get(), out, depth + 1)?;
+            }
+            out.push('}');
+        }
+        b'[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
+            out.push('[');
+            for (i, item) in items.into_iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                print_value(item.get(), out, depth + 1)?;
+            }
+            out.push(']');
+        }
+        b'"' => print_string(&serde_json::from_str::<Cow<'_, str>>(raw).ok()?, out),
+        b't' | b'f' | b'n' => out.push_str(raw),
+        _ => print_number(raw, out)?,
+    }
+    Some(())
+}
+
+/// Prints a JSON string as PostgreSQL's `escape_json` does.
+pub fn print_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Prints a JSON number as `numeric` does: without an exponent, and with the
+/// trailing zeros it was written with.
+fn print_number(raw: &str, out: &mut String) -> Option<()> {
+    let (mantissa, exponent) = match raw.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (raw, 0),
+    };
+    if exponent.unsigned_abs() > u64::from(MOST_EXPONENT) {
+        return None;
+    }
+    let (negative, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    // Where the decimal point stands among the digits; it may lie outside.
+    let point = i64::try_from(whole.len()).ok()? + exponent;
+    let scale = usize::try_from((i64::try_from(fraction.len()).ok()? - exponent).max(0)).ok()?;
+
+    let mut before = String::new();
+    let mut after = String::new();
+    for (i, digit) in (0_i64..).zip(digits.chars()) {
+        if i < point {
+            before.push(digit);
+        } else {
+            after.push(digit);
+        }
+    }
+    for _ in i64::try_from(digits.len()).ok()?..point {
+        before.push('0');
+    }
+    if point < 0 {
+        after.insert_str(0, &"0".repeat(usize::try_from(-point).ok()?));
+    }
+    after.truncate(scale);
+    let before = before.trim_start_matches('0');
+    let zero = before.is_empty() && after.bytes().all(|b| b == b'0');
+    if negative && !zero {
+        out.push('-');
+    }
+    out.push_str(if before.is_empty() { "0" } else { before });
+    if scale > 0 {
+        out.push('.');
+        out.push_str(&after);
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_jsonb_refuses_is_mended_at_any_depth() {
+        let check =
+            |raw: &str, expected: &str| assert_eq!(storable(raw).unwrap(), expected, "{raw}");
+        check(r#"{"a":"x\u0000y"}"#, "{\"a\":\"x\u{FFFD}y\"}");
+        check(
+            r#"{"a":[{"\u0000":"\u0000"}]}"#,
+            "{\"a\":[{\"\u{FFFD}\":\"\u{FFFD}\"}]}",
+        );
+        check(r#"{"a":"\\u0000"}"#, r#"{"a":"\\u0000"}"#);
+        check(r#"{"a":"\\\u0000"}"#, "{\"a\":\"\\\\\u{FFFD}\"}");
+        check(r#""\ud800""#, "\"\u{FFFD}\"");
+        check(r#""\udc00\ud800""#, "\"\u{FFFD}\u{FFFD}\"");
+        check(r#""\ud800\u0041""#, "\"\u{FFFD}\\u0041\"");
+        check(r#""\ud83d\ude00""#, r#""\ud83d\ude00""#);
+        check(r#""\"\u0000""#, "\"\\\"\u{FFFD}\"");
+    }
+
+    #[test]
+    fn what_is_storable_is_kept_byte_for_byte() {
+        let raw = r#"{ "n":123456789012345678901234567890, "e":1e400,"é":"\u00e9"}"#;
+        assert!(matches!(storable(raw), Ok(Cow::Borrowed(kept)) if kept == raw));
+    }
+
+    #[test]
+    fn a_number_that_unfolds_without_bound_is_refused() {
+        let refused = Err(Unreadable("a number has an exponent beyond 1000"));
+        assert_eq!(storable("[1e1001]"), refused);
+        assert_eq!(storable("[1E-99999999999999999999]"), refused);
+        assert_eq!(storable("[1"), Err(Unreadable("not JSON")));
+        assert!(storable(r#"["1e1001"]"#).is_ok());
+    }
+
+    #[test]
+    fn deep_nesting_overflows_no_stack() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(storable(&deep).is_ok());
+        assert_eq!(print_jsonb(&deep, &mut String::new()), None);
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_counts() {
+        let fields = Fields::of(r#"{"a":1,"a":"last","b":null}"#).unwrap();
+        assert_eq!(fields.string("a").as_deref(), Some("last"));
+        assert_eq!(fields.get("b"), None);
+        assert!(Fields::of("[]").is_err());
+    }
+
+    #[test]
+    fn milliseconds_are_numbers_that_a_calendar_can_show() {
+        let check = |raw: &str| {
+            let raw = format!(r#"{{"t":{raw}}}"#);
+            Fields::of(&raw).unwrap().millis("t").map(At::as_micros)
+        };
+        assert_eq!(check("1776902400123"), Some(1_776_902_400_123_000));
+        assert_eq!(check("1776902400123.5"), Some(1_776_902_400_123_500));
+        assert_eq!(check("-1"), Some(-1000));
+        assert_eq!(check("1.5e12"), Some(1_500_000_000_000_000));
+        for unreadable in [
+            "1e30",
+            "-1e30",
+            "1e400",
+            "null",
+            r#""1776902400123""#,
+            "true",
+            "[]",
+        ] {
+            assert_eq!(check(unreadable), None, "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn numbers_print_as_numeric_prints_them() {
+        let check = |raw: &str, expected: &str| {
+            let mut out = String::new();
+            print_number(raw, &mut out).unwrap();
+            assert_eq!(out, expected, "{raw}");
+        };
+        check("0", "0");
+        check("-0", "0");
+        check("-0.00", "0.00");
+        check("1.50e1", "15.0");
+        check("1.50e3", "1500");
+        check("1E-3", "0.001");
+        check("-12.5e-1", "-1.25");
+        check("0.00e1", "0.0");
+        check("0e5", "0");
+        check(
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+        );
+    }
+
+    #[test]
+    fn keys_print_by_length_then_bytes() {
+        let mut out = String::new();
+        print_jsonb(
+            r#"{"b":[],"aa":{},"a":"\u00e9\u0001\u007f/","a":"\/"}"#,
+            &mut out,
+        )
+        .unwrap();
+        assert_eq!(out, r#"{"a": "/", "b": [], "aa": {}}"#);
+    }
+}

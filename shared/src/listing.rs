@@ -1,0 +1,129 @@
+//! A walk over every user of a provider, page by page, and the proof that it
+//! reached the end.
+//!
+//! Invariant: a [`Complete`] is made only by a page that its adapter called
+//! the last one, and a sweep takes nothing else (absence from a listing that
+//! broke off means nothing).
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use crate::profile::{Profile, UserId};
+use crate::provider::{Answer, Misread, Request};
+
+/// An adapter's walk: which page to ask for, and what the answer holds.
+pub trait Listing: Send {
+    /// Asks for the next page.
+    fn request(&self) -> Request;
+
+    /// Reads the answer and moves on. After an error the walk is where it was.
+    fn read(&mut self, answer: &Answer) -> Result<Page, Misread>;
+
+    /// Where the walk is, for [`crate::provider::Provider::listing`] to go on
+    /// from in a later invocation.
+    fn position(&self) -> String;
+
+    /// Asks for smaller pages; false where they can't be smaller.
+    fn shrink(&mut self) -> bool;
+}
+
+/// The users of one page.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Users that can be stored.
+    pub profiles: Vec<Profile>,
+    /// Users that can't.
+    pub rejected: Vec<Rejected>,
+    /// Whether no page follows.
+    pub last: bool,
+}
+
+/// A listed user that can't be stored.
+#[derive(Clone)]
+pub struct Rejected {
+    /// Whom, where that could be read.
+    pub id: Option<UserId>,
+    /// Why, in words for the operator.
+    pub reason: String,
+    /// The user as listed.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rejected({})", self.reason)
+    }
+}
+
+/// Which users a walk has met: 8 bytes each, however many there are.
+///
+/// Two ids with the same hash are taken for one, so that a user who is gone
+/// may be kept a while longer (one chance in 2^64 a pair), never the reverse.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Met(HashSet<u64>);
+
+impl Met {
+    /// Notes a user; false if the walk had met them.
+    pub fn insert(&mut self, id: &str) -> bool {
+        self.0.insert(hash(id))
+    }
+
+    /// Takes a user back, who was listed and is gone all the same.
+    pub fn remove(&mut self, id: &str) {
+        self.0.remove(&hash(id));
+    }
+
+    /// Whether the walk met this user.
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.contains(&hash(id))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Eight bytes a user, to be kept between invocations.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|hash| hash.to_be_bytes()).collect()
+    }
+
+    /// The reverse of [`Met::to_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let hashes = bytes.as_chunks::<8>().0;
+        Self(
+            hashes
+                .iter()
+                .map(|hash| u64::from_be_bytes(*hash))
+                .collect(),
+        )
+    }
+}
+
+/// The hash is kept in the database between invocations, perhaps of two
+/// releases: it must be the same in both, so it is SHA-256's first 8 bytes
+/// and not the standard library's, which promises no such thing.
+fn hash(id: &str) -> u64 {
+    let digest = Sha256::digest(id);
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// A listing that reached its end.
+#[derive(Debug)]
+pub struct Complete(());
+
+impl Complete {
+    /// The proof, if `page` was the last one.
+    pub fn after(page: &Page) -> Option<Self> {
+        page.last.then_some(Self(()))
+    }
+}

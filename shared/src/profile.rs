@@ -1,0 +1,329 @@
+//! The words that everything else shares: who a user is, what is known of
+//! them, and since when.
+//!
+//! Invariant: a [`Profile`] holds only what PostgreSQL can be asked to store;
+//! whoever reads a provider's bytes makes one through [`Profile::from_json`]
+//! and says by field what the columns are.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::json::{self, Fields};
+
+/// A moment, in microseconds since 1970-01-01 UTC: PostgreSQL's resolution.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At(i64);
+
+impl At {
+    /// From microseconds since 1970-01-01 UTC.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// From milliseconds since 1970-01-01 UTC; `None` outside the years 1 to
+    /// 9999, which no provider means and not every client of Postgres reads.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        const YEAR_1: i64 = -62_135_596_800_000;
+        const YEAR_10000: i64 = 253_402_300_800_000;
+        (YEAR_1..YEAR_10000)
+            .contains(&millis)
+            .then(|| Self(millis * 1000))
+    }
+
+    /// From an RFC 3339 date and time with an offset, as in
+    /// `2026-01-15T12:00:00.126Z`.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Self::from_millis(time.as_millisecond())?;
+        Some(Self(time.as_microsecond()))
+    }
+
+    /// From the clock of this machine or a database.
+    pub fn from_system(time: SystemTime) -> Self {
+        let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        Self(match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => micros(since),
+            Err(before) => -micros(before.duration()),
+        })
+    }
+
+    /// The reverse of [`At::from_system`].
+    pub fn to_system(self) -> SystemTime {
+        let micros = Duration::from_micros(self.0.unsigned_abs());
+        if self.0 < 0 {
+            UNIX_EPOCH - micros
+        } else {
+            UNIX_EPOCH + micros
+        }
+    }
+
+    /// Microseconds since 1970-01-01 UTC.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds since 1970-01-01 UTC, rounded down.
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}us", self.0)
+    }
+}
+
+/// A provider's id of a user: 1 to 1024 bytes without control characters.
+///
+/// The upper bound keeps the primary key's index entry within a B-tree page
+/// (PostgreSQL refuses entries above about 2700 bytes).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// Takes an id as the provider wrote it, or says why it can't be one.
+    pub fn new(id: impl Into<String>) -> Result<Self, Unreadable> {
+        let id = id.into();
+        if id.is_empty() {
+            return Err(Unreadable("the user's id is empty"));
+        }
+        if id.len() > 1024 {
+            return Err(Unreadable("the user's id is longer than 1024 bytes"));
+        }
+        if id.chars().any(char::is_control) {
+            return Err(Unreadable("the user's id holds a control character"));
+        }
+        Ok(Self(id))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An id names a person: it is not printed by accident.
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserId(…)")
+    }
+}
+
+/// Why bytes that came with a good signature, or in a listing, are not a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub &'static str);
+
+/// A user as the provider shows them, mapped to the table's columns.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Column `id`.
+    pub id: UserId,
+    /// Column `raw_json`: JSON text that PostgreSQL's `jsonb` takes.
+    pub raw_json: String,
+    /// Column `name`.
+    pub name: Option<String>,
+    /// Column `email`.
+    pub email: Option<String>,
+    /// Column `created_at`.
+    pub created_at: Option<At>,
+    /// The provider's own version of the profile, where it has one.
+    pub version: Option<At>,
+}
+
+/// What an adapter reads from a profile's fields.
+pub struct Columns {
+    /// Field `id`, as the provider wrote it; `None` where it isn't a string.
+    pub id: Option<String>,
+    /// Display name.
+    pub name: Option<String>,
+    /// Primary email.
+    pub email: Option<String>,
+    /// Sign-up.
+    pub created_at: Option<At>,
+    /// The provider's own version, where it has one.
+    pub version: Option<At>,
+}
+
+impl Profile {
+    /// Makes a profile of a provider's JSON object; `columns` says what its
+    /// fields mean.
+    pub fn from_json(
+        raw: &str,
+        columns: impl FnOnce(&Fields<'_>) -> Columns,
+    ) -> Result<Self, Unreadable> {
+        let raw_json = json::storable(raw)?;
+        let fields = Fields::of(&raw_json)?;
+        let columns = columns(&fields);
+        let id = columns.id.ok_or(Unreadable(
+            "the user has no id, or one that is not a string",
+        ))?;
+        Ok(Self {
+            id: UserId::new(id)?,
+            name: columns.name,
+            email: columns.email,
+            created_at: columns.created_at,
+            version: columns.version,
+            raw_json: raw_json.into_owned(),
+        })
+    }
+
+    /// The profile as PostgreSQL would print the row's
+    /// `jsonb_build_array(raw_json, name, email, extract(epoch FROM created_at))`,
+    /// so that digests of the two can be compared without sending a profile.
+    /// `None` where only PostgreSQL can tell; that costs bytes, nothing else.
+    pub fn printed(&self) -> Option<String> {
+        let mut out = String::with_capacity(self.raw_json.len() + self.raw_json.len() / 4 + 96);
+        out.push('[');
+        json::print_jsonb(&self.raw_json, &mut out)?;
+        for text in [&self.name, &self.email] {
+            out.push_str(", ");
+            match text {
+                Some(text) => json::print_string(text, &mut out),
+                None => out.push_str("null"),
+            }
+        }
+        out.push_str(", ");
+        match self.created_at {
+            Some(At(micros)) => {
+                let sign = if micros < 0 { "-" } else { "" };
+                let micros = micros.unsigned_abs();
+                out.push_str(&format!(
+                    "{sign}{}.{:06}",
+                    micros / 1_000_000,
+                    micros % 1_000_000
+                ));
+            }
+            None => out.push_str("null"),
+        }
+        out.push(']');
+        Some(out)
+    }
+
+    /// Whether this profile, just read, shows all that `told` said of the
+    /// user, leaving aside fields that the provider fills in later.
+    /// A field that only one of them has says nothing.
+    pub fn shows(&self, told: &Profile, filled_in_later: &[&str]) -> bool {
+        let (Ok(told), Ok(read)) = (Fields::of(&told.raw_json), Fields::of(&self.raw_json)) else {
+            return false;
+        };
+        told.iter().all(|(key, told)| {
+            filled_in_later.contains(&key)
+                || read.get(key).is_none_or(|read| json::same(told, read))
+        })
+    }
+}
+
+/// A profile is personal data: Debug prints none of it.
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is true of a user, and since when it is known to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observation {
+    /// The provider has the user.
+    Present {
+        /// The user as the provider showed them.
+        profile: Profile,
+        /// Not later than the moment this was the provider's state.
+        at: At,
+    },
+    /// The provider has no such user any more.
+    Gone {
+        /// Whom.
+        id: UserId,
+        /// Not later than the moment this was the provider's state.
+        at: At,
+    },
+}
+
+impl Observation {
+    /// Whom this is about.
+    pub fn id(&self) -> &UserId {
+        match self {
+            Self::Present { profile, .. } => &profile.id,
+            Self::Gone { id, .. } => id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_1_to_1024_bytes_and_no_control_character() {
+        let check = |id: &str| UserId::new(id).map(|id| id.as_str().len());
+        assert_eq!(check("a"), Ok(1));
+        assert_eq!(check(&"x".repeat(1024)), Ok(1024));
+        assert_eq!(check(""), Err(Unreadable("the user's id is empty")));
+        assert_eq!(
+            check(&"x".repeat(1025)),
+            Err(Unreadable("the user's id is longer than 1024 bytes"))
+        );
+        assert_eq!(
+            check("a\0b"),
+            Err(Unreadable("the user's id holds a control character"))
+        );
+    }
+
+    #[test]
+    fn a_time_outside_years_1_to_9999_is_none() {
+        assert_eq!(At::from_millis(-1), Some(At::from_micros(-1000)));
+        assert_eq!(At::from_millis(253_402_300_800_000), None);
+        assert_eq!(At::from_millis(i64::MIN), None);
+        assert_eq!(
+            At::from_rfc3339("2021-12-15T17:43:58.122073Z"),
+            Some(At::from_micros(1_639_590_238_122_073))
+        );
+        assert_eq!(
+            At::from_rfc3339("2021-12-15T19:43:58.122073+02:00"),
+            Some(At::from_micros(1_639_590_238_122_073))
+        );
+        assert_eq!(At::from_rfc3339("yesterday"), None);
+    }
+
+    fn profile(raw: &str) -> Profile {
+        Profile::from_json(raw, |fields| Columns {
+            id: fields.string("id"),
+            name: fields.string("name"),
+            email: None,
+            created_at: fields.millis("created"),
+            version: None,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_profile_prints_as_postgres_prints_the_row() {
+        let printed = profile(r#"{"name":"A","id":"1","created":-1500}"#).printed();
+        assert_eq!(
+            printed.as_deref(),
+            Some(r#"[{"id": "1", "name": "A", "created": -1500}, "A", null, -1.500000]"#)
+        );
+    }
+
+    #[test]
+    fn a_read_shows_what_was_told_when_no_common_field_differs() {
+        let told = profile(r#"{"id":"1","name":"A","team":null}"#);
+        let check = |read: &str| profile(read).shows(&told, &["team"]);
+        assert!(check(r#"{"id":"1","name":"A","team":{"x":1}}"#));
+        assert!(check(r#"{"id":"1","name":"A","new":1}"#));
+        assert!(!check(r#"{"id":"1","name":"B"}"#));
+    }
+
+    #[test]
+    fn debug_prints_nothing_of_a_person() {
+        let shown = format!("{:?}", profile(r#"{"id":"secret-id","name":"Ada"}"#));
+        assert!(
+            !shown.contains("Ada") && !shown.contains("secret-id"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads users at the provider, and reads again where a first read is in doubt.
+//!
+//! Invariant: a read that [`Sources::reread`] gives shows the provider's state
+//! of after the look at the row that comes with it, however stale the
+//! provider's replicas may be: it is sent only when their bound has passed.
+
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::time::sleep;
+
+use crate::client::{Client, Effort, Unanswered};
+use crate::profile::{At, Profile, UserId};
+use crate::provider::{Provider, Told};
+use crate::store::{Look, Store, StoreError};
+
+/// Reads under way at once; the slowest plan allows a few requests a second.
+const AT_ONCE: usize = 8;
+
+/// Where a user can be looked up: the table and the provider.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The table.
+    pub store: &'a Store,
+    /// The provider's words.
+    pub provider: &'a dyn Provider,
+    /// The way to the provider.
+    pub client: &'a Client,
+}
+
+/// A second read.
+pub struct Reread {
+    /// The row, before the read was sent.
+    pub look: Look,
+    /// The user; `None`: the provider has no such user.
+    pub read: Result<Option<Profile>, Unanswered>,
+}
+
+impl<'a> Sources<'a> {
+    /// Reads a user; `None`: the provider itself says it has no such user.
+    pub async fn read(self, id: &UserId, effort: Effort) -> Result<Option<Profile>, Unanswered> {
+        let request = self.provider.user_request(id);
+        let read = |answer: &_| self.provider.user(id, answer);
+        self.client.ask(&request, effort, read).await
+    }
+
+    /// Looks at the rows, waits until no replica can be older than that look,
+    /// and reads. Gives the time of the look.
+    pub async fn reread(
+        self,
+        ids: &[UserId],
+        effort: Effort,
+    ) -> Result<(At, impl Stream<Item = Reread> + use<'a>), StoreError> {
+        let (looked_at, looks) = self.store.look(ids).await?;
+        sleep(self.provider.facts().staleness).await;
+        let reads = stream::iter(looks).map(move |look| async move {
+            let read = self.read(&look.id, effort).await;
+            Reread { look, read }
+        });
+        Ok((looked_at, reads.buffer_unordered(AT_ONCE)))
+    }
+}
+
+/// Whether a read contradicts the event that caused it: either the user has
+/// changed again since, or a replica was asked that doesn't know yet.
+pub fn contradicts(told: &Told, read: Option<&Profile>) -> bool {
+    match (told, read) {
+        (Told::Exists { .. }, None) | (Told::Deleted, Some(_)) => true,
+        (Told::Deleted, None) => false,
+        (
+            Told::Exists {
+                profile,
+                filled_in_later,
+            },
+            Some(read),
+        ) => profile
+            .as_ref()
+            .is_some_and(|told| !read.shows(told, filled_in_later)),
+    }
+}

@@ -1,0 +1,294 @@
+//! The secret: which database, which provider, which keys.
+//!
+//! Invariant: an error names the field and what is wrong with it, never the
+//! value; nothing here prints a secret.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use serde_json::{Map, Value};
+
+use crate::provider::{self, Provider};
+
+/// A secret that was read and understood, whole.
+#[derive(Clone)]
+pub struct Secret {
+    /// Where `webhook` and `reconcile` connect.
+    pub database_url: String,
+    /// Where `provision` connects: the owner's, or the same.
+    pub admin_database_url: String,
+    /// The provider's adapter, keys included.
+    pub provider: Arc<dyn Provider>,
+    /// The bytes it was read from; tells whether a secret was rotated.
+    source: String,
+}
+
+impl Secret {
+    /// Reads the secret's JSON.
+    pub fn parse(json: &str) -> Result<Self, Misconfigured> {
+        let value: Value = serde_json::from_str(json).map_err(|_| Misconfigured {
+            field: "secret".to_owned(),
+            problem: "is not JSON".to_owned(),
+        })?;
+        let mut top = Fields::of("", value)?;
+        let database_url = top.required("database_url")?;
+        let admin_database_url = top.optional("admin_database_url")?;
+        let signing_secrets = top.strings("signing_secrets")?;
+        let mut provider_fields = top.object("provider")?;
+        let provider = provider::connect(&mut provider_fields, signing_secrets)?;
+        provider_fields.end()?;
+        top.end()?;
+        Ok(Self {
+            admin_database_url: admin_database_url.unwrap_or_else(|| database_url.clone()),
+            database_url,
+            provider,
+            source: json.to_owned(),
+        })
+    }
+
+    /// Whether `other` was read from the same bytes.
+    pub fn is(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct Misconfigured {
+    /// The field or variable, as in `provider.api_url`.
+    pub field: String,
+    /// What is wrong with it, without its value.
+    pub problem: String,
+}
+
+/// The fields of one object in the secret, each to be taken once.
+pub struct Fields {
+    path: &'static str,
+    left: Map<String, Value>,
+}
+
+impl Fields {
+    fn of(path: &'static str, value: Value) -> Result<Self, Misconfigured> {
+        let Value::Object(left) = value else {
+            return Err(Misconfigured {
+                field: if path.is_empty() { "secret" } else { path }.to_owned(),
+                problem: "is not a JSON object".to_owned(),
+            });
+        };
+        Ok(Self { path, left })
+    }
+
+    /// An error about the field `name`.
+    pub fn refuse(&self, name: &str, problem: impl Into<String>) -> Misconfigured {
+        let field = match self.path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        Misconfigured {
+            field,
+            problem: problem.into(),
+        }
+    }
+
+    /// Takes a string that has to be there.
+    pub fn required(&mut self, name: &str) -> Result<String, Misconfigured> {
+        self.optional(name)?
+            .ok_or_else(|| self.refuse(name, "is missing"))
+    }
+
+    /// Takes a string that may be left out.
+    pub fn optional(&mut self, name: &str) -> Result<Option<String>, Misconfigured> {
+        match self.left.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                Err(self.refuse(name, "is empty"))
+            }
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.refuse(name, "is not a string")),
+        }
+    }
+
+    /// Takes a list of strings that may be left out.
+    fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, Misconfigured> {
+        let Some(value) = self.left.remove(name) else {
+            return Ok(None);
+        };
+        let Value::Array(items) = value else {
+            return Err(self.refuse(name, "is not a list of strings"));
+        };
+        let mut strings = Vec::with_capacity(items.len());
+        for (i, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) if !text.trim().is_empty() => strings.push(text),
+                Value::String(_) => return Err(self.refuse(&format!("{name}[{i}]"), "is empty")),
+                _ => return Err(self.refuse(&format!("{name}[{i}]"), "is not a string")),
+            }
+        }
+        if strings.is_empty() {
+            return Err(self.refuse(name, "is empty"));
+        }
+        Ok(Some(strings))
+    }
+
+    fn object(&mut self, name: &'static str) -> Result<Self, Misconfigured> {
+        let value = self
+            .left
+            .remove(name)
+            .ok_or_else(|| self.refuse(name, "is missing"))?;
+        Self::of(name, value)
+    }
+
+    /// Refuses what nobody took.
+    fn end(&self) -> Result<(), Misconfigured> {
+        match self.left.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(self.refuse(name, "is not a field that is known here")),
+        }
+    }
+
+    /// A key as the value of a header that no log shows.
+    pub fn header(&self, name: &str, key: &str) -> Result<HeaderValue, Misconfigured> {
+        let mut value = HeaderValue::from_str(key)
+            .map_err(|_| self.refuse(name, "holds a character that no key has"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Takes the base address of the provider's API, without a `/` at its end.
+    pub fn api_url(&mut self, name: &str, default: &str) -> Result<String, Misconfigured> {
+        let url = self.optional(name)?.unwrap_or_else(|| default.to_owned());
+        let parsed: Option<http::Uri> = url.parse().ok();
+        let sound = parsed.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("https" | "http"))
+                && uri.authority().is_some()
+                && uri.query().is_none()
+        });
+        if !sound {
+            return Err(self.refuse(name, "is not an http or https URL"));
+        }
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: impl FnOnce(&mut Value)) -> Result<(), String> {
+        let mut secret = serde_json::json!({
+            "database_url": "postgres://u:p@h/d",
+            "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
+            "provider": {"name": "stack", "project_id": "p", "secret_server_key": "sk_hidden"},
+        });
+        change(&mut secret);
+        Secret::parse(&secret.to_string())
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    }
+
+    fn check(change: impl FnOnce(&mut Value), expected: &str) {
+        assert_eq!(with(change), Err(expected.to_owned()));
+    }
+
+    #[test]
+    fn a_whole_secret_is_taken() {
+        assert_eq!(with(|_| ()), Ok(()));
+        assert_eq!(
+            with(|s| s["admin_database_url"] = "postgres://o@h/d".into()),
+            Ok(())
+        );
+        assert_eq!(
+            with(|s| s["provider"]["api_url"] = "http://127.0.0.1:1/api/v1/".into()),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        check(
+            |s| s["databse_url"] = "x".into(),
+            "databse_url is not a field that is known here",
+        );
+        check(
+            |s| s["provider"]["x"] = "y".into(),
+            "provider.x is not a field that is known here",
+        );
+        check(
+            |s| {
+                s.as_object_mut().unwrap().remove("database_url");
+            },
+            "database_url is missing",
+        );
+        check(
+            |s| s["database_url"] = 1.into(),
+            "database_url is not a string",
+        );
+        check(
+            |s| {
+                s.as_object_mut().unwrap().remove("provider");
+            },
+            "provider is missing",
+        );
+        check(
+            |s| s["provider"] = "stack".into(),
+            "provider is not a JSON object",
+        );
+        check(
+            |s| {
+                s["provider"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("secret_server_key");
+            },
+            "provider.secret_server_key is missing",
+        );
+        check(
+            |s| s["signing_secrets"] = serde_json::json!(["whsec_C2FV", ""]),
+            "signing_secrets[1] is empty",
+        );
+        check(
+            |s| s["signing_secrets"] = serde_json::json!([]),
+            "signing_secrets is empty",
+        );
+        check(
+            |s| {
+                s.as_object_mut().unwrap().remove("signing_secrets");
+            },
+            "signing_secrets is missing",
+        );
+        check(
+            |s| s["provider"]["api_url"] = "ftp://x".into(),
+            "provider.api_url is not an http or https URL",
+        );
+        assert_eq!(
+            Secret::parse("{").unwrap_err().to_string(),
+            "secret is not JSON"
+        );
+        assert_eq!(
+            Secret::parse("[]").unwrap_err().to_string(),
+            "secret is not a JSON object"
+        );
+    }
+
+    #[test]
+    fn an_error_never_repeats_a_value() {
+        for field in ["name", "project_id", "secret_server_key", "api_url"] {
+            let error = with(|s| s["provider"][field] = "hidden\nvalue".into());
+            assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+        }
+        let error = with(|s| s["signing_secrets"] = serde_json::json!(["whsec_hidden!"]));
+        assert!(
+            error
+                .unwrap_err()
+                .starts_with("signing_secrets[0] is empty or not")
+        );
+    }
+}

@@ -1,0 +1,335 @@
+//! Signing secrets, and the proof that a delivery was signed with one.
+//!
+//! Invariant: a [`Verified`] is made here and nowhere else, so a body that
+//! was not verified can't be read by an adapter.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+use crate::profile::At;
+use crate::secret::Misconfigured;
+
+/// A delivery's timestamp may be this far off, either way.
+/// Source: Standard Webhooks and Svix, "tolerance of 5 minutes".
+const TOLERANCE_SECONDS: i64 = 5 * 60;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A key that deliveries are signed with. Prints nothing of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(Vec<u8>);
+
+impl SigningSecret {
+    /// A Svix or Standard Webhooks secret: base64, usually after `whsec_`.
+    pub fn from_svix(secret: &str) -> Result<Self, BadSecret> {
+        let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
+        match BASE64.decode(encoded) {
+            Ok(key) if !key.is_empty() => Ok(Self(key)),
+            _ => Err(BadSecret),
+        }
+    }
+
+    /// A secret whose own bytes are the key.
+    pub fn from_bytes(secret: &str) -> Result<Self, BadSecret> {
+        match secret.trim() {
+            "" => Err(BadSecret),
+            secret => Ok(Self(secret.as_bytes().to_vec())),
+        }
+    }
+
+    /// All of the secret's `signing_secrets`, of a provider that signs the
+    /// Svix way.
+    pub fn all_svix(secrets: Option<Vec<String>>) -> Result<Vec<Self>, Misconfigured> {
+        Self::all(secrets, Self::from_svix)
+    }
+
+    fn all(
+        secrets: Option<Vec<String>>,
+        read: fn(&str) -> Result<Self, BadSecret>,
+    ) -> Result<Vec<Self>, Misconfigured> {
+        let refuse = |field: String, problem: String| Misconfigured { field, problem };
+        secrets
+            .ok_or_else(|| refuse("signing_secrets".to_owned(), "is missing".to_owned()))?
+            .iter()
+            .enumerate()
+            .map(|(i, secret)| {
+                read(secret).map_err(|e| refuse(format!("signing_secrets[{i}]"), e.to_string()))
+            })
+            .collect()
+    }
+
+    fn signs(&self, content: &[&[u8]], signature: &[u8]) -> bool {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any key length");
+        for part in content {
+            mac.update(part);
+        }
+        mac.verify_slice(signature).is_ok()
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(…)")
+    }
+}
+
+/// A signing secret that can't be one.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is empty or not what the provider shows: copy it again, whole, from the webhook's page")]
+pub struct BadSecret;
+
+/// Why a delivery is not taken for the provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Forged {
+    /// A header of the signature is missing or makes no sense.
+    #[error("the signature headers are missing or malformed")]
+    Malformed,
+    /// Signed too long ago, or in the future.
+    #[error("the timestamp is more than 5 minutes off")]
+    Expired,
+    /// No secret made this signature.
+    #[error("no signing secret matches: is it the secret of this very endpoint?")]
+    Mismatch,
+}
+
+/// The body of a delivery that the provider signed, and the delivery's id.
+#[derive(Clone)]
+pub struct Verified<'a> {
+    body: &'a [u8],
+    event_id: String,
+}
+
+impl<'a> Verified<'a> {
+    /// The signed bytes.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// The same over all attempts to deliver one event.
+    pub fn event_id(&self) -> &str {
+        &self.event_id
+    }
+}
+
+impl fmt::Debug for Verified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verified(…)")
+    }
+}
+
+/// Verifies a Svix or Standard Webhooks delivery: `svix-*` headers, or the same
+/// as `webhook-*`. Any secret may match any of the `v1` signatures.
+///
+/// Source: <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
+pub fn verify_svix<'a>(
+    secrets: &[SigningSecret],
+    headers: &HeaderMap,
+    body: &'a [u8],
+    now: At,
+) -> Result<Verified<'a>, Forged> {
+    let prefix = if headers.contains_key("svix-id") {
+        "svix"
+    } else {
+        "webhook"
+    };
+    let header = |name: &str| text(headers, &format!("{prefix}-{name}"));
+    let (id, timestamp) = (header("id")?, header("timestamp")?);
+    let sent: i64 = timestamp.parse().map_err(|_| Forged::Malformed)?;
+    if id.is_empty() || id.len() > 256 {
+        return Err(Forged::Malformed);
+    }
+    let signatures: Vec<Vec<u8>> = header("signature")?
+        .split(' ')
+        .filter_map(|signature| BASE64.decode(signature.strip_prefix("v1,")?).ok())
+        .collect();
+    if signatures.is_empty() {
+        return Err(Forged::Malformed);
+    }
+    check_age(now.as_seconds().saturating_sub(sent))?;
+    let content = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+    let signed = secrets.iter().any(|secret| {
+        signatures
+            .iter()
+            .any(|signature| secret.signs(&content, signature))
+    });
+    verified(signed, body, id.to_owned())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Forged> {
+    let value = headers.get(name).ok_or(Forged::Malformed)?;
+    value.to_str().map_err(|_| Forged::Malformed)
+}
+
+fn check_age(seconds: i64) -> Result<(), Forged> {
+    if seconds.saturating_abs() > TOLERANCE_SECONDS {
+        return Err(Forged::Expired);
+    }
+    Ok(())
+}
+
+fn verified(signed: bool, body: &[u8], event_id: String) -> Result<Verified<'_>, Forged> {
+    if !signed {
+        return Err(Forged::Mismatch);
+    }
+    Ok(Verified { body, event_id })
+}
+
+/// SHA-256 of some bytes, in hexadecimal.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A body taken for verified, for the tests of adapters.
+    pub(crate) fn trusted(body: &[u8]) -> Verified<'_> {
+        Verified {
+            body,
+            event_id: "msg_test".to_owned(),
+        }
+    }
+
+    const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    const BODY: &[u8] = br#"{"email":"test@example.com","username":"test_user"}"#;
+    const SIGNATURE: &str = "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
+    const SIGNED_AT: i64 = 1_649_367_553;
+
+    fn verify(
+        secrets: &[&str],
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+        now: i64,
+    ) -> Result<String, Forged> {
+        let secrets: Vec<_> = secrets
+            .iter()
+            .map(|s| SigningSecret::from_svix(s).unwrap())
+            .collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let now = At::from_millis(now * 1000).unwrap();
+        verify_svix(&secrets, &headers, body, now).map(|v| v.event_id().to_owned())
+    }
+
+    fn headers(signature: &str) -> Vec<(&'static str, &str)> {
+        vec![
+            ("svix-id", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"),
+            ("svix-timestamp", "1649367553"),
+            ("svix-signature", signature),
+        ]
+    }
+
+    #[test]
+    fn the_known_vector_is_accepted() {
+        let id = Ok("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk".to_owned());
+        assert_eq!(verify(&[SECRET], &headers(SIGNATURE), BODY, SIGNED_AT), id);
+        let standard: Vec<_> = headers(SIGNATURE)
+            .into_iter()
+            .zip(["webhook-id", "webhook-timestamp", "webhook-signature"])
+            .map(|((_, value), name)| (name, value))
+            .collect();
+        assert_eq!(verify(&[SECRET], &standard, BODY, SIGNED_AT), id);
+    }
+
+    #[test]
+    fn any_secret_may_match_any_signature() {
+        let other = "whsec_dGVzdF9zaWduaW5nX3NlY3JldF8zMl9jaGFyc19sb25n";
+        let several = format!("v1a,AAAA v1,AAAA {SIGNATURE}");
+        assert!(verify(&[other, SECRET], &headers(&several), BODY, SIGNED_AT).is_ok());
+        assert_eq!(
+            verify(&[other], &headers(&several), BODY, SIGNED_AT),
+            Err(Forged::Mismatch)
+        );
+        assert_eq!(
+            verify(&[], &headers(&several), BODY, SIGNED_AT),
+            Err(Forged::Mismatch)
+        );
+    }
+
+    #[test]
+    fn a_timestamp_may_be_five_minutes_off_either_way() {
+        let check = |now| verify(&[SECRET], &headers(SIGNATURE), BODY, now);
+        assert!(check(SIGNED_AT + 300).is_ok());
+        assert!(check(SIGNED_AT - 300).is_ok());
+        assert_eq!(check(SIGNED_AT + 301), Err(Forged::Expired));
+        assert_eq!(check(SIGNED_AT - 301), Err(Forged::Expired));
+    }
+
+    #[test]
+    fn every_signed_byte_counts() {
+        let changed = [BODY, b" "].concat();
+        assert_eq!(
+            verify(&[SECRET], &headers(SIGNATURE), &changed, SIGNED_AT),
+            Err(Forged::Mismatch)
+        );
+        let mut id = headers(SIGNATURE);
+        id[0].1 = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpl";
+        assert_eq!(
+            verify(&[SECRET], &id, BODY, SIGNED_AT),
+            Err(Forged::Mismatch)
+        );
+        let mut timestamp = headers(SIGNATURE);
+        timestamp[1].1 = "1649367554";
+        assert_eq!(
+            verify(&[SECRET], &timestamp, BODY, SIGNED_AT),
+            Err(Forged::Mismatch)
+        );
+    }
+
+    #[test]
+    fn headers_that_make_no_sense_are_malformed() {
+        for i in 0..3 {
+            let mut missing = headers(SIGNATURE);
+            missing.remove(i);
+            assert_eq!(
+                verify(&[SECRET], &missing, BODY, SIGNED_AT),
+                Err(Forged::Malformed),
+                "{i}"
+            );
+        }
+        for signature in ["", "v1,", "v1", "v2,AAAA", "v1a,AAAA", "v1,*"] {
+            let result = verify(&[SECRET], &headers(signature), BODY, SIGNED_AT);
+            assert!(result.is_err(), "{signature}");
+        }
+        for timestamp in [
+            "",
+            "x",
+            "1e9",
+            "99999999999999999999",
+            "-9223372036854775808",
+        ] {
+            let mut headers = headers(SIGNATURE);
+            headers[1].1 = timestamp;
+            assert!(
+                verify(&[SECRET], &headers, BODY, SIGNED_AT).is_err(),
+                "{timestamp}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_empty_and_prints_nothing() {
+        for empty in ["", "whsec_", "whsec_*"] {
+            assert_eq!(SigningSecret::from_svix(empty), Err(BadSecret), "{empty}");
+        }
+        assert_eq!(
+            format!("{:?}", SigningSecret::from_svix(SECRET).unwrap()),
+            "SigningSecret(…)"
+        );
+    }
+}

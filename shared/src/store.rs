@@ -1,0 +1,650 @@
+//! The only SQL that the functions run, one statement a file.
+//!
+//! Invariants: every statement is complete in itself (no transaction, no
+//! session state, no named prepared statement), so that it works behind
+//! PgBouncer in transaction mode; and every one can be sent twice, so that a
+//! lost connection is answered by sending it again.
+
+mod connect;
+mod error;
+mod schema;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+pub use connect::Target;
+pub use error::StoreError;
+pub use schema::Schema;
+
+use crate::profile::{At, Profile, UserId};
+use crate::provider::Facts;
+
+/// What a statement made of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A row was made.
+    Created,
+    /// The row was changed.
+    Updated,
+    /// A tombstone was cleared.
+    Revived,
+    /// The row says this already.
+    Unchanged,
+    /// The row knows newer.
+    Stale,
+    /// Which of the two is newer can't be told: a read settles it.
+    Tied,
+}
+
+/// How a listed user differs from their row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// There is no row.
+    Created,
+    /// The row is older.
+    Updated,
+    /// The row says that the user is deleted.
+    Tombstone,
+    /// Which of the two is newer can't be told.
+    Doubtful,
+}
+
+/// A look at a row.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Whom.
+    pub id: UserId,
+    /// Changes with every write of the row; `None`: there is none.
+    pub token: Option<String>,
+}
+
+/// A run's figures, as `reconcile` answers them and `runs` keeps them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Figures {
+    /// Users that the provider showed.
+    pub listed: i64,
+    /// Rows made.
+    pub created: i64,
+    /// Rows changed.
+    pub updated: i64,
+    /// Rows that were right.
+    pub unchanged: i64,
+    /// Users tombstoned.
+    pub deleted: i64,
+    /// Tombstones cleared.
+    pub revived: i64,
+    /// Users that could not be stored.
+    pub rejected: i64,
+    /// Users that are missing at the provider and were not tombstoned.
+    pub held: i64,
+    /// Pages read.
+    pub pages: i64,
+    /// How long it took.
+    pub duration_ms: i64,
+}
+
+/// A walk's place between two invocations.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The adapter's own words for where it was.
+    pub position: Option<String>,
+    /// Whom it has met.
+    pub met: Option<Vec<u8>>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Closing<'a> {
+    /// As in the contract.
+    pub outcome: &'a str,
+    /// For the operator.
+    pub error: Option<&'a str>,
+    /// What it did.
+    pub figures: Figures,
+    /// Where the next one goes on; `None`: leave the walk as it was.
+    pub walk: Option<Saved>,
+}
+
+/// Who may not sync into this schema, and who does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this schema holds the users of {bound}, and the secret names {asked}: correct the secret, or, \
+     to start over with the other project, use another SCHEMA, or delete the row in \
+     \"connection\" and run provision"
+)]
+pub struct Foreign {
+    /// The provider and project that the schema is bound to.
+    pub bound: String,
+    /// The provider and project of the secret.
+    pub asked: String,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a database that doesn't answer, to come back.
+    pub connect: Duration,
+    /// For one statement.
+    pub statement: Duration,
+}
+
+/// The schema in its database, as one provider project's functions see it.
+pub struct Store {
+    target: Target,
+    schema: Schema,
+    provider: &'static str,
+    project: String,
+    staleness: f64,
+    facts: Facts,
+    patience: Patience,
+    live: Mutex<Option<Arc<Client>>>,
+}
+
+type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("store/", $name, ".sql"))
+    };
+}
+
+impl Store {
+    /// Doesn't connect yet.
+    pub fn new(target: Target, schema: Schema, facts: &Facts, patience: Patience) -> Self {
+        Self {
+            target,
+            schema,
+            provider: facts.name,
+            project: facts.project.clone(),
+            staleness: facts.staleness.as_secs_f64(),
+            facts: facts.clone(),
+            patience,
+            live: Mutex::new(None),
+        }
+    }
+
+    /// Connects, if it isn't.
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        let until = Instant::now() + self.patience.connect;
+        self.client(until).await.map(|_| ())
+    }
+
+    /// The database's clock.
+    pub async fn now(&self) -> Result<At, StoreError> {
+        Ok(At::from_system(self.one(sql!("clock"), &[]).await?.get(0)))
+    }
+
+    /// Joins profiles, each known since its `at`; none of a user twice.
+    pub async fn join(
+        &self,
+        profiles: &[(&Profile, At)],
+        delivered: bool,
+    ) -> Result<Vec<(UserId, Outcome)>, StoreError> {
+        let mut sorted: Vec<&(&Profile, At)> = profiles.iter().collect();
+        sorted.sort_by_key(|(profile, _)| &profile.id);
+        let column = |read: fn(&Profile) -> Option<&str>| -> Vec<Option<&str>> {
+            sorted.iter().map(|(profile, _)| read(profile)).collect()
+        };
+        let ids = column(|p| Some(p.id.as_str()));
+        let raw = column(|p| Some(&p.raw_json));
+        let names = column(|p| p.name.as_deref());
+        let emails = column(|p| p.email.as_deref());
+        let created: Vec<_> = sorted
+            .iter()
+            .map(|(p, _)| p.created_at.map(At::to_system))
+            .collect();
+        let ats: Vec<_> = sorted.iter().map(|(_, at)| at.to_system()).collect();
+        let staleness = if self.facts.versioned {
+            0.0
+        } else {
+            self.staleness
+        };
+        let rows = self
+            .all(
+                sql!("join"),
+                &[
+                    (&ids, Type::TEXT_ARRAY),
+                    (&raw, Type::TEXT_ARRAY),
+                    (&names, Type::TEXT_ARRAY),
+                    (&emails, Type::TEXT_ARRAY),
+                    (&created, Type::TIMESTAMPTZ_ARRAY),
+                    (&ats, Type::TIMESTAMPTZ_ARRAY),
+                    (&staleness, Type::FLOAT8),
+                    (&self.facts.ids_return, Type::BOOL),
+                    (&delivered, Type::BOOL),
+                    (&self.provider, Type::TEXT),
+                    (&self.project, Type::TEXT),
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
+            .collect()
+    }
+
+    /// Joins a deletion.
+    pub async fn gone(&self, id: &UserId, at: At) -> Result<Outcome, StoreError> {
+        let staleness = if self.facts.versioned {
+            0.0
+        } else {
+            self.staleness
+        };
+        let row = self
+            .one(
+                sql!("gone"),
+                &[
+                    (&id.as_str(), Type::TEXT),
+                    (&at.to_system(), Type::TIMESTAMPTZ),
+                    (&staleness, Type::FLOAT8),
+                    (&self.facts.ids_return, Type::BOOL),
+                    (&self.provider, Type::TEXT),
+                    (&self.project, Type::TEXT),
+                ],
+            )
+            .await?;
+        outcome(row.get(0))
+    }
+
+    /// Looks at rows, before the provider is asked about their users.
+    pub async fn look(&self, ids: &[UserId]) -> Result<(At, Vec<Look>), StoreError> {
+        let asked: Vec<_> = ids.iter().map(UserId::as_str).collect();
+        let rows = self
+            .all(sql!("look"), &[(&asked, Type::TEXT_ARRAY)])
+            .await?;
+        let now = match rows.first() {
+            Some(row) => At::from_system(row.get(0)),
+            None => self.now().await?,
+        };
+        let looks = rows.iter().map(|row| {
+            Ok(Look {
+                id: id(row.get(1))?,
+                token: row.get(2),
+            })
+        });
+        Ok((now, looks.collect::<Result<_, StoreError>>()?))
+    }
+
+    /// Takes in a profile that was read after `look`; `None` if the row has
+    /// changed since.
+    pub async fn settle_present(
+        &self,
+        look: &Look,
+        profile: &Profile,
+        at: At,
+        revive: bool,
+        delivered: bool,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let row = self
+            .one(
+                sql!("settle_present"),
+                &[
+                    (&look.id.as_str(), Type::TEXT),
+                    (&look.token, Type::TEXT),
+                    (&profile.raw_json, Type::TEXT),
+                    (&profile.name, Type::TEXT),
+                    (&profile.email, Type::TEXT),
+                    (&profile.created_at.map(At::to_system), Type::TIMESTAMPTZ),
+                    (&at.to_system(), Type::TIMESTAMPTZ),
+                    (&self.facts.versioned, Type::BOOL),
+                    (&revive, Type::BOOL),
+                    (&delivered, Type::BOOL),
+                    (&self.provider, Type::TEXT),
+                    (&self.project, Type::TEXT),
+                ],
+            )
+            .await?;
+        match row.get(0) {
+            "moved" => Ok(None),
+            word => outcome(word).map(Some),
+        }
+    }
+
+    /// Marks users as deleted whom the provider did not have when asked after
+    /// the look at `looked_at`; `run` must hold the lease. Gives back whom:
+    /// rows that changed since are left out.
+    pub async fn settle_gone(
+        &self,
+        looks: &[Look],
+        looked_at: At,
+        run: Option<i64>,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
+        let tokens: Vec<_> = looks.iter().map(|look| look.token.as_deref()).collect();
+        let rows = self
+            .all(
+                sql!("settle_gone"),
+                &[
+                    (&ids, Type::TEXT_ARRAY),
+                    (&tokens, Type::TEXT_ARRAY),
+                    (&looked_at.to_system(), Type::TIMESTAMPTZ),
+                    (&run, Type::INT8),
+                    (&self.provider, Type::TEXT),
+                    (&self.project, Type::TEXT),
+                ],
+            )
+            .await?;
+        rows.iter().map(|row| id(row.get(0))).collect()
+    }
+
+    /// Keeps what was signed and could not be stored.
+    pub async fn reject_delivery(
+        &self,
+        event_id: &str,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        self.reject("delivery", event_id, reason, body, user).await
+    }
+
+    /// Keeps what was listed and could not be stored.
+    pub async fn reject_listed(
+        &self,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        // A listed user has no event: their id stands for it, or their bytes.
+        let event_id = match user {
+            Some(id) => format!("user {}", id.as_str()),
+            None => format!("sha256 {}", crate::signature::fingerprint(body)),
+        };
+        self.reject("listing", &event_id, reason, body, user).await
+    }
+
+    async fn reject(
+        &self,
+        source: &str,
+        event_id: &str,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        let row = self
+            .one(
+                sql!("reject"),
+                &[
+                    (&source, Type::TEXT),
+                    (&event_id, Type::TEXT),
+                    (&reason, Type::TEXT),
+                    (&body, Type::BYTEA),
+                    (&user.map(UserId::as_str), Type::TEXT),
+                    (&self.provider, Type::TEXT),
+                    (&self.project, Type::TEXT),
+                ],
+            )
+            .await?;
+        outcome(row.get(0)).map(|_| ())
+    }
+
+    /// Which of these listed users differ from their rows, by their places in
+    /// `profiles`; `seen`: a moment before the listing was asked for.
+    pub async fn compare(
+        &self,
+        profiles: &[Profile],
+        seen: At,
+    ) -> Result<Vec<(usize, Difference)>, StoreError> {
+        let ids: Vec<_> = profiles.iter().map(|p| p.id.as_str()).collect();
+        let digests: Vec<_> = profiles
+            .iter()
+            .map(|p| p.printed().map(|printed| Sha256::digest(printed).to_vec()))
+            .collect();
+        let versions: Vec<_> = profiles
+            .iter()
+            .map(|p| p.version.map(At::to_system))
+            .collect();
+        let rows = self
+            .all(
+                sql!("compare"),
+                &[
+                    (&ids, Type::TEXT_ARRAY),
+                    (&digests, Type::BYTEA_ARRAY),
+                    (&versions, Type::TIMESTAMPTZ_ARRAY),
+                    (&seen.to_system(), Type::TIMESTAMPTZ),
+                    (&self.staleness, Type::FLOAT8),
+                ],
+            )
+            .await?;
+        let difference = |row: &Row| {
+            let place: i64 = row.get(0);
+            let difference = match row.get(1) {
+                "created" => Difference::Created,
+                "updated" => Difference::Updated,
+                "tombstone" => Difference::Tombstone,
+                _ => Difference::Doubtful,
+            };
+            Ok((
+                usize::try_from(place - 1).map_err(|_| StoreError::Garbled)?,
+                difference,
+            ))
+        };
+        rows.iter().map(difference).collect()
+    }
+
+    /// How many users are shown as living.
+    pub async fn live_count(&self) -> Result<i64, StoreError> {
+        Ok(self.one(sql!("live_count"), &[]).await?.get(0))
+    }
+
+    /// Ids of living users, in order, after `last`. As text: a row that was
+    /// put in by hand may hold anything.
+    pub async fn live_ids(&self, last: Option<&str>, most: i64) -> Result<Vec<String>, StoreError> {
+        let rows = self
+            .all(
+                sql!("live_ids"),
+                &[(&last, Type::TEXT), (&most, Type::INT8)],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Begins a run's row.
+    pub async fn open_run(
+        &self,
+        dry_run: bool,
+    ) -> Result<(i64, Result<(), StoreError>), StoreError> {
+        let row = self
+            .one(sql!("open_run"), &[(&dry_run, Type::BOOL)])
+            .await?;
+        let bound = row
+            .get::<_, Option<&str>>(1)
+            .zip(row.get::<_, Option<&str>>(2));
+        let permitted = match bound {
+            None => Err(StoreError::NotProvisioned),
+            Some((provider, project)) => self.permit(provider, project),
+        };
+        Ok((row.get(0), permitted))
+    }
+
+    /// Takes the lease and gives the time and where a walk goes on; `None`
+    /// while another run holds it.
+    pub async fn take_lease(
+        &self,
+        run: i64,
+        lease: Duration,
+        anew: bool,
+    ) -> Result<Option<(At, Saved)>, StoreError> {
+        let rows = self
+            .all(
+                sql!("take_lease"),
+                &[
+                    (&run, Type::INT8),
+                    (&lease.as_secs_f64(), Type::FLOAT8),
+                    (&anew, Type::BOOL),
+                ],
+            )
+            .await?;
+        Ok(rows.first().map(|row| {
+            let saved = Saved {
+                position: row.get(1),
+                met: row.get(2),
+            };
+            (At::from_system(row.get(0)), saved)
+        }))
+    }
+
+    /// Keeps the lease, and gives the time; `None`: it is another run's.
+    pub async fn renew_lease(&self, run: i64, lease: Duration) -> Result<Option<At>, StoreError> {
+        let parameters: Parameters<'_> =
+            &[(&run, Type::INT8), (&lease.as_secs_f64(), Type::FLOAT8)];
+        let rows = self.all(sql!("renew_lease"), parameters).await?;
+        Ok(rows.first().map(|row| At::from_system(row.get(0))))
+    }
+
+    /// Ends a run's row, and gives the lease back.
+    pub async fn close_run(&self, run: i64, closing: Closing<'_>) -> Result<(), StoreError> {
+        let f = closing.figures;
+        let figures = vec![
+            f.listed,
+            f.created,
+            f.updated,
+            f.unchanged,
+            f.deleted,
+            f.revived,
+            f.rejected,
+            f.held,
+            f.pages,
+            f.duration_ms,
+        ];
+        let untouched = closing.walk.is_none();
+        let saved = closing.walk.unwrap_or_default();
+        self.all(
+            sql!("close_run"),
+            &[
+                (&run, Type::INT8),
+                (&closing.outcome, Type::TEXT),
+                (&closing.error, Type::TEXT),
+                (&figures, Type::INT8_ARRAY),
+                (&saved.position, Type::TEXT),
+                (&saved.met, Type::BYTEA),
+                (&untouched, Type::BOOL),
+            ],
+        )
+        .await
+        .map(|_| ())
+    }
+
+    /// Marks rejections as resolved whose users the walk of `run` took in.
+    pub async fn resolve_rejections(&self, run: i64) -> Result<(), StoreError> {
+        self.all(sql!("resolve_rejections"), &[(&run, Type::INT8)])
+            .await
+            .map(|_| ())
+    }
+
+    /// Binds the schema to the project unless it is bound to another.
+    pub async fn bind(&self) -> Result<(), StoreError> {
+        let row = self
+            .one(
+                sql!("bind"),
+                &[(&self.provider, Type::TEXT), (&self.project, Type::TEXT)],
+            )
+            .await?;
+        self.permit(row.get(0), row.get(1))
+    }
+
+    fn permit(&self, provider: &str, project: &str) -> Result<(), StoreError> {
+        if (provider, project) == (self.provider, self.project.as_str()) {
+            return Ok(());
+        }
+        Err(StoreError::Foreign(Foreign {
+            bound: format!("{provider} project {project}"),
+            asked: format!("{} project {}", self.provider, self.project),
+        }))
+    }
+
+    async fn one(&self, sql: &str, parameters: Parameters<'_>) -> Result<Row, StoreError> {
+        let mut rows = self.all(sql, parameters).await?;
+        rows.pop().ok_or(StoreError::Garbled)
+    }
+
+    /// Sends a statement until it is answered, for as long as patience lasts.
+    async fn all(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, StoreError> {
+        let sql = self.schema.of(sql);
+        let until = Instant::now() + self.patience.connect;
+        loop {
+            let client = self.client(until).await?;
+            let answer = timeout(
+                self.patience.statement,
+                client.query_typed(&sql, parameters),
+            )
+            .await;
+            let error = match answer {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(error)) => StoreError::of(&error),
+                Err(_) => {
+                    let _ = client
+                        .cancel_token()
+                        .cancel_query(self.target.tls.clone())
+                        .await;
+                    StoreError::Unreachable("a statement took too long".to_owned())
+                }
+            };
+            let lost = matches!(error, StoreError::Unreachable(_));
+            if lost {
+                self.forget(&client).await;
+            }
+            if !(lost || matches!(error, StoreError::Collided)) || Instant::now() >= until {
+                return Err(error);
+            }
+            sleep(Duration::from_millis(50 + fastrand::u64(..100))).await;
+        }
+    }
+
+    /// The connection; a new one if there is none.
+    async fn client(&self, until: Instant) -> Result<Arc<Client>, StoreError> {
+        let mut live = self.live.lock().await;
+        if let Some(client) = live.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let error = match self.target.open().await {
+                Ok(client) => {
+                    let client = Arc::new(client);
+                    *live = Some(client.clone());
+                    return Ok(client);
+                }
+                Err(error) => error,
+            };
+            let asleep = matches!(error, StoreError::Unreachable(_));
+            if !asleep || Instant::now() + pause >= until {
+                return Err(error);
+            }
+            sleep(pause + Duration::from_millis(fastrand::u64(..50))).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn forget(&self, lost: &Arc<Client>) {
+        let mut live = self.live.lock().await;
+        if live
+            .as_ref()
+            .is_some_and(|client| Arc::ptr_eq(client, lost))
+        {
+            *live = None;
+        }
+    }
+}
+
+fn id(id: &str) -> Result<UserId, StoreError> {
+    UserId::new(id).map_err(|_| StoreError::Garbled)
+}
+
+fn outcome(word: &str) -> Result<Outcome, StoreError> {
+    Ok(match word {
+        "created" => Outcome::Created,
+        "updated" => Outcome::Updated,
+        "revived" => Outcome::Revived,
+        "unchanged" => Outcome::Unchanged,
+        "stale" => Outcome::Stale,
+        "tied" => Outcome::Tied,
+        "foreign" => return Err(StoreError::NotThisProject),
+        _ => return Err(StoreError::Garbled),
+    })
+}

@@ -1,0 +1,14 @@
+-- Binds the schema to a project unless it is bound; gives back to which it is.
+--
+-- $1 text provider
+-- $2 text project
+WITH new AS (
+  INSERT INTO neon_identity.connection (provider, project)
+  VALUES ($1, $2)
+  ON CONFLICT DO NOTHING
+  RETURNING provider, project
+)
+SELECT provider, project FROM new
+UNION ALL
+SELECT provider, project FROM neon_identity.connection
+LIMIT 1;

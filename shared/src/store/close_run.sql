@@ -1,0 +1,33 @@
+-- Ends a run's row, gives the lease back, and keeps where a partial walk was.
+--
+-- $1  bigint  run
+-- $2  text    outcome
+-- $3  text    error, for the operator
+-- $4  bigint[] listed, created, updated, unchanged, deleted, revived, rejected,
+--              held, pages, duration_ms
+-- $5  text    position of a walk that goes on; NULL: the next one begins anew
+-- $6  bytea   whom that walk has met
+-- $7  boolean whether the walk's place is as it was (a dry run, a busy one)
+WITH released AS (
+  UPDATE neon_identity.walk SET
+    run_id = NULL,
+    lease_until = NULL,
+    position = CASE WHEN $7 THEN walk.position ELSE $5 END,
+    met = CASE WHEN $7 THEN walk.met ELSE $6 END
+  WHERE run_id = $1
+)
+UPDATE neon_identity.runs SET
+  finished_at = clock_timestamp(),
+  outcome = $2,
+  error = $3,
+  listed = $4[1],
+  created = $4[2],
+  updated = $4[3],
+  unchanged = $4[4],
+  deleted = $4[5],
+  revived = $4[6],
+  rejected = $4[7],
+  held = $4[8],
+  pages = $4[9],
+  duration_ms = $4[10]
+WHERE id = $1;

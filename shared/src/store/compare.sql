@@ -1,0 +1,40 @@
+-- Which listed users differ from their rows, and how; equal ones are left out.
+-- A digest stands for a profile, so that those are not sent.
+--
+-- $1 text[]        id
+-- $2 bytea[]       SHA-256 of the profile as printed below; NULL: not known
+-- $3 timestamptz[] version; NULL where the provider has none
+-- $4 timestamptz   a moment before the listing was asked for
+-- $5 float8        staleness of the provider's listing in seconds
+SELECT
+  new.place,
+  CASE
+    WHEN kept.id IS NULL THEN 'created'
+    -- A listing alone revives nobody.
+    WHEN kept.deleted_at IS NOT NULL THEN 'tombstone'
+    WHEN kept.updated_at IS NULL THEN 'updated'
+    -- The row says of itself what only the future can know: edited by hand.
+    WHEN content.same THEN 'doubtful'
+    WHEN new.version > kept.updated_at THEN 'updated'
+    WHEN new.version IS NULL
+      AND kept.updated_at < $4 - make_interval(secs => $5) THEN 'updated'
+    ELSE 'doubtful'
+  END AS difference
+FROM unnest($1::text[], $2::bytea[], $3::timestamptz[])
+  WITH ORDINALITY AS new (id, digest, version, place)
+LEFT JOIN neon_identity.users_sync AS kept USING (id)
+CROSS JOIN LATERAL (
+  SELECT new.digest IS NOT DISTINCT FROM sha256(convert_to(jsonb_build_array(
+    kept.raw_json, kept.name, kept.email, extract(epoch FROM kept.created_at)
+  )::text, 'UTF8')) AS same
+) AS content
+WHERE NOT (
+  content.same
+  AND kept.id IS NOT NULL
+  AND kept.deleted_at IS NULL
+  AND kept.updated_at IS NOT NULL
+  AND CASE WHEN new.version IS NULL
+    THEN kept.updated_at <= clock_timestamp()
+    ELSE kept.updated_at = new.version
+  END
+);

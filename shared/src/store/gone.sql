@@ -1,0 +1,31 @@
+-- The join of a deletion; it may arrive before the user does.
+--
+-- $1 text        id
+-- $2 timestamptz at: when the user was gone
+-- $3 float8      staleness of the provider's reads in seconds; 0 for versions
+-- $4 boolean     whether a deleted user's id may come back
+-- $5 text        provider
+-- $6 text        project
+WITH bound AS (
+  SELECT FROM neon_identity.connection WHERE provider = $5 AND project = $6
+),
+written AS (
+  INSERT INTO neon_identity.users_sync AS kept (raw_json, id, deleted_at)
+  SELECT '{}', $1, $2
+  WHERE EXISTS (SELECT FROM bound)
+  ON CONFLICT (id) DO UPDATE SET
+    -- Not before the profile it ends, whose clock may count finer.
+    deleted_at = greatest(kept.deleted_at, excluded.deleted_at, kept.updated_at)
+  WHERE
+    -- Gone for good, whenever that was.
+    NOT $4
+    OR kept.updated_at IS NULL
+    -- Else the user may have come back since.
+    OR kept.updated_at < excluded.deleted_at - make_interval(secs => $3)
+  RETURNING kept.id
+)
+SELECT CASE
+  WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
+  WHEN EXISTS (SELECT FROM written) THEN 'updated'
+  ELSE 'tied'
+END;

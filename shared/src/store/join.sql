@@ -1,0 +1,77 @@
+-- The join: takes each profile in if it is the newest thing known of its user.
+--
+-- $1  text[]        id, in order, none twice
+-- $2  text[]        raw_json
+-- $3  text[]        name
+-- $4  text[]        email
+-- $5  timestamptz[] created_at
+-- $6  timestamptz[] at: the profile's version, or when the provider was asked
+-- $7  float8        staleness of the provider's reads in seconds; 0 for versions
+-- $8  boolean       whether a deleted user's id may come back
+-- $9  boolean       whether a delivery caused this (else a listing did)
+-- $10 text          provider
+-- $11 text          project
+WITH bound AS (
+  SELECT FROM neon_identity.connection WHERE provider = $10 AND project = $11
+),
+new AS (
+  SELECT *
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS new (id, raw_json, name, email, created_at, at)
+),
+written AS (
+  INSERT INTO neon_identity.users_sync AS kept (raw_json, id, name, email, created_at, updated_at)
+  SELECT new.raw_json::jsonb, new.id, new.name, new.email, new.created_at, new.at
+  FROM new
+  WHERE EXISTS (SELECT FROM bound)
+  ORDER BY new.id -- two batches lock in the same order, or they deadlock
+  ON CONFLICT (id) DO UPDATE SET
+    raw_json = excluded.raw_json,
+    name = excluded.name,
+    email = excluded.email,
+    created_at = excluded.created_at,
+    updated_at = excluded.updated_at,
+    deleted_at = CASE
+      WHEN kept.deleted_at IS NULL THEN NULL
+      -- The id was given out again.
+      WHEN $8 AND excluded.updated_at > kept.deleted_at THEN NULL
+      WHEN $8 THEN kept.deleted_at
+      -- A tombstone is final against deliveries, and not older than its profile.
+      ELSE greatest(kept.deleted_at, excluded.updated_at)
+    END
+  WHERE
+    -- A placeholder loses to everything.
+    kept.updated_at IS NULL
+    OR (
+      -- Too old for the new one to be a stale read of before.
+      kept.updated_at < excluded.updated_at - make_interval(secs => $7)
+      AND ($9 OR (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+        IS DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at))
+    )
+    OR (
+      -- There and back again: the same content, later. Were its time dropped,
+      -- a late delivery of what lay between would win for good.
+      $9
+      AND kept.updated_at < excluded.updated_at
+      AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+        IS NOT DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at)
+    )
+  RETURNING kept.id, kept.xmax = 0 AS created
+)
+SELECT
+  new.id,
+  CASE
+    WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
+    WHEN written.created THEN 'created'
+    WHEN written.id IS NOT NULL THEN 'updated'
+    -- What follows looks at the row of when the statement began: if it has
+    -- changed since, this says at worst 'tied', and a read settles that.
+    WHEN kept.updated_at > new.at + make_interval(secs => $7) THEN 'stale'
+    WHEN (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+      IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
+      AND (NOT $9 OR kept.updated_at >= new.at) THEN 'unchanged'
+    ELSE 'tied'
+  END AS outcome
+FROM new
+LEFT JOIN written USING (id)
+LEFT JOIN neon_identity.users_sync AS kept USING (id);

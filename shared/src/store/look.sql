@@ -1,0 +1,10 @@
+-- The rows as they are now: a read that is sent later, and finds the same
+-- token again, is newer than all that the row knows.
+--
+-- $1 text[] id
+SELECT
+  clock_timestamp() AS now,
+  asked.id,
+  kept.xmin::text AS token -- changes with every write; NULL: no such row
+FROM unnest($1::text[]) AS asked (id)
+LEFT JOIN neon_identity.users_sync AS kept USING (id);

@@ -1,0 +1,25 @@
+-- Keeps what was signed or listed and could not be stored, once per event.
+--
+-- $1 text  source: 'delivery' or 'listing'
+-- $2 text  event_id
+-- $3 text  reason
+-- $4 bytea body
+-- $5 text  user_id, where it could be read
+-- $6 text  provider
+-- $7 text  project
+WITH bound AS (
+  SELECT FROM neon_identity.connection WHERE provider = $6 AND project = $7
+),
+kept AS (
+  INSERT INTO neon_identity.rejections AS kept (source, event_id, reason, body, user_id)
+  SELECT $1, $2, $3, $4, $5
+  WHERE EXISTS (SELECT FROM bound)
+  ON CONFLICT (source, event_id) DO UPDATE SET
+    rejected_at = excluded.rejected_at,
+    reason = excluded.reason,
+    body = excluded.body,
+    user_id = excluded.user_id,
+    resolved_at = NULL
+  RETURNING id
+)
+SELECT CASE WHEN EXISTS (SELECT FROM bound) THEN 'updated' ELSE 'foreign' END;

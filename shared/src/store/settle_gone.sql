@@ -1,0 +1,48 @@
+-- Marks users as deleted whom the provider, asked after a look at their rows,
+-- did not have; gives back whom. A row that changed since the look stays.
+--
+-- $1 text[]      id
+-- $2 text[]      token of the look; NULL: there was no row
+-- $3 timestamptz when the rows were looked at
+-- $4 bigint      the run that sweeps, which must hold the lease; NULL: a delivery
+-- $5 text        provider
+-- $6 text        project
+WITH permitted AS (
+  SELECT
+  FROM neon_identity.connection AS bound
+  WHERE bound.provider = $5
+    AND bound.project = $6
+    AND ($4 IS NULL OR EXISTS (
+      SELECT FROM neon_identity.walk
+      WHERE walk.run_id = $4 AND walk.lease_until > clock_timestamp()
+      FOR SHARE -- nobody takes the lease before this is done
+    ))
+),
+asked AS (
+  SELECT * FROM unnest($1::text[], $2::text[]) AS asked (id, token)
+),
+looked AS (
+  SELECT kept.id
+  FROM neon_identity.users_sync AS kept
+  JOIN asked ON asked.id = kept.id AND asked.token = kept.xmin::text
+  ORDER BY kept.id -- two sweeps lock in the same order
+  FOR UPDATE OF kept
+),
+created AS (
+  INSERT INTO neon_identity.users_sync (raw_json, id, deleted_at)
+  SELECT '{}', asked.id, $3
+  FROM asked
+  WHERE asked.token IS NULL AND EXISTS (SELECT FROM permitted)
+  ON CONFLICT DO NOTHING
+  RETURNING id
+),
+updated AS (
+  UPDATE neon_identity.users_sync AS kept SET
+    deleted_at = greatest(kept.deleted_at, $3, kept.updated_at)
+  FROM looked
+  WHERE kept.id = looked.id AND EXISTS (SELECT FROM permitted)
+  RETURNING kept.id
+)
+SELECT id FROM created
+UNION ALL
+SELECT id FROM updated;

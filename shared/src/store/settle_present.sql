@@ -1,0 +1,60 @@
+-- Takes in a profile that was read after a look at the row, whatever the row
+-- says, unless the row has changed since the look.
+--
+-- $1  text        id
+-- $2  text        token of the look; NULL: there was no row
+-- $3  text        raw_json
+-- $4  text        name
+-- $5  text        email
+-- $6  timestamptz created_at
+-- $7  timestamptz at: the profile's version, or the time of the look
+-- $8  boolean     whether the provider has versions
+-- $9  boolean     whether this may clear a tombstone
+-- $10 boolean     whether a delivery caused this (else a listing did)
+-- $11 text        provider
+-- $12 text        project
+WITH bound AS (
+  SELECT FROM neon_identity.connection WHERE provider = $11 AND project = $12
+),
+kept AS (
+  SELECT
+    kept.deleted_at IS NOT NULL AS tombstone,
+    NOT $10
+      AND kept.deleted_at IS NULL
+      AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+        IS NOT DISTINCT FROM ($3::jsonb::text, $4, $5, $6)
+      AND (kept.updated_at = $7 OR NOT $8 AND kept.updated_at < $7) AS same
+  FROM neon_identity.users_sync AS kept
+  WHERE kept.id = $1 AND kept.xmin::text = $2
+  FOR UPDATE
+),
+created AS (
+  INSERT INTO neon_identity.users_sync (raw_json, id, name, email, created_at, updated_at)
+  SELECT $3::jsonb, $1, $4, $5, $6, $7
+  WHERE $2 IS NULL AND EXISTS (SELECT FROM bound)
+  ON CONFLICT DO NOTHING
+  RETURNING id
+),
+updated AS (
+  UPDATE neon_identity.users_sync AS stored SET
+    raw_json = $3::jsonb,
+    name = $4,
+    email = $5,
+    created_at = $6,
+    updated_at = $7,
+    deleted_at = CASE
+      WHEN stored.deleted_at IS NULL OR $9 THEN NULL
+      ELSE greatest(stored.deleted_at, $7)
+    END
+  FROM kept
+  WHERE stored.id = $1 AND stored.xmin::text = $2 AND NOT kept.same AND EXISTS (SELECT FROM bound)
+  RETURNING stored.id
+)
+SELECT CASE
+  WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
+  WHEN EXISTS (SELECT FROM created) THEN 'created'
+  WHEN EXISTS (SELECT FROM updated) THEN
+    CASE WHEN $9 AND (SELECT tombstone FROM kept) THEN 'revived' ELSE 'updated' END
+  WHEN (SELECT same FROM kept) THEN 'unchanged'
+  ELSE 'moved'
+END;

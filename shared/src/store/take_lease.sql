@@ -1,0 +1,27 @@
+-- Takes the lease unless another run holds it; closes the run that died with it.
+--
+-- $1 bigint  run
+-- $2 float8  the lease's length in seconds
+-- $3 boolean whether to begin anew, whatever an earlier walk left
+WITH free AS (
+  SELECT run_id FROM neon_identity.walk
+  WHERE lease_until IS NULL OR lease_until < clock_timestamp()
+  FOR UPDATE
+),
+died AS (
+  UPDATE neon_identity.runs AS run SET
+    finished_at = clock_timestamp(),
+    outcome = 'failed',
+    error = 'the function was stopped before it could finish'
+  FROM free
+  WHERE run.id = free.run_id AND run.finished_at IS NULL
+)
+UPDATE neon_identity.walk SET
+  run_id = $1,
+  lease_until = clock_timestamp() + make_interval(secs => $2),
+  begun_at = CASE WHEN $3 OR walk.position IS NULL THEN clock_timestamp() ELSE walk.begun_at END
+FROM free
+RETURNING
+  clock_timestamp() AS now,
+  CASE WHEN $3 THEN NULL ELSE walk.position END AS position,
+  CASE WHEN $3 THEN NULL ELSE walk.met END AS met;
