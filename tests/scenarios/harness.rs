@@ -201,6 +201,7 @@ async fn a_watched_program_reports_its_exit_and_takes_signals() -> Result<()> {
     assert!(memory > 0);
     asleep.signal("TERM");
     assert_eq!(asleep.wait(SOON).await?, 128 + 15);
+    assert_eq!(fs::read_to_string(&log)?, "out\nerr\n");
     Ok(())
 }
 

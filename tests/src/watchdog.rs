@@ -25,7 +25,7 @@ program=$!
   kill -s "$last" "$program"
 } <&3 >/dev/null 2>&1 &
 reader=$!
-exec 3<&-
+exec 3<&- 2>/dev/null
 wait "$program"
 code=$?
 kill "$reader"
