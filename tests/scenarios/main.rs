@@ -1,3 +1,4 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
 mod harness;
+mod template;
