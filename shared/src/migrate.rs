@@ -215,8 +215,9 @@ async fn grant(
     schema: &Schema,
 ) -> Result<Vec<String>, StoreError> {
     let membership = writer.map(|login| {
-        let login = login.replace('"', "\"\"");
-        format!("GRANT {}_writer TO \"{login}\"", schema.name())
+        let login = format!("\"{}\"", login.replace('"', "\"\""));
+        let sql = schema.of(include_str!("migrate/grant_writer.sql"));
+        sql.replace("writer_login;", &format!("{login};"))
     });
     let name = schema.name();
     let steps = [

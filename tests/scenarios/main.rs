@@ -1,4 +1,5 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
 mod harness;
+mod layout;
 mod template;
