@@ -33,7 +33,12 @@ need() {
 
 check_rust() {
     has cargo || stop "Rust is missing: install it as https://rustup.rs says, open a new shell, and run this again"
-    cargo --version >/dev/null 2>>"$log" || stop "cargo does not run: $(tail -n 1 "$log")"
+    local have want
+    have=$(cargo --version 2>>"$log") || stop "cargo does not run: $(tail -n 1 "$log")"
+    have=$(printf '%s' "$have" | cut -d ' ' -f 2)
+    want=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    [ "$(printf '%s\n' "$want" "$have" | sort -V | head -n 1)" = "$want" ] ||
+        stop "Rust $want or newer is needed; this is $have: run: rustup update stable"
 }
 
 # Linking, and the OpenSSL that is built into the functions, take a C compiler and perl.
@@ -100,7 +105,7 @@ install_packages() {
         "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
             apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${packages[@]}"
     } >>"$log" 2>&1 9>&- </dev/null ||
-        stop "apt-get could not install $list: $(grep '^E:' "$log" | tail -n 1) (all of it: $log)"
+        stop "apt-get could not install $list; is the network up? $(grep '^E:' "$log" | tail -n 1) (all of it: $log)"
     # The tests start servers of their own; those that come with a package need not run.
     local service
     for service in pgbouncer postgresql; do
@@ -131,7 +136,7 @@ install_python() {
     say "installing $what into .tools (a download, once)"
     "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps \
         --only-binary=:all: -r "tests/setup/$name.txt" >>"$log" 2>&1 </dev/null ||
-        stop "pip could not install $what: $(grep '^ERROR:' "$log" | tail -n 1) (all of it: $log)"
+        stop "pip could not install $what; is the network up? $(grep '^ERROR:' "$log" | tail -n 1) (all of it: $log)"
     printf '%s' "$wanted" >"$marker"
 }
 
