@@ -1,0 +1,173 @@
+//! What stands between the network and a vendor's routes: the log, the rate limit, the hooks and
+//! the faults.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::faults::{Fault, RateLimit};
+use super::line::{Line, Manner};
+use super::requests::{self, Call};
+use super::world::{Moment, World};
+
+/// Everything that a request passes before it reaches the vendor's routes.
+#[derive(Clone)]
+pub(super) struct Front {
+    world: World,
+    /// When the requests of the last second were let through.
+    recent: Arc<Mutex<VecDeque<Instant>>>,
+}
+
+impl Front {
+    pub(super) fn of(world: World) -> Self {
+        Self {
+            world,
+            recent: Arc::default(),
+        }
+    }
+
+    /// Whether one more request is within the limit, which it then counts against.
+    fn within(&self, limit: RateLimit) -> bool {
+        let now = Instant::now();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent
+            .front()
+            .is_some_and(|at| now - *at >= Duration::from_secs(1))
+        {
+            recent.pop_front();
+        }
+        let within = recent.len() < limit.per_second;
+        if within {
+            recent.push_back(now);
+        }
+        within
+    }
+}
+
+/// Logs the request, and lets it meet what lies ahead of it.
+pub(super) async fn pass(
+    State(front): State<Front>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+    next: Next,
+) -> Response {
+    line.set(Manner::Plain);
+    let world = &front.world;
+    let call = world.vendor().call(request.method(), request.uri().path());
+    let switches = world.switches();
+    let limited = switches.rate_limit.filter(|limit| !front.within(*limit));
+    let fault = match limited {
+        Some(_) => None,
+        None => world.meet(call),
+    };
+    let number = world.note(requests::Request {
+        at: world.clock().now(),
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        call,
+        status: None,
+        fault: fault.clone(),
+    });
+    tokio::time::sleep(Duration::from_millis(switches.latency_ms)).await;
+    let response = match limited {
+        Some(limit) => refuse(world, limit.retry_after.then_some(1)),
+        None => answer(world, &line, call, fault, request, next).await,
+    };
+    world.answered(number, response.status().as_u16());
+    response
+}
+
+/// The vendor's answer, or what the fault makes of it.
+async fn answer(
+    world: &World,
+    line: &Line,
+    call: Call,
+    fault: Option<Fault>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match &fault {
+        Some(Fault::Status(status)) => return text(*status),
+        Some(Fault::TooManyRequests { retry_after }) => return refuse(world, *retry_after),
+        Some(Fault::Html(status)) => return page(*status),
+        Some(Fault::Hang) => std::future::pending().await,
+        _ => {}
+    }
+    world.run_hooks(Moment::Before, call);
+    let response = next.run(request).await;
+    world.run_hooks(Moment::After, call);
+    match fault {
+        Some(Fault::Truncated) => halve(response).await,
+        Some(Fault::CutOff) => cut_off(line, response).await,
+        Some(Fault::Slow { bytes, every_ms }) => {
+            let every = Duration::from_millis(every_ms);
+            line.set(Manner::Slow { bytes, every });
+            response
+        }
+        Some(Fault::Late(millis)) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            response
+        }
+        Some(Fault::Dropped) => {
+            line.set(Manner::Dropped);
+            response
+        }
+        Some(Fault::EmptyListing) if call == Call::List => (
+            [(header::CONTENT_TYPE, "application/json; charset=utf-8")],
+            world.vendor().empty_listing(),
+        )
+            .into_response(),
+        _ => response,
+    }
+}
+
+fn refuse(world: &World, retry_after: Option<u64>) -> Response {
+    let mut refused = world.vendor().too_many_requests();
+    let retry_after = retry_after.map(|seconds| ("retry-after", seconds.to_string()));
+    refused.headers.extend(retry_after);
+    refused.into_response()
+}
+
+fn text(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = status.canonical_reason().unwrap_or_default();
+    (status, body).into_response()
+}
+
+/// As a proxy, a captive portal or an error page in front of the provider answers.
+fn page(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let title = format!(
+        "{} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    );
+    let html = format!(
+        "<!DOCTYPE html>\n<html>\n<head><title>{title}</title></head>\n\
+         <body>\n<center><h1>{title}</h1></center>\n<hr><center>nginx</center>\n</body>\n</html>\n"
+    );
+    (status, Html(html)).into_response()
+}
+
+async fn halve(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, Body::from(bytes.slice(..bytes.len() / 2)))
+}
+
+async fn cut_off(line: &Line, response: Response) -> Response {
+    let (head, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    line.set(Manner::Cut {
+        bytes: bytes.len() / 2,
+    });
+    Response::from_parts(head, Body::from(bytes))
+}

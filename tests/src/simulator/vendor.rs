@@ -1,0 +1,244 @@
+//! What one provider adds to the core: how its profiles look, what changes do to them and which
+//! events they fire. No time, no network, no state: those are the core's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::people::Seeded;
+use super::requests::Call;
+use super::world::World;
+
+/// A simulated provider.
+pub trait Vendor: Send + Sync + 'static {
+    /// Its API, to be served at the root of the simulator's address.
+    fn routes(&self, world: World) -> Router;
+
+    /// Its API's address, on this origin.
+    fn api_url(&self, origin: &str) -> String;
+
+    /// The `provider` object of the functions' secret, for this origin.
+    fn secret(&self, origin: &str) -> Value;
+
+    /// What a request wants.
+    fn call(&self, method: &Method, path: &str) -> Call;
+
+    /// The body of a listing without a user and without a next page.
+    fn empty_listing(&self) -> String;
+
+    /// The refusal of one request too many.
+    fn too_many_requests(&self) -> Refused;
+
+    /// A seeded user's id.
+    fn seeded_id(&self, user: Seeded) -> String;
+
+    /// The seeded user with this id, if it is the id of one.
+    fn seeded_user(&self, seed: u64, id: &str) -> Option<Seeded>;
+
+    /// A seeded user's profile, as JSON.
+    fn seeded_profile(&self, user: Seeded) -> String;
+
+    /// What [`Vendor::reading`] says of a seeded user's profile, without making the profile.
+    fn seeded_reading(&self, user: Seeded) -> Reading;
+
+    /// What a profile says of its user. Profiles set by hand may be broken: what can't be read is
+    /// left out.
+    fn reading(&self, profile: &str) -> Reading;
+
+    /// What a change does: to a user that is there, or to nobody, which is how users sign up.
+    fn change(
+        &self,
+        user: Option<Subject<'_>>,
+        change: &Change,
+        now: i64,
+        random: &mut fastrand::Rng,
+    ) -> Result<Effect, Refused>;
+}
+
+/// What a profile says, in the words of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Reading {
+    /// The display name.
+    pub name: Option<String>,
+    /// The primary email.
+    pub email: Option<String>,
+    /// The sign-up, in milliseconds since 1970.
+    pub created_at: Option<i64>,
+    /// The provider's own version, in milliseconds since 1970, where it has one.
+    pub updated_at: Option<i64>,
+    /// How far the user has come.
+    pub standing: Standing,
+}
+
+/// How far a user has come with signing up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A user like any other.
+    #[default]
+    Full,
+    /// Signed up, but not let in yet or any more.
+    Restricted,
+    /// Not signed up.
+    Anonymous,
+}
+
+/// A user about to change.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its profile, as JSON.
+    pub profile: &'a str,
+    /// What the vendor keeps about it beside the profile.
+    pub memo: &'a Value,
+}
+
+/// Fields of a JSON object, each one's bytes as they came.
+pub type Fields = BTreeMap<String, Box<RawValue>>;
+
+/// Something that happens to a user at the provider.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Somebody signs up in the application.
+    SignUp(SignUp),
+    /// The server creates a user through the API, with these fields.
+    Create(Fields),
+    /// The server updates these fields through the API.
+    Update(Fields),
+    /// A new display name, through the API.
+    Rename(Option<String>),
+    /// New metadata, through the API.
+    SetMetadata(Value),
+    /// The user changes their primary email in their own account settings.
+    ChangeEmail(String),
+    /// The user clicks the link in the verification email.
+    VerifyEmail,
+    /// The user connects an account at this OAuth provider.
+    LinkOauth(String),
+    /// An anonymous user signs up, with this name and email.
+    AnonymousSignsUp {
+        /// The display name.
+        name: Option<String>,
+        /// The primary email.
+        email: Option<String>,
+    },
+    /// The user does something in the application.
+    TouchActivity,
+    /// Someone renames the team that the user has selected.
+    RenameTeam(String),
+    /// The time of sign-up moves by milliseconds, as it may shortly after.
+    ShiftSignUp(i64),
+    /// The user is deleted.
+    Delete,
+}
+
+/// How somebody signs up.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignUp {
+    /// The id to get; none for a new one. Providers never use an id again, save some.
+    pub id: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// The primary email.
+    pub email: Option<String>,
+    /// The OAuth provider that they sign up with, if they do.
+    pub oauth: Option<String>,
+    /// Whether they don't really sign up, but use the application without.
+    pub anonymous: bool,
+}
+
+/// What a change did.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// The user's id.
+    pub id: String,
+    /// How the user is now.
+    pub after: After,
+    /// What the API answers.
+    pub answer: String,
+    /// What is sent to subscribers, in the order in which the provider sends it.
+    pub events: Vec<Event>,
+}
+
+/// How a user is after a change.
+#[derive(Debug, Clone)]
+pub enum After {
+    /// There.
+    Present {
+        /// The profile, as JSON.
+        profile: String,
+        /// What the vendor wants to find again beside the profile.
+        memo: Value,
+    },
+    /// Gone.
+    Gone,
+}
+
+/// What subscribers get to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its type, such as `user.created`.
+    pub kind: String,
+    /// The body to be delivered.
+    pub body: String,
+}
+
+/// An answer that is an error.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The status.
+    pub status: StatusCode,
+    /// Headers, the content's type among them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "refused with {}: {}", self.status, self.body)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body).into_response();
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+/// A user that has been touched since it was seeded, or was never seeded.
+#[derive(Debug)]
+pub(super) struct User {
+    /// The profile that the next change builds on.
+    pub(super) profile: Arc<str>,
+    /// What is shown in its place, byte for byte, until the next change.
+    pub(super) shown: Option<Arc<str>>,
+    pub(super) memo: Value,
+    pub(super) reading: Reading,
+    /// Its place in the order of sign-ups.
+    pub(super) order: i64,
+}
+
+impl User {
+    /// The profile as the API shows it.
+    pub(super) fn text(&self) -> Arc<str> {
+        self.shown.as_ref().unwrap_or(&self.profile).clone()
+    }
+}

@@ -1,0 +1,91 @@
+//! What is true, to hold a table against.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::World;
+use crate::simulator::users::{Position, View};
+use crate::simulator::vendor::Reading;
+
+/// A living user, as the table should show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Truth {
+    /// The provider's id.
+    pub id: String,
+    /// The whole profile, byte for byte as the API shows it.
+    #[serde(serialize_with = "as_text")]
+    pub profile: Arc<str>,
+    /// What the profile says.
+    #[serde(flatten)]
+    pub reading: Reading,
+}
+
+/// A profile that was set by hand need not be JSON, so it travels as a string.
+fn as_text<S: serde::Serializer>(profile: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(profile)
+}
+
+impl World {
+    /// All living users, in the order of their sign-up. Users that change meanwhile are seen
+    /// before or after.
+    pub fn truth(&self) -> impl Iterator<Item = Truth> + use<> {
+        let world = self.clone();
+        let mut next = Some(None);
+        std::iter::from_fn(move || {
+            let (page, after) = world.truth_page(next.take()?, 1_000);
+            next = after.map(Some);
+            Some(page)
+        })
+        .flatten()
+    }
+
+    /// Living users from a position on, and the position of the next one.
+    pub fn truth_page(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+    ) -> (Vec<Truth>, Option<Position>) {
+        let state = self.state();
+        let vendor = self.vendor();
+        let mut walk = state.users.walk(vendor, View::Now, from, false);
+        let page = walk
+            .by_ref()
+            .take(limit)
+            .map(|((_, id), found)| Truth {
+                id,
+                profile: found.text(vendor),
+                reading: found.reading(vendor),
+            })
+            .collect();
+        (page, walk.next().map(|(position, _)| position))
+    }
+
+    /// A living user.
+    pub fn user(&self, id: &str) -> Option<Truth> {
+        let vendor = self.vendor();
+        let found = self.state().users.get(vendor, id, View::Now)?;
+        Some(Truth {
+            id: id.to_owned(),
+            profile: found.text(vendor),
+            reading: found.reading(vendor),
+        })
+    }
+
+    /// How many users live.
+    pub fn live(&self) -> u64 {
+        self.state().users.live()
+    }
+
+    /// The users that were deleted, by id, and when, in milliseconds since 1970.
+    pub fn deleted(&self) -> Vec<(String, i64)> {
+        let state = self.state();
+        let deleted = state.users.deleted();
+        deleted.iter().map(|(id, at)| (id.clone(), *at)).collect()
+    }
+
+    /// The ids of the users that were deleted.
+    pub fn deleted_ids(&self) -> Vec<String> {
+        self.state().users.deleted().keys().cloned().collect()
+    }
+}
