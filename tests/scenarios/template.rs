@@ -533,7 +533,7 @@ fn provision(template: &Value) -> Vec<String> {
     let function = &template["Resources"]["ProvisionFunction"]["Properties"];
     let number = |value: &Value| text(value).parse().unwrap_or(0);
     check(
-        run["ServiceToken"]["Fn::GetAtt"] == "ProvisionFunction.Arn",
+        run["ServiceToken"]["Ref"] == "ProvisionFunction.Alias",
         "ServiceToken is not the function",
     );
     check(
