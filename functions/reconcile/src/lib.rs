@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub use request::Request;
 
 const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(60),
+    connect: Duration::from_secs(30),
     statement: Duration::from_secs(120),
 };
 

@@ -116,7 +116,7 @@ async fn work(
     request: &Request,
     now: At,
 ) -> Result<Outcome, Stopped> {
-    let complete = walk.to_the_end(tally, now).await?;
+    let complete = walk.reach_the_end(tally, now).await?;
     let swept = sweep::sweep(walk, tally, &complete, request.max_deletes).await?;
     if swept == Outcome::Complete && !tally.dry_run {
         walk.sources.store.resolve_rejections(tally.run).await?;

@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks from here to the last page. `now`: the database's clock.
-    pub(crate) async fn to_the_end(
+    pub(crate) async fn reach_the_end(
         &mut self,
         tally: &mut Tally,
         now: At,

@@ -1,0 +1,116 @@
+//! The three functions under `cargo lambda watch`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tests::scratch::Scratch;
+use tests::tools::{free_port, workspace};
+use tests::watchdog::Watched;
+
+/// `cargo lambda watch`, which starts a function when it is first called.
+pub(crate) struct Lambda {
+    port: u16,
+    http: reqwest::Client,
+    log: std::path::PathBuf,
+    _process: Watched,
+    _scratch: Scratch,
+}
+
+impl Lambda {
+    pub(crate) async fn start(secret: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let scratch = Scratch::new("demo")?;
+        let log = scratch.path().join("functions.log");
+        let program = workspace().join(".tools/venv/bin/cargo-lambda");
+        if !program.exists() {
+            bail!("cargo-lambda is missing: run `make setup`");
+        }
+        let mut command = Watched::command(&program, "TERM");
+        command
+            .args([
+                "lambda",
+                "watch",
+                "--release",
+                "--ignore-changes",
+                "--quiet",
+            ])
+            .args([
+                "--invoke-address",
+                "127.0.0.1",
+                "--invoke-port",
+                &port.to_string(),
+            ])
+            .arg("--env-var")
+            .arg(format!("SECRET_FILE={}", secret.display()))
+            .current_dir(workspace());
+        let lambda = Self {
+            port,
+            http: reqwest::Client::new(),
+            _process: Watched::spawn(&mut command, &log)?,
+            log,
+            _scratch: scratch,
+        };
+        lambda.wait().await?;
+        Ok(lambda)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        let begun = Instant::now();
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+            .await
+            .is_err()
+        {
+            if begun.elapsed() > Duration::from_secs(20) {
+                bail!("cargo lambda watch does not answer:\n{}", self.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The function's URL.
+    pub(crate) fn url(&self, function: &str) -> String {
+        format!("http://127.0.0.1:{}/lambda-url/{function}/", self.port)
+    }
+
+    /// Invokes a function as `cargo lambda invoke` does.
+    pub(crate) async fn invoke(&self, function: &str, event: Value) -> Result<Value> {
+        let url = format!(
+            "http://127.0.0.1:{}/2015-03-31/functions/{function}/invocations",
+            self.port
+        );
+        let request = self.http.post(url).body(event.to_string());
+        let answer = request
+            .send()
+            .await
+            .with_context(|| self.failed(function))?;
+        let failed = answer.headers().contains_key("x-amz-function-error");
+        let answer = answer
+            .bytes()
+            .await
+            .with_context(|| self.failed(function))?;
+        let answer: Value =
+            serde_json::from_slice(&answer).with_context(|| self.failed(function))?;
+        if failed || answer.get("errorType").is_some() {
+            bail!(
+                "{function}: {}",
+                answer["errorMessage"].as_str().unwrap_or("it failed")
+            );
+        }
+        Ok(answer)
+    }
+
+    fn failed(&self, function: &str) -> String {
+        format!("{function} gives no answer; its log:\n{}", self.logs())
+    }
+
+    fn logs(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
