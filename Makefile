@@ -34,7 +34,8 @@ test: ## Unit tests, then the real binaries against a real Postgres
 	cargo build --release --locked
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --lib --bins
-	cargo test --locked --workspace --test '*'
+	@# They wait more than they work: for a provider's replicas, for back-offs.
+	RUST_TEST_THREADS=16 cargo test --locked --workspace --test '*'
 
 check: ## Formatting, lints, documentation, licences, template.yaml
 	@tests/setup.sh check
