@@ -1,0 +1,251 @@
+//! Prints the figures: each as a ratio to a peer, or against a limit, of the same run.
+//!
+//! The peer is the sync one writes by hand: an upsert for each user, with the profile in it.
+
+#![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::database::Database;
+use tests::function::Function;
+use tests::meter::Meter;
+use tests::postgres::{Options, Postgres};
+use tests::secret_file::SecretFile;
+use tests::sender::{self, Sender, Svix};
+use tests::simulator::{self, Simulator, Stack};
+use tests::tools::workspace;
+use tokio_postgres::Client;
+
+const USERS: u64 = 20_000;
+const DELIVERIES: usize = 200;
+const SIGNING_SECRET: &str = "whsec_YmVuY2hfYmVuY2hfYmVuY2hfYmVuY2g=";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = Postgres::start(Options::default()).await?;
+    let database = server.database().await?;
+    let meter = Meter::start(server.port()).await?;
+    let provider = Simulator::start(Stack::default(), simulator::Options::default()).await?;
+    provider.seed(USERS);
+    let secret = SecretFile::new(&json!({
+        "database_url": meter.url(database.url()),
+        "admin_database_url": database.owner_url(),
+        "signing_secrets": [SIGNING_SECRET],
+        "provider": provider.secret(),
+    }))?;
+    Function::spawn("provision", secret.env())
+        .await?
+        .invoke(json!({}))
+        .await?;
+
+    println!("{USERS} users of 1 kB and more; this machine, one run; smaller is better\n");
+    println!(
+        "{:<46} {:>12} {:>12} {:>8}",
+        "", "users-sync", "peer", "ratio"
+    );
+    whole_listings(&provider, &database, &meter, &secret).await?;
+    println!(
+        "\n{:<46} {:>12} {:>12} {:>8}",
+        "", "users-sync", "limit", "ratio"
+    );
+    deliveries(&provider, &secret).await?;
+    sizes()
+}
+
+/// The first and the second reconcile, beside a hand-written one.
+async fn whole_listings(
+    provider: &Simulator,
+    database: &Database,
+    meter: &Meter,
+    secret: &SecretFile,
+) -> Result<()> {
+    let reconcile = Function::spawn("reconcile", secret.env()).await?;
+    let client = database.connect().await?;
+    meter.sent();
+    let first = measured(&client, meter, run(&reconcile)).await?;
+    let second = measured(&client, meter, run(&reconcile)).await?;
+    let memory = reconcile.peak_memory()?;
+
+    let peer = peer_client(database, meter).await?;
+    meter.sent();
+    let peer_first = measured(&client, meter, upsert_all(&peer, provider)).await?;
+    let peer_second = measured(&client, meter, upsert_all(&peer, provider)).await?;
+    row(
+        "first listing: seconds",
+        first.seconds(),
+        peer_first.seconds(),
+    );
+    row("in sync: seconds", second.seconds(), peer_second.seconds());
+    row(
+        "in sync: MB sent to Postgres",
+        mega(second.sent),
+        mega(peer_second.sent),
+    );
+    row(
+        "in sync: MB of WAL written",
+        mega(second.wal),
+        mega(peer_second.wal),
+    );
+    let all = provider
+        .truth()
+        .map(|truth| truth.profile.len())
+        .sum::<usize>();
+    println!();
+    println!(
+        "{:<46} {:>12} {:>12} {:>8}",
+        "", "users-sync", "profiles", "ratio"
+    );
+    row(
+        "reconcile: peak memory, MB",
+        mega(memory * 1024),
+        mega(all as u64),
+    );
+    Ok(())
+}
+
+async fn run(reconcile: &Function) -> Result<()> {
+    let limit = Duration::from_secs(300);
+    let report: Value = reconcile.invoke_with_deadline(json!({}), limit).await?;
+    ensure!(
+        report["outcome"] == "complete",
+        "reconcile answers {report}"
+    );
+    Ok(())
+}
+
+async fn peer_client(database: &Database, meter: &Meter) -> Result<Client> {
+    let client = tests::postgres::connect(&meter.url(database.owner_url())).await?;
+    client
+        .batch_execute(
+            "CREATE TABLE peer (id text PRIMARY KEY, name text, email text, raw_json jsonb NOT NULL)",
+        )
+        .await?;
+    Ok(client)
+}
+
+/// What a hand-written job does: list, and upsert every user.
+async fn upsert_all(client: &Client, provider: &Simulator) -> Result<()> {
+    let upsert = client
+        .prepare_typed(
+            "INSERT INTO peer VALUES ($1, $2, $3, $4::text::jsonb) ON CONFLICT (id) DO UPDATE SET
+               name = excluded.name, email = excluded.email, raw_json = excluded.raw_json",
+            &[],
+        )
+        .await?;
+    for truth in provider.truth() {
+        let reading = &truth.reading;
+        client
+            .execute(
+                &upsert,
+                &[&truth.id, &reading.name, &reading.email, &&*truth.profile],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+struct Measured {
+    time: Duration,
+    sent: u64,
+    wal: u64,
+}
+
+impl Measured {
+    fn seconds(&self) -> f64 {
+        self.time.as_secs_f64()
+    }
+}
+
+async fn measured(
+    client: &Client,
+    meter: &Meter,
+    work: impl Future<Output = Result<()>>,
+) -> Result<Measured> {
+    let before = wal(client).await?;
+    let begun = Instant::now();
+    work.await?;
+    Ok(Measured {
+        time: begun.elapsed(),
+        sent: meter.sent(),
+        wal: u64::try_from(wal(client).await? - before).unwrap_or_default(),
+    })
+}
+
+async fn wal(client: &Client) -> Result<i64> {
+    let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
+/// From a signed delivery to its answer, which comes after the commit.
+async fn deliveries(provider: &Simulator, secret: &SecretFile) -> Result<()> {
+    let webhook = Function::spawn("webhook", secret.env()).await?;
+    let started = webhook.ready().await?;
+    let options = sender::Options::new(Svix::new([SIGNING_SECRET])?, webhook.url());
+    let sender = Sender::new(options)?;
+    let mut times = Vec::new();
+    for i in 0..DELIVERIES {
+        provider.create(&format!("User {i}"), &format!("bench{i}@example.com"))?;
+        let messages = provider.take_messages();
+        let created = messages
+            .iter()
+            .find(|message| message.kind == "user.created");
+        let begun = Instant::now();
+        let status = sender
+            .deliver_once(created.context("no user.created")?)
+            .await?;
+        ensure!(status == 200, "webhook answers {status}");
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    // Svix waits 15 seconds for an answer; Lambda gives the start 10.
+    row(
+        "delivery to answer: median ms",
+        millis(times[DELIVERIES / 2]),
+        15_000.0,
+    );
+    row(
+        "delivery to answer: 99 of 100, ms",
+        millis(times[DELIVERIES * 99 / 100]),
+        15_000.0,
+    );
+    row(
+        "webhook: start, with its connection, ms",
+        millis(started),
+        10_000.0,
+    );
+    row(
+        "webhook: peak memory, MB",
+        mega(webhook.peak_memory()? * 1024),
+        512.0,
+    );
+    Ok(())
+}
+
+/// Lambda takes 50 MB zipped.
+fn sizes() -> Result<()> {
+    for function in ["webhook", "reconcile", "provision"] {
+        let path = workspace().join("target/release").join(function);
+        let size = std::fs::metadata(path)
+            .context("read a binary's size")?
+            .len();
+        row(&format!("{function}: binary, MB"), mega(size), 50.0);
+    }
+    Ok(())
+}
+
+fn row(what: &str, ours: f64, theirs: f64) {
+    println!(
+        "{what:<46} {ours:>12.2} {theirs:>12.2} {:>8.4}",
+        ours / theirs
+    );
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
