@@ -13,6 +13,7 @@ pub mod runtime_api;
 pub mod scratch;
 pub mod secret_file;
 pub mod secrets_manager;
+pub mod sender;
 pub mod simulator;
 pub mod tools;
 pub mod watchdog;

@@ -24,7 +24,7 @@ use super::world::World;
 /// | `PUT /control/users/{id}/profile` with any text | the API shows it as the profile | `{"id"}` |
 /// | `GET /control/users/{id}` | | the user, as in `truth` |
 /// | `POST /control/seed` with `{"users":n}` | adds users | the counts |
-/// | `GET /control/counts` | | `{"live","deleted","waiting_messages"}` |
+/// | `GET /control/counts` | | `{"live","deleted","unsent"}`: users, users, messages |
 /// | `GET /control/truth?limit=&after=` | | `{"users":[…],"next"}`; pass `next` as `after` |
 /// | `GET /control/deleted` | | `[[id, millis],…]` |
 /// | `POST /control/messages` with `{"type","body"}` | tells it, whatever it is | `{"id"}` |
@@ -119,7 +119,7 @@ async fn counts(State(world): State<World>) -> Json<Value> {
     Json(json!({
         "live": world.live(),
         "deleted": world.deleted().len(),
-        "waiting_messages": world.waiting_messages(),
+        "unsent": world.unsent(),
     }))
 }
 

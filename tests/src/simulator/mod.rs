@@ -39,7 +39,7 @@ pub use users::{Position, View};
 pub use vendor::{
     After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject, Vendor,
 };
-pub use world::{Moment, Page, Truth, World};
+pub use world::{Moment, Page, Taken, Truth, World};
 
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]

@@ -16,6 +16,7 @@ mod fields;
 mod listing;
 mod profile;
 mod routes;
+mod seeded;
 
 /// A Stack Auth project.
 #[derive(Debug, Clone)]
@@ -96,11 +97,11 @@ impl Vendor for Stack {
     }
 
     fn seeded_profile(&self, user: Seeded) -> String {
-        profile::seeded(self, user).text()
+        seeded::text(self, user)
     }
 
     fn seeded_reading(&self, user: Seeded) -> Reading {
-        profile::seeded_reading(self, user)
+        seeded::reading(self, user)
     }
 
     fn reading(&self, profile: &str) -> Reading {

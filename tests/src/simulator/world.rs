@@ -21,6 +21,7 @@ mod reads;
 mod troubles;
 mod truth;
 
+pub use outbox::Taken;
 pub use reads::Page;
 pub use troubles::Moment;
 pub use truth::Truth;
@@ -33,12 +34,17 @@ struct Inner {
     vendor: Arc<dyn Vendor>,
     clock: Clock,
     state: Mutex<State>,
+    /// There is something in the outbox.
     told: Notify,
+    /// A message was sent or given up.
+    sent: Notify,
 }
 
 struct State {
     users: Users,
     outbox: VecDeque<Message>,
+    /// Messages that a sender took and has not done with.
+    sending: usize,
     random: fastrand::Rng,
     plan: Plan,
     switches: Switches,
@@ -54,6 +60,7 @@ impl World {
             state: Mutex::new(State {
                 users: Users::new(seed),
                 outbox: VecDeque::new(),
+                sending: 0,
                 random: fastrand::Rng::with_seed(seed),
                 plan: Plan::default(),
                 switches: Switches::default(),
@@ -61,6 +68,7 @@ impl World {
                 hooks: Vec::new(),
             }),
             told: Notify::new(),
+            sent: Notify::new(),
         }))
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Stack;
-use crate::simulator::people::{Seeded, mix};
+use crate::simulator::people::mix;
 use crate::simulator::vendor::{Reading, Standing};
 
 /// One user.
@@ -188,71 +188,6 @@ pub(super) fn personal_team_id(user: &str) -> String {
         .to_string()
 }
 
-/// A seeded user.
-pub(super) fn seeded(project: &Stack, user: Seeded) -> Profile {
-    let reading = seeded_reading(project, user);
-    let at = user.created_at();
-    let mut profile = Profile::new(user.uuid(), at);
-    profile.display_name = reading.name;
-    profile.primary_email = reading.email;
-    if reading.standing != Standing::Anonymous {
-        profile.primary_email_verified = true;
-        profile.primary_email_auth_enabled = true;
-        profile.has_password = user.number("password").is_multiple_of(2);
-        profile.client_metadata = raw(format!(
-            r#"{{"theme":"{}","locale":"en"}}"#,
-            if user.number("theme").is_multiple_of(2) {
-                "dark"
-            } else {
-                "light"
-            },
-        ));
-        profile.client_read_only_metadata = raw(r#"{"plan":"pro"}"#.to_owned());
-        profile.server_metadata = raw(format!(r#"{{"crm_id":"c-{}"}}"#, user.index));
-        profile.country_code = Some("PT".to_owned());
-        if !profile.has_password {
-            profile.oauth_providers.push(OauthProvider {
-                id: "google".to_owned(),
-                account_id: format!("1043{:017}", user.number("account") % 10u64.pow(17)),
-                email: profile.primary_email.clone(),
-            });
-        }
-    }
-    profile.is_anonymous = reading.standing == Standing::Anonymous;
-    profile.restricted_by_admin = reading.standing == Standing::Restricted;
-    if project.personal_teams {
-        profile.select(Some(Team::personal(&profile, at + 277)));
-    }
-    profile.settle(project);
-    profile
-}
-
-/// A seeded user's reading.
-pub(super) fn seeded_reading(project: &Stack, user: Seeded) -> Reading {
-    let standing = match user.index % 50 {
-        49 if project.seeds_all_standings => Standing::Anonymous,
-        24 if project.seeds_all_standings => Standing::Restricted,
-        _ => Standing::Full,
-    };
-    let created_at = Some(user.created_at());
-    if standing == Standing::Anonymous {
-        return Reading {
-            created_at,
-            standing,
-            ..Reading::default()
-        };
-    }
-    let (first, last) = user.name();
-    Reading {
-        // One user in twenty never gave a name.
-        name: (!user.number("named").is_multiple_of(20)).then(|| format!("{first} {last}")),
-        email: Some(format!("user{}@example.com", user.index)),
-        created_at,
-        updated_at: None,
-        standing,
-    }
-}
-
 /// What a profile says, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     // By name, so that one broken field does not hide the others.
@@ -277,31 +212,5 @@ pub(super) fn reading(profile: &str) -> Reading {
         created_at: field(&fields, "signed_up_at_millis"),
         updated_at: None,
         standing,
-    }
-}
-
-fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seeded_profile_says_what_its_reading_says() {
-        let project = Stack::default();
-        for index in 0..500 {
-            let user = Seeded { seed: 3, index };
-            let text = seeded(&project, user).text();
-            assert_eq!(reading(&text), seeded_reading(&project, user), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_profile_goes_in_and_out_unchanged() {
-        let text = seeded(&Stack::default(), Seeded { seed: 3, index: 8 }).text();
-        let profile: Profile = serde_json::from_str(&text).unwrap();
-        assert_eq!(profile.text(), text);
     }
 }
