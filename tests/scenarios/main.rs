@@ -2,4 +2,5 @@
 
 mod harness;
 mod layout;
+mod simulator;
 mod template;
