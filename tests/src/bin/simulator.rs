@@ -73,12 +73,13 @@ async fn main() -> Result<()> {
         "provider": simulator.secret(),
         "signing_secrets": secrets,
     });
-    println!("{addresses}");
-
+    // Before anybody knows that we run, and may end us.
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    println!("{addresses}");
     tokio::select! {
         _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for SIGINT")?,
+        _ = interrupt.recv() => {}
         () = end_of_input() => {}
     }
     drop(sending);

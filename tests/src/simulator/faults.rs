@@ -111,7 +111,7 @@ impl Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Requests within any second of the machine's clock.
+    /// Requests within any second of the provider's clock.
     pub per_second: usize,
     /// Whether the refusal says `Retry-After: 1`.
     #[serde(default)]

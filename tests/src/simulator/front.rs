@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -20,8 +20,8 @@ use super::world::{Moment, World};
 #[derive(Clone)]
 pub(super) struct Front {
     world: World,
-    /// When the requests of the last second were let through.
-    recent: Arc<Mutex<VecDeque<Instant>>>,
+    /// When the requests of the last second were let through, in milliseconds since 1970.
+    recent: Arc<Mutex<VecDeque<i64>>>,
 }
 
 impl Front {
@@ -34,12 +34,9 @@ impl Front {
 
     /// Whether one more request is within the limit, which it then counts against.
     fn within(&self, limit: RateLimit) -> bool {
-        let now = Instant::now();
+        let now = self.world.clock().now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        while recent
-            .front()
-            .is_some_and(|at| now - *at >= Duration::from_secs(1))
-        {
+        while recent.front().is_some_and(|at| now - *at >= 1_000) {
             recent.pop_front();
         }
         let within = recent.len() < limit.per_second;
