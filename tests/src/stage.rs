@@ -78,7 +78,7 @@ impl Stage {
         let database = server.database().await?;
         let secret = json!({
             "database_url": database.url(),
-            "admin_database_url": database.owner_url(),
+            "admin_database_url": database.admin_url(),
             "signing_secrets": [signing_secret()],
             "provider": simulator.secret(),
         });
