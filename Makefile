@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=stack`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test check audit bench torture clean
+.PHONY: help setup build demo dev test check audit bench clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -53,11 +53,6 @@ bench: ## Print the figures: rows a second, bytes, delays
 	@tests/setup.sh demo
 	cargo build --release --locked
 	$(run) --release --bin bench
-
-torture: ## Random schedules of deliveries, runs and crashes; SCHEDULES=1000 SEED=1 PROVIDER=stack
-	@tests/setup.sh demo
-	cargo build --release --locked
-	$(run) --bin torture
 
 clean: ## Remove what was built and installed in this folder
 	rm -rf target .tools .aws-sam
