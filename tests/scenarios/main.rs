@@ -3,6 +3,7 @@
 mod delivery;
 mod harness;
 mod layout;
+mod reconcile;
 mod simulator;
 mod template;
 mod webhook;
