@@ -214,6 +214,24 @@ async fn an_unknown_path_is_an_html_page() -> Result<()> {
 }
 
 #[tokio::test]
+async fn headers_may_carry_stacks_new_name() -> Result<()> {
+    let simulator = project().await?;
+    let Stack {
+        project_id,
+        secret_server_key,
+        ..
+    } = Stack::default();
+    let headers = [
+        ("x-hexclave-access-type", "server"),
+        ("x-hexclave-project-id", project_id.as_str()),
+        ("x-hexclave-secret-server-key", secret_server_key.as_str()),
+    ];
+    let answer = ask_with(&simulator, Method::GET, "/users", &headers, String::new()).await?;
+    assert_eq!(answer.status, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
 async fn stacks_own_clients_get_errors_dressed_as_successes() -> Result<()> {
     let simulator = project().await?;
     let headers = [("x-stack-override-error-status", "true")];

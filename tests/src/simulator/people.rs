@@ -46,7 +46,7 @@ impl Seeded {
     /// A UUID of version 4 that holds the index, so that [`Seeded::of_uuid`] finds it again.
     pub fn uuid(self) -> String {
         let high = mix(self.seed.wrapping_add(self.index) ^ 0x7565_6964);
-        let low = mix(high) << 48 | (self.index ^ self.mask());
+        let low = mix(high) << 48 | self.hidden_index();
         uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
             .into_uuid()
             .to_string()
@@ -55,21 +55,29 @@ impl Seeded {
     /// The seeded user with this UUID.
     pub fn of_uuid(seed: u64, id: &str) -> Option<Self> {
         let low = uuid::Uuid::parse_str(id).ok()?.as_u64_pair().1;
-        let masked = Self { seed, index: 0 }.mask();
+        let spread = (low & INDEX_BITS) ^ mask(seed);
         let user = Self {
             seed,
-            index: (low & INDEX_BITS) ^ masked,
+            index: spread.wrapping_mul(GATHER) & INDEX_BITS,
         };
         (user.uuid() == id).then_some(user)
     }
 
-    /// Keeps indices from standing in the ids for all to read.
-    fn mask(self) -> u64 {
-        mix(self.seed ^ 0x6d61_736b) & INDEX_BITS
+    /// The index, so that it can be found again, but neighbours' ids don't look alike.
+    fn hidden_index(self) -> u64 {
+        (self.index.wrapping_mul(SPREAD) & INDEX_BITS) ^ mask(self.seed)
     }
 }
 
+fn mask(seed: u64) -> u64 {
+    mix(seed ^ 0x6d61_736b) & INDEX_BITS
+}
+
 const INDEX_BITS: u64 = (1 << 48) - 1;
+
+/// An odd number, and the one that undoes multiplying by it.
+const SPREAD: u64 = 0x5851_f42d_4c95;
+const GATHER: u64 = 0x0b9c_e301_1ebd;
 
 /// splitmix64: a bijection that looks random.
 pub(super) fn mix(number: u64) -> u64 {

@@ -135,13 +135,10 @@ impl FromRequestParts<Api> for Allowed {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
-        let given = |name: &str| {
-            let value = parts.headers.get(name)?.to_str().ok()?;
-            (!value.is_empty()).then_some(value)
-        };
+        let given = |name| header_of(&parts.headers, name).filter(|value| !value.is_empty());
         let project = &api.project;
-        let key = given("x-stack-secret-server-key");
-        let Some(access_type) = given("x-stack-access-type") else {
+        let key = given("secret-server-key");
+        let Some(access_type) = given("access-type") else {
             return Err(match key {
                 Some(_) => errors::key_without_access_type(),
                 None => errors::access_type_required(),
@@ -150,7 +147,7 @@ impl FromRequestParts<Api> for Allowed {
         if !["client", "server", "admin"].contains(&access_type) {
             return Err(errors::invalid_access_type(access_type));
         }
-        let Some(id) = given("x-stack-project-id") else {
+        let Some(id) = given("project-id") else {
             return Err(errors::access_type_without_project(access_type));
         };
         // The project comes before the key.
@@ -167,6 +164,15 @@ impl FromRequestParts<Api> for Allowed {
             (_, Some(_)) => Ok(Self),
         }
     }
+}
+
+/// A header of Stack Auth's own. Its clients of autumn 2026 say `x-hexclave-` for `x-stack-`, after
+/// the company's new name, and understand answers that still say `x-stack-`.
+fn header_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    ["x-hexclave-", "x-stack-"]
+        .iter()
+        .find_map(|prefix| headers.get(format!("{prefix}{name}")))
+        .and_then(|value| value.to_str().ok())
 }
 
 /// The body as the content type has it, which is read before anything else is looked at.
@@ -218,9 +224,7 @@ fn json(status: StatusCode, body: String) -> Response {
 
 /// What every answer wears; and the vendor's own clients ask for errors dressed as successes.
 async fn dress(request: Request, next: Next) -> Response {
-    let override_status = request
-        .headers()
-        .contains_key("x-stack-override-error-status");
+    let override_status = header_of(request.headers(), "override-error-status").is_some();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().simple().to_string()) {
