@@ -19,7 +19,8 @@ died AS (
 UPDATE neon_identity.walk SET
   run_id = $1,
   lease_until = clock_timestamp() + make_interval(secs => $2),
-  begun_at = CASE WHEN $3 OR walk.position IS NULL THEN clock_timestamp() ELSE walk.begun_at END
+  -- A walk that goes on later keeps its beginning, whoever looks in between.
+  begun_at = CASE WHEN walk.position IS NULL THEN clock_timestamp() ELSE walk.begun_at END
 FROM free
 RETURNING
   clock_timestamp() AS now,
