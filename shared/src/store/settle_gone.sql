@@ -26,7 +26,7 @@ looked AS (
   FROM neon_identity.users_sync AS kept
   JOIN asked ON asked.id = kept.id AND asked.token = kept.xmin::text
   ORDER BY kept.id -- two sweeps lock in the same order
-  FOR UPDATE OF kept
+  FOR NO KEY UPDATE OF kept -- nobody's foreign keys wait, nor are waited for
 ),
 created AS (
   INSERT INTO neon_identity.users_sync (raw_json, id, deleted_at)

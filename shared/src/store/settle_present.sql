@@ -19,14 +19,16 @@ WITH bound AS (
 kept AS (
   SELECT
     kept.deleted_at IS NOT NULL AS tombstone,
-    NOT $10
+    (
+      NOT $10
       AND kept.deleted_at IS NULL
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM ($3::jsonb::text, $4, $5, $6)
-      AND (kept.updated_at = $7 OR NOT $8 AND kept.updated_at < $7) AS same
+      AND (kept.updated_at = $7 OR NOT $8 AND kept.updated_at < $7)
+    ) IS TRUE AS same -- updated_at may be NULL
   FROM neon_identity.users_sync AS kept
   WHERE kept.id = $1 AND kept.xmin::text = $2
-  FOR UPDATE
+  FOR NO KEY UPDATE -- an application's foreign keys don't wait, nor are waited for
 ),
 created AS (
   INSERT INTO neon_identity.users_sync (raw_json, id, name, email, created_at, updated_at)
