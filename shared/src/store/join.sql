@@ -39,7 +39,7 @@ written AS (
       -- A tombstone is final against deliveries, and not older than its profile.
       ELSE greatest(kept.deleted_at, excluded.updated_at)
     END
-  WHERE
+  WHERE (
     -- A placeholder loses to everything.
     kept.updated_at IS NULL
     OR (
@@ -56,6 +56,13 @@ written AS (
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at)
     )
+  )
+  -- What would revive must not be a stale read of before the deletion.
+  AND (
+    $8
+    AND kept.deleted_at < excluded.updated_at
+    AND kept.deleted_at >= excluded.updated_at - make_interval(secs => $7)
+  ) IS NOT TRUE
   RETURNING kept.id, kept.xmax = 0 AS created
 )
 SELECT
