@@ -539,13 +539,15 @@ impl Store {
 
     /// Binds the schema to the project unless it is bound to another.
     pub async fn bind(&self) -> Result<(), StoreError> {
-        let row = self
-            .one(
-                sql!("bind"),
-                &[(&self.provider, Type::TEXT), (&self.project, Type::TEXT)],
-            )
-            .await?;
-        self.permit(row.get(0), row.get(1))
+        let parameters: Parameters<'_> =
+            &[(&self.provider, Type::TEXT), (&self.project, Type::TEXT)];
+        // A statement doesn't see what was committed while it waited; the next does.
+        for _ in 0..3 {
+            if let Some(row) = self.all(sql!("bind"), parameters).await?.first() {
+                return self.permit(row.get(0), row.get(1));
+            }
+        }
+        Err(StoreError::Garbled)
     }
 
     fn permit(&self, provider: &str, project: &str) -> Result<(), StoreError> {

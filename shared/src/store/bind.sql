@@ -1,4 +1,5 @@
--- Binds the schema to a project unless it is bound; gives back to which it is.
+-- Binds the schema to a project unless it is bound; gives back to which it is,
+-- or no row where another was bound while this waited: ask again.
 --
 -- $1 text provider
 -- $2 text project
