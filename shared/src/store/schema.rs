@@ -46,9 +46,15 @@ impl Schema {
         if self.0 == DEFAULT {
             return Cow::Borrowed(sql);
         }
-        // Roles are named after the schema; the schema may be a reserved word.
-        let roles = sql.replace("neon_identity_", &format!("{}_", self.0));
-        Cow::Owned(roles.replace(DEFAULT, &format!("\"{}\"", self.0)))
+        let mut renamed = String::with_capacity(sql.len() + 64);
+        let mut parts = sql.split(DEFAULT);
+        renamed.push_str(parts.next().unwrap_or_default());
+        for after in parts {
+            // Roles are named after the schema; the schema may be a reserved word.
+            let quote = if after.starts_with('_') { "" } else { "\"" };
+            renamed.extend([quote, &self.0, quote, after]);
+        }
+        Cow::Owned(renamed)
     }
 }
 
@@ -81,6 +87,11 @@ mod tests {
         assert_eq!(
             Schema::new("order").unwrap().of(sql),
             r#"GRANT USAGE ON SCHEMA "order" TO order_writer; "order".t"#
+        );
+        // A name may hold the default's.
+        assert_eq!(
+            Schema::new("neon_identity_dev").unwrap().of(sql),
+            r#"GRANT USAGE ON SCHEMA "neon_identity_dev" TO neon_identity_dev_writer; "neon_identity_dev".t"#
         );
         assert_eq!(Schema::default().of(sql), sql);
     }
