@@ -5,5 +5,6 @@ mod harness;
 mod layout;
 mod reconcile;
 mod simulator;
+mod store;
 mod template;
 mod webhook;

@@ -1,0 +1,362 @@
+//! The sync's own books: runs and their lease, the walk's place, rejections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use shared::store::{Closing, Figures, Saved};
+
+use super::{Bench, THEN, hints, named, user};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+impl Bench {
+    async fn open(&self, dry_run: bool) -> Result<i64> {
+        let (run, permitted) = self.store.open_run(dry_run).await?;
+        permitted?;
+        Ok(run)
+    }
+
+    /// Takes the lease; gives the walk's place, unless another run holds the lease.
+    async fn take(
+        &self,
+        run: i64,
+        anew: bool,
+    ) -> Result<Option<(Option<String>, Option<Vec<u8>>)>> {
+        let taken = self.store.take_lease(run, LEASE, anew).await?;
+        Ok(taken.map(|(_, saved)| (saved.position, saved.met)))
+    }
+
+    async fn close(&self, run: i64, outcome: &str, walk: Option<Saved>) -> Result<()> {
+        let closing = Closing {
+            outcome,
+            error: None,
+            figures: Figures::default(),
+            walk,
+        };
+        Ok(self.store.close_run(run, closing).await?)
+    }
+
+    /// A run's outcome, and whether it is over.
+    async fn run_row(&self, run: i64) -> Result<(Option<String>, bool, Option<String>)> {
+        let sql = "SELECT outcome, finished_at IS NOT NULL, error
+            FROM neon_identity.runs WHERE id = $1";
+        let row = self.outside.query_one(sql, &[&run]).await?;
+        Ok((row.get(0), row.get(1), row.get(2)))
+    }
+
+    /// Lets the time of the lease pass.
+    async fn expire(&self) -> Result<()> {
+        self.run("UPDATE neon_identity.walk SET lease_until = now() - interval '1 second'")
+            .await
+    }
+}
+
+fn place(position: &str, met: &[u8]) -> Saved {
+    Saved {
+        position: Some(position.to_owned()),
+        met: Some(met.to_vec()),
+    }
+}
+
+#[tokio::test]
+async fn one_run_at_a_time_holds_the_lease() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (first, second) = (bench.open(false).await?, bench.open(true).await?);
+    assert!(second > first);
+    assert_eq!(bench.take(first, false).await?, Some((None, None)));
+    for anew in [false, true] {
+        assert_eq!(bench.take(second, anew).await?, None);
+    }
+    assert!(bench.store.renew_lease(first, LEASE).await?.is_some());
+    assert_eq!(bench.store.renew_lease(second, LEASE).await?, None);
+    // Whoever was busy gives nothing back.
+    bench.close(second, "busy", None).await?;
+    assert_eq!(
+        bench.run_row(second).await?,
+        (Some("busy".to_owned()), true, None)
+    );
+    assert_eq!(bench.take(second, false).await?, None);
+    bench
+        .close(first, "complete", Some(Saved::default()))
+        .await?;
+    assert_eq!(bench.store.renew_lease(first, LEASE).await?, None);
+    let third = bench.open(false).await?;
+    assert_eq!(bench.take(third, false).await?, Some((None, None)));
+    let dry: String = bench
+        .ask("SELECT string_agg(dry_run::text, ' ' ORDER BY id) FROM neon_identity.runs")
+        .await?;
+    assert_eq!(dry, "false true false");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let mut stores = Vec::new();
+    for _ in 0..8 {
+        let store = bench.another(&hints())?;
+        store.connect().await?;
+        stores.push(Arc::new(store));
+    }
+    for _ in 0..5 {
+        let mut tasks = Vec::new();
+        for store in &stores {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                let (run, _) = store.open_run(false).await?;
+                let taken = store.take_lease(run, LEASE, false).await?;
+                anyhow::Ok(taken.map(|_| run))
+            }));
+        }
+        let mut holders = Vec::new();
+        for task in tasks {
+            holders.extend(task.await??);
+        }
+        assert_eq!(holders.len(), 1);
+        bench
+            .close(holders[0], "complete", Some(Saved::default()))
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_died_is_marked_failed_by_whoever_takes_its_lease() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let died = bench.open(false).await?;
+    bench.take(died, false).await?;
+    assert_eq!(bench.run_row(died).await?, (None, false, None));
+    bench.expire().await?;
+    let next = bench.open(false).await?;
+    assert!(bench.take(next, false).await?.is_some());
+    let (outcome, over, error) = bench.run_row(died).await?;
+    assert_eq!((outcome.as_deref(), over), (Some("failed"), true));
+    assert!(
+        error
+            .context("it says why")?
+            .contains("stopped before it could finish")
+    );
+    assert_eq!(bench.run_row(next).await?, (None, false, None));
+    // Should it live after all, it has lost the lease.
+    assert_eq!(bench.store.renew_lease(died, LEASE).await?, None);
+    bench
+        .close(died, "failed", Some(place("stolen", b"")))
+        .await?;
+    assert!(bench.store.renew_lease(next, LEASE).await?.is_some());
+    bench
+        .close(next, "partial", Some(place("own", b"")))
+        .await?;
+    let last = bench.open(false).await?;
+    let saved = bench.take(last, false).await?.context("it is free")?;
+    assert_eq!(saved.0.as_deref(), Some("own"));
+    // One that ended in good order stays as it was.
+    assert_eq!(bench.run_row(next).await?.0.as_deref(), Some("partial"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lease_ends_when_it_says() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (first, second) = (bench.open(false).await?, bench.open(false).await?);
+    let short = Duration::from_millis(400);
+    assert!(bench.store.take_lease(first, short, false).await?.is_some());
+    assert_eq!(bench.take(second, false).await?, None);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert!(bench.store.renew_lease(first, short).await?.is_some());
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.take(second, false).await?, None);
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert!(bench.take(second, false).await?.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partial_walk_goes_on_where_it_was() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let met: Vec<u8> = (0..=255).cycle().take(800_000).collect();
+    let first = bench.open(false).await?;
+    bench.take(first, false).await?;
+    let begun = "SELECT begun_at::text FROM neon_identity.walk";
+    let begun_at = bench.ask(begun).await?;
+    assert!(!begun_at.is_empty());
+    bench
+        .close(first, "partial", Some(place("page 7", &met)))
+        .await?;
+
+    // A busy one, a dry one and one that dies leave the place alone.
+    let busy = bench.open(false).await?;
+    bench.close(busy, "busy", None).await?;
+    let dry = bench.open(true).await?;
+    assert_eq!(
+        bench.take(dry, true).await?,
+        Some((None, None)),
+        "it begins anew"
+    );
+    bench.close(dry, "complete", None).await?;
+    let died = bench.open(false).await?;
+    bench.take(died, false).await?;
+    bench.expire().await?;
+
+    let second = bench.open(false).await?;
+    let saved = bench.take(second, false).await?.context("it is free")?;
+    assert_eq!(saved, (Some("page 7".to_owned()), Some(met)));
+    assert_eq!(
+        bench.ask(begun).await?,
+        begun_at,
+        "it is still the same walk"
+    );
+    bench
+        .close(second, "complete", Some(Saved::default()))
+        .await?;
+
+    let third = bench.open(false).await?;
+    assert_eq!(bench.take(third, false).await?, Some((None, None)));
+    assert_ne!(bench.ask(begun).await?, begun_at);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_s_row_holds_its_figures() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let run = bench.open(false).await?;
+    bench.take(run, false).await?;
+    let figures = Figures {
+        listed: 1,
+        created: 2,
+        updated: 3,
+        unchanged: 4,
+        deleted: 5,
+        revived: 6,
+        rejected: 7,
+        held: 8,
+        pages: 9,
+        duration_ms: 10,
+    };
+    let closing = Closing {
+        outcome: "failed",
+        error: Some("what to do"),
+        figures,
+        walk: Some(Saved::default()),
+    };
+    bench.store.close_run(run, closing).await?;
+    let row = bench
+        .ask(
+            "SELECT concat_ws(' ', listed, created, updated, unchanged, deleted, revived, rejected,
+                held, pages, duration_ms, outcome, error, finished_at >= started_at)
+            FROM neon_identity.runs",
+        )
+        .await?;
+    assert_eq!(row, "1 2 3 4 5 6 7 8 9 10 failed what to do t");
+    Ok(())
+}
+
+const REJECTIONS: &str = "SELECT string_agg(concat_ws(' ', source, event_id, reason,
+        convert_from(body, 'UTF8'), user_id, CASE WHEN resolved_at IS NOT NULL THEN 'resolved' END),
+        E'\\n' ORDER BY id) FROM neon_identity.rejections";
+
+#[tokio::test]
+async fn what_is_rejected_is_kept_once_per_event() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let id = user("u");
+    for reason in ["first", "second"] {
+        bench
+            .store
+            .reject_delivery("msg_1", reason, b"body", Some(&id))
+            .await?;
+        bench
+            .store
+            .reject_listed(reason, b"body", Some(&id))
+            .await?;
+        bench.store.reject_listed(reason, b"nobody", None).await?;
+    }
+    bench
+        .store
+        .reject_delivery("msg_2", "other", b"", None)
+        .await?;
+    let nobody = "f97720b6ca3bbe6bf94d41e8ad8db917a2d99fd1d2ca6cb0e1b2f5de8cbd80a8";
+    let rejections = bench.ask(REJECTIONS).await?;
+    let lines: Vec<_> = rejections.lines().collect();
+    assert_eq!(lines.len(), 4, "{rejections}");
+    assert_eq!(lines[0], "delivery msg_1 second body u");
+    assert_eq!(lines[1], "listing user u second body u");
+    assert!(lines[2].starts_with("listing sha256 ") && lines[2].ends_with(" second nobody"));
+    assert_eq!(
+        lines[2].len(),
+        "listing sha256  second nobody".len() + nobody.len()
+    );
+    assert_eq!(lines[3], "delivery msg_2 other ");
+    // Bytes that are no text are kept too.
+    bench
+        .store
+        .reject_delivery("msg_3", "bytes", b"\xff\x00", None)
+        .await?;
+    let body = "SELECT encode(body, 'hex') FROM neon_identity.rejections WHERE event_id = 'msg_3'";
+    assert_eq!(bench.ask(body).await?, "ff00");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_whole_walk_resolves_rejections_of_users_it_took_in() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let reject = async |id: &str| {
+        let user = user(id);
+        bench
+            .store
+            .reject_delivery(id, "why", b"", Some(&user))
+            .await
+    };
+    for id in ["stored", "placeholder", "unknown"] {
+        reject(id).await?;
+    }
+    bench
+        .store
+        .reject_delivery("of nobody", "why", b"", None)
+        .await?;
+    bench.join(&named("stored", "Ada"), THEN, true).await?;
+    bench.join(&named("again", "Ada"), THEN, true).await?;
+    bench
+        .run("SELECT neon_identity.ensure_user('placeholder')")
+        .await?;
+
+    let (run, other) = (bench.open(false).await?, bench.open(false).await?);
+    bench.take(run, false).await?;
+    // Rejected in this very walk.
+    reject("again").await?;
+    let resolved = "SELECT coalesce(string_agg(event_id, ' ' ORDER BY id), '')
+        FROM neon_identity.rejections WHERE resolved_at IS NOT NULL";
+    bench.store.resolve_rejections(other).await?;
+    assert_eq!(bench.ask(resolved).await?, "");
+    bench.store.resolve_rejections(run).await?;
+    assert_eq!(bench.ask(resolved).await?, "stored");
+    // The same event again: it is open again.
+    reject("stored").await?;
+    assert_eq!(bench.ask(resolved).await?, "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn living_users_are_counted_and_listed_in_order() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    assert_eq!(bench.store.live_ids(None, 10).await?, [""; 0]);
+    for id in ["b", "a", "é", "Z", "gone", ""] {
+        bench
+            .run(&format!(
+                "INSERT INTO neon_identity.users_sync (raw_json, id) VALUES ('{{}}', '{id}')"
+            ))
+            .await?;
+    }
+    let now = bench.store.now().await?;
+    bench.store.gone(&user("gone"), now).await?;
+    assert_eq!(bench.store.live_count().await?, 5);
+    let mut all = Vec::new();
+    while let page @ [_, ..] = &*bench
+        .store
+        .live_ids(all.last().map(String::as_str), 2)
+        .await?
+    {
+        all.extend_from_slice(page);
+    }
+    assert_eq!(all, ["", "Z", "a", "b", "é"]);
+    Ok(())
+}

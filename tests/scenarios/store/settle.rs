@@ -1,0 +1,366 @@
+//! Reads after a look: whatever the row says, unless it has changed since.
+
+use anyhow::{Context, Result};
+use shared::profile::At;
+use shared::store::Look;
+use shared::store::Outcome::{Created, Revived, Unchanged, Updated};
+use tests::postgres::connect;
+
+use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versioned, versions};
+
+async fn look(bench: &Bench, id: &str) -> Result<(i64, Look)> {
+    let (now, mut looks) = bench.store.look(&[user(id)]).await?;
+    let look = looks.pop().context("no look")?;
+    assert_eq!((looks.len(), look.id.as_str()), (0, id));
+    Ok((now.as_micros(), look))
+}
+
+#[tokio::test]
+async fn a_look_tells_every_write_apart() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (before, none) = look(&bench, "u").await?;
+    assert_eq!(none.token, None);
+    let mut seen = vec![none.token];
+    for write in [
+        "SELECT neon_identity.ensure_user('u')",
+        "UPDATE neon_identity.users_sync SET name = 'a'",
+        "UPDATE neon_identity.users_sync SET name = 'a'",
+    ] {
+        bench.run(write).await?;
+        let (_, look) = look(&bench, "u").await?;
+        assert!(!seen.contains(&look.token), "{write}");
+        seen.push(look.token);
+    }
+    // What only reads or refers, changes nothing.
+    bench
+        .run(
+            "SELECT neon_identity.ensure_user('u');
+            CREATE TABLE todos (owner text REFERENCES neon_identity.users_sync);
+            INSERT INTO todos VALUES ('u')",
+        )
+        .await?;
+    let (after, same) = look(&bench, "u").await?;
+    assert_eq!(Some(&same.token), seen.last());
+    assert!(before < after && after <= bench.store.now().await?.as_micros());
+
+    let (now, nobody) = bench.store.look(&[]).await?;
+    assert!(now.as_micros() > after && nobody.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_user_whom_nobody_knew_is_created_unless_somebody_was_quicker() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (at, nobody) = look(&bench, "u").await?;
+    let settle = async |name, at| {
+        let profile = named("u", name);
+        let at = At::from_micros(at);
+        bench
+            .store
+            .settle_present(&nobody, &profile, at, false, true)
+            .await
+    };
+    assert_eq!(settle("Ada", at).await?, Some(Created));
+    let row = bench.existing("u").await?;
+    assert_eq!(row.times(), (Some(at), None));
+    assert_eq!(settle("Bob", at + SECOND).await?, None);
+    assert_eq!(bench.existing("u").await?, row);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_read_after_a_look_beats_whatever_the_row_says() -> Result<()> {
+    for facts in [hints(), versions()] {
+        let bench = Bench::new(facts).await?;
+        bench.join(&named("u", "old"), THEN, true).await?;
+        // Edited by hand: a time that only the future can beat.
+        for by_hand in [
+            "now() + interval '9 years'",
+            "'infinity'",
+            "NULL",
+            "'-infinity'",
+        ] {
+            bench
+                .run(&format!(
+                    "UPDATE neon_identity.users_sync SET name = 'x', updated_at = {by_hand}"
+                ))
+                .await?;
+            let (now, look) = look(&bench, "u").await?;
+            let profile = versioned(&named("u", "new"), THEN + 5);
+            let settled = bench
+                .store
+                .settle_present(&look, &profile, At::from_micros(now), false, false)
+                .await?;
+            assert_eq!(settled, Some(Updated), "{by_hand}");
+            let row = bench.existing("u").await?;
+            assert_eq!(
+                (row.name.as_deref(), row.times()),
+                (Some("new"), (Some(now), None))
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_that_changed_since_the_look_stays() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    bench.join(&named("u", "old"), THEN, true).await?;
+    let (now, looked) = look(&bench, "u").await?;
+    bench
+        .join(&named("u", "newer"), now + 9 * SECOND, true)
+        .await?;
+    let row = bench.existing("u").await?;
+    let (profile, at) = (named("u", "new"), At::from_micros(now));
+    let settled = bench
+        .store
+        .settle_present(&looked, &profile, at, true, true)
+        .await?;
+    assert_eq!(settled, None);
+    let gone = bench
+        .store
+        .settle_gone(std::slice::from_ref(&looked), at, None)
+        .await?;
+    assert!(gone.is_empty());
+    assert_eq!(bench.existing("u").await?, row);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_settled_listing_writes_only_what_differs() -> Result<()> {
+    for (facts, version) in [(hints(), false), (versions(), true)] {
+        let bench = Bench::new(facts).await?;
+        let profile = versioned(&named("u", "Ada"), THEN);
+        bench.join(&profile, THEN, true).await?;
+        let kept = bench.existing("u").await?;
+        let (now, looked) = look(&bench, "u").await?;
+        let at = At::from_micros(if version { THEN } else { now });
+        let settle = async |delivered| {
+            bench
+                .store
+                .settle_present(&looked, &profile, at, true, delivered)
+                .await
+        };
+        assert_eq!(settle(false).await?, Some(Unchanged));
+        assert_eq!(bench.existing("u").await?, kept);
+        // A delivery's time counts: what lay between must not win later.
+        assert_eq!(settle(true).await?, Some(Updated));
+        assert_eq!(
+            bench.existing("u").await?.times(),
+            (Some(at.as_micros()), None)
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_that_was_edited_by_hand_is_put_right() -> Result<()> {
+    let bench = Bench::new(versions()).await?;
+    let profile = versioned(&named("u", "Ada"), THEN);
+    bench.join(&profile, THEN + 9, true).await?;
+    let (_, looked) = look(&bench, "u").await?;
+    let settled = bench
+        .store
+        .settle_present(&looked, &profile, At::from_micros(THEN), true, false)
+        .await?;
+    assert_eq!(settled, Some(Updated));
+    assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_who_may_revive_clears_a_tombstone() -> Result<()> {
+    for (may, delivered) in [(true, false), (false, false), (true, true), (false, true)] {
+        let bench = Bench::new(facts(false, may)).await?;
+        let profile = named("u", "Ada");
+        bench.join(&profile, THEN, true).await?;
+        let deleted = THEN + 10 * STALE;
+        bench
+            .store
+            .gone(&user("u"), At::from_micros(deleted))
+            .await?;
+        for at in [deleted - SECOND, deleted + SECOND] {
+            let (_, looked) = look(&bench, "u").await?;
+            let settled = bench
+                .store
+                .settle_present(&looked, &profile, At::from_micros(at), may, delivered)
+                .await?;
+            let row = bench.existing("u").await?;
+            assert_eq!(row.updated_at, Some(at));
+            if may {
+                assert_eq!((settled, row.deleted_at), (Some(Revived), None));
+                bench
+                    .store
+                    .gone(&user("u"), At::from_micros(at + 2 * STALE))
+                    .await?;
+            } else {
+                assert_eq!(
+                    (settled, row.deleted_at),
+                    (Some(Updated), Some(deleted.max(at)))
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_settled_deletion_is_not_older_than_anything_it_ends() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let ids = ["fresh", "future", "gone", "new", "placeholder"].map(user);
+    bench.join(&named("fresh", "Ada"), THEN, true).await?;
+    bench
+        .run("SELECT neon_identity.ensure_user('placeholder')")
+        .await?;
+    let future = bench.store.now().await?.as_micros() + 3600 * SECOND;
+    bench.join(&named("future", "Bob"), future, true).await?;
+    bench
+        .store
+        .gone(&user("gone"), At::from_micros(future))
+        .await?;
+    let (looked_at, looks) = bench.store.look(&ids).await?;
+    let mut gone = bench.store.settle_gone(&looks, looked_at, None).await?;
+    gone.sort();
+    assert_eq!(gone, ids);
+    let now = looked_at.as_micros();
+    for (id, times) in [
+        ("fresh", (Some(THEN), Some(now))),
+        ("future", (Some(future), Some(future))),
+        ("gone", (None, Some(future))),
+        ("new", (None, Some(now))),
+        ("placeholder", (None, Some(now))),
+    ] {
+        assert_eq!(bench.existing(id).await?.times(), times, "{id}");
+    }
+    let kept = bench.existing("fresh").await?;
+    assert_eq!(kept.name.as_deref(), Some("Ada"));
+    assert_eq!(bench.existing("new").await?.raw_json, "{}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_several_deletions_those_that_moved_are_left_out() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    for id in ["moved", "stays"] {
+        bench.join(&named(id, "Ada"), THEN, true).await?;
+    }
+    let ids = ["appeared", "moved", "stays"].map(user);
+    let (looked_at, looks) = bench.store.look(&ids).await?;
+    for id in ["appeared", "moved"] {
+        bench
+            .join(&named(id, "Bob"), THEN + 9 * SECOND, true)
+            .await?;
+    }
+    let gone = bench.store.settle_gone(&looks, looked_at, None).await?;
+    assert_eq!(gone, [user("stays")]);
+    for (id, alive) in [("appeared", true), ("moved", true), ("stays", false)] {
+        assert_eq!(
+            bench.existing(id).await?.deleted_at.is_none(),
+            alive,
+            "{id}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sweep_that_lost_its_lease_tombstones_nobody() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    bench.join(&named("u", "Ada"), THEN, true).await?;
+    let lease = super::PATIENCE.connect;
+    let (run, _) = bench.store.open_run(false).await?;
+    let (other, _) = bench.store.open_run(false).await?;
+    let (looked_at, looks) = bench.store.look(&[user("u"), user("nobody")]).await?;
+    let sweep = async |run| bench.store.settle_gone(&looks, looked_at, Some(run)).await;
+    // Nobody holds it.
+    assert!(sweep(run).await?.is_empty());
+    // Another run does.
+    bench.store.take_lease(other, lease, false).await?;
+    assert!(sweep(run).await?.is_empty());
+    // It was this run's, and is over.
+    bench
+        .run(&format!(
+            "UPDATE neon_identity.walk SET run_id = {run}, lease_until = now() - interval '1 second'"
+        ))
+        .await?;
+    assert!(sweep(run).await?.is_empty());
+    assert_eq!(bench.existing("u").await?.deleted_at, None);
+    assert_eq!(bench.row("nobody").await?, None);
+    bench.store.renew_lease(run, lease).await?;
+    assert_eq!(sweep(run).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_that_changes_while_a_deletion_waits_for_it_stays() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    bench.join(&named("u", "old"), THEN, true).await?;
+    for present in [true, false] {
+        let (now, looked) = look(&bench, "u").await?;
+        let at = At::from_micros(now);
+        let mut other = connect(bench.database.admin_url()).await?;
+        let writing = other.transaction().await?;
+        writing
+            .batch_execute("UPDATE neon_identity.users_sync SET name = name || '!'")
+            .await?;
+        let settle = async {
+            if present {
+                let profile = named("u", "new");
+                let settled = bench
+                    .store
+                    .settle_present(&looked, &profile, at, true, true)
+                    .await?;
+                assert_eq!(settled, None);
+            } else {
+                let looks = std::slice::from_ref(&looked);
+                assert!(bench.store.settle_gone(looks, at, None).await?.is_empty());
+            }
+            anyhow::Ok(())
+        };
+        let commit = async {
+            bench.wait_for_a_lock().await?;
+            writing.commit().await.context("commit")
+        };
+        tokio::try_join!(settle, commit)?;
+        assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
+    }
+    assert_eq!(bench.existing("u").await?.name.as_deref(), Some("old!!"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_s_open_transaction_holds_nothing_up() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    bench.join(&named("u", "Ada"), THEN, true).await?;
+    bench
+        .run("CREATE TABLE todos (owner text REFERENCES neon_identity.users_sync)")
+        .await?;
+    let mut application = connect(bench.database.admin_url()).await?;
+    let open = application.transaction().await?;
+    open.batch_execute("INSERT INTO todos VALUES ('u')").await?;
+
+    let soon = std::time::Duration::from_secs(5);
+    let work = async {
+        bench
+            .join(&named("u", "Bob"), THEN + 9 * SECOND, true)
+            .await?;
+        let (now, looked) = look(&bench, "u").await?;
+        let (profile, at) = (named("u", "Cyd"), At::from_micros(now));
+        bench
+            .store
+            .settle_present(&looked, &profile, at, true, true)
+            .await?;
+        bench.store.gone(&user("u"), at).await?;
+        let (now, looked) = look(&bench, "u").await?;
+        let gone = bench
+            .store
+            .settle_gone(&[looked], At::from_micros(now), None)
+            .await?;
+        assert_eq!(gone.len(), 1);
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(soon, work)
+        .await
+        .context("it waits for the application")??;
+    open.commit().await.context("commit")
+}
