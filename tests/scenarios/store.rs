@@ -12,6 +12,7 @@ use tests::postgres::Postgres;
 use tokio_postgres::Client;
 
 mod books;
+mod digest;
 mod join;
 mod lines;
 mod settle;
