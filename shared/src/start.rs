@@ -59,17 +59,25 @@ fn variable(name: &str) -> Result<Option<String>, Misconfigured> {
     }
 }
 
+/// What is logged, of our own alone; `info` where `RUST_LOG` says nothing.
+fn targets(asked: &str) -> Targets {
+    // An empty filter would be read as one of errors alone.
+    let asked = if asked.trim().is_empty() {
+        "info"
+    } else {
+        asked
+    };
+    let asked: Targets = asked.parse().unwrap_or_default();
+    let default = asked.default_level().unwrap_or(LevelFilter::INFO);
+    let is_own = |target: &str| OWN.contains(&target.split("::").next().unwrap_or_default());
+    let named = asked.iter().filter(|(target, _)| is_own(target));
+    Targets::new()
+        .with_targets(OWN.map(|target| (target, default)))
+        .with_targets(named.map(|(target, level)| (target.to_owned(), level)))
+}
+
 fn log() {
-    let asked = env::var("RUST_LOG").unwrap_or_default();
-    let own: Targets = asked.parse().unwrap_or_default();
-    let default = own.default_level().unwrap_or(LevelFilter::INFO);
-    let targets = OWN.iter().fold(Targets::new(), |targets, own_target| {
-        let named = own
-            .iter()
-            .find(|(target, _)| target == own_target)
-            .map_or(default, |(_, level)| level);
-        targets.with_target(*own_target, named)
-    });
+    let targets = targets(&env::var("RUST_LOG").unwrap_or_default());
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -93,4 +101,47 @@ pub fn remaining(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
     let left = deadline.duration_since(now).ok()?;
     let margin = (left / 5).clamp(Duration::from_millis(200), Duration::from_secs(20));
     Some(left.saturating_sub(margin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_of_our_own_are_logged_at_any_level() {
+        let check = |asked: &str, target: &str, level: Level| {
+            let targets = targets(asked);
+            assert!(targets.would_enable(target, &level), "{asked}: {target}");
+            let more = [
+                Level::ERROR,
+                Level::WARN,
+                Level::INFO,
+                Level::DEBUG,
+                Level::TRACE,
+            ]
+            .into_iter()
+            .find(|more| *more > level);
+            if let Some(more) = more {
+                assert!(
+                    !targets.would_enable(target, &more),
+                    "{asked}: {target} {more}"
+                );
+            }
+            assert!(!targets.would_enable("tokio_postgres", &Level::ERROR));
+        };
+        for unset in ["", " ", "no=such=filter"] {
+            check(unset, "shared::start", Level::INFO);
+        }
+        check("trace", "webhook", Level::TRACE);
+        check(
+            "warn,hyper=trace,tokio_postgres=trace",
+            "provision",
+            Level::WARN,
+        );
+        check("shared=debug", "shared::store", Level::DEBUG);
+        check("shared=debug", "reconcile", Level::INFO);
+        check("error,shared::store=trace", "shared::store", Level::TRACE);
+        check("error,shared::store=trace", "shared::client", Level::ERROR);
+        assert!(!targets("off").would_enable("webhook", &Level::ERROR));
+    }
 }
