@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
@@ -54,14 +55,14 @@ pub enum MigrateError {
     Store(#[from] StoreError),
     /// The owner's user may not do this.
     #[error(
-        "migration {0}: the user of admin_database_url (or database_url) may not create a schema \
-         in this database: name its owner there"
+        "migration {0}: the user of admin_database_url (or database_url) may not make or change \
+         the schema in this database: name its owner there"
     )]
     NotOwner(&'static str),
     /// The name is taken by something that was not made here.
     #[error(
-        "migration {0}: the schema holds something of that name that provision did not make: \
-         rename it, or set another SCHEMA"
+        "migration {0}: the schema holds a table or a function, under a name that is needed, that \
+         provision did not make: rename it, or set another SCHEMA"
     )]
     Taken(&'static str),
     /// A migration ran and did not do what it should, or was undone.
@@ -90,18 +91,17 @@ pub async fn migrate(
             applied.push(migration.name.to_owned());
         }
     }
-    let version = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-    let found = newest(&begin(&mut client, schema).await?, schema).await?;
-    if found > version {
-        return Err(MigrateError::Newer(found));
-    }
     let warnings = grant(&mut client, writer, schema).await?;
     Ok(Provisioned {
         schema: schema.name().to_owned(),
-        version,
+        version: newest_known(),
         applied,
         warnings,
     })
+}
+
+fn newest_known() -> i32 {
+    MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0)
 }
 
 /// One at a time, in any session, and gone with the transaction.
@@ -123,10 +123,13 @@ async fn apply(
     migration: &Migration,
 ) -> Result<bool, MigrateError> {
     let transaction = begin(client, schema).await?;
-    let known = newest(&transaction, schema).await?;
-    let due = known < migration.version;
+    let store = |error| refine(&error, migration.name);
+    let newest = newest(&transaction, schema).await.map_err(store)?;
+    if newest > newest_known() {
+        return Err(MigrateError::Newer(newest));
+    }
+    let due = newest < migration.version;
     if due {
-        let store = |error| refine(&error, migration.name);
         transaction
             .batch_execute(&schema.of(migration.sql))
             .await
@@ -155,7 +158,14 @@ async fn check(
     let problems = transaction
         .query_typed(&schema.of(migration.check), &[])
         .await
-        .map_err(|e| StoreError::of(&e))?;
+        .map_err(|error| match error.code() {
+            // The check itself asks them.
+            Some(&SqlState::UNDEFINED_TABLE) => MigrateError::Broken {
+                name: migration.name,
+                problem: "a table of it is missing".to_owned(),
+            },
+            _ => refine(&error, migration.name),
+        })?;
     match problems.first() {
         None => Ok(()),
         Some(row) => Err(MigrateError::Broken {
@@ -166,44 +176,32 @@ async fn check(
 }
 
 fn refine(error: &tokio_postgres::Error, name: &'static str) -> MigrateError {
-    use tokio_postgres::error::SqlState;
     match error.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => MigrateError::NotOwner(name),
-        Some(&SqlState::DUPLICATE_TABLE | &SqlState::DUPLICATE_FUNCTION) => {
-            MigrateError::Taken(name)
-        }
+        // The last two: of a table "migrations" that another tool made.
+        Some(
+            &SqlState::DUPLICATE_TABLE
+            | &SqlState::DUPLICATE_FUNCTION
+            | &SqlState::UNDEFINED_COLUMN
+            | &SqlState::DATATYPE_MISMATCH,
+        ) => MigrateError::Taken(name),
         _ => StoreError::of(error).into(),
     }
 }
 
 /// 0 before the first migration made the table to ask.
-async fn newest(transaction: &Transaction<'_>, schema: &Schema) -> Result<i32, StoreError> {
-    let there: bool = one(
-        transaction,
-        &schema.of(include_str!("migrate/is_provisioned.sql")),
-    )
-    .await?;
-    if !there {
+async fn newest(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+) -> Result<i32, tokio_postgres::Error> {
+    let there = schema.of(include_str!("migrate/is_provisioned.sql"));
+    let there = transaction.query_typed(&there, &[]).await?;
+    if !there.first().is_some_and(|row| row.get(0)) {
         return Ok(0);
     }
-    one(
-        transaction,
-        &schema.of(include_str!("migrate/newest_migration.sql")),
-    )
-    .await
-}
-
-async fn one<T>(transaction: &Transaction<'_>, sql: &str) -> Result<T, StoreError>
-where
-    T: for<'a> tokio_postgres::types::FromSql<'a>,
-{
-    let rows = transaction
-        .query_typed(sql, &[])
-        .await
-        .map_err(|e| StoreError::of(&e))?;
-    rows.first()
-        .map(|row| row.get(0))
-        .ok_or(StoreError::Garbled)
+    let newest = schema.of(include_str!("migrate/newest_migration.sql"));
+    let newest = transaction.query_typed(&newest, &[]).await?;
+    Ok(newest.first().map_or(0, |row| row.get(0)))
 }
 
 /// Makes the roles and grants them, as far as the owner may; says what it may
@@ -214,47 +212,49 @@ async fn grant(
     writer: Option<&str>,
     schema: &Schema,
 ) -> Result<Vec<String>, StoreError> {
-    let membership = writer.map(|login| {
+    let membership = |login: &str| {
         let login = format!("\"{}\"", login.replace('"', "\"\""));
         let sql = schema.of(include_str!("migrate/grant_writer.sql"));
         sql.replace("writer_login;", &format!("{login};"))
-    });
+    };
     let name = schema.name();
     let steps = [
         (
-            Some(
-                schema
-                    .of(include_str!("migrate/create_roles.sql"))
-                    .into_owned(),
-            ),
+            schema.of(include_str!("migrate/create_roles.sql")),
             format!("the owner may not create roles: make {name}_writer and {name}_reader by hand"),
         ),
         (
-            Some(
-                schema
-                    .of(include_str!("migrate/grant_roles.sql"))
-                    .into_owned(),
-            ),
+            schema.of(include_str!("migrate/grant_roles.sql")),
             format!("{name}_writer and {name}_reader were granted nothing"),
-        ),
-        (
-            membership,
-            format!("{name}_writer was not granted to the user of database_url"),
         ),
     ];
     let mut warnings = Vec::new();
     for (sql, warning) in steps {
-        let Some(sql) = sql else { continue };
         if !may(client, schema, &sql).await? {
             warnings.push(warning);
         }
     }
+    if let Some(login) = writer
+        && !is_writer(client, schema, login).await?
+        && !may(client, schema, &membership(login)).await?
+    {
+        warnings.push(format!(
+            "{name}_writer was not granted to the user of database_url: grant it by hand"
+        ));
+    }
     Ok(warnings)
+}
+
+/// Whether there is nothing to grant: somebody did, or it is the role itself.
+async fn is_writer(client: &Client, schema: &Schema, login: &str) -> Result<bool, StoreError> {
+    let sql = schema.of(include_str!("migrate/is_writer.sql"));
+    let rows = client.query_typed(&sql, &[(&login, Type::TEXT)]).await;
+    let rows = rows.map_err(|e| StoreError::of(&e))?;
+    Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
 /// Runs a statement about roles; false where the owner may not.
 async fn may(client: &mut Client, schema: &Schema, sql: &str) -> Result<bool, StoreError> {
-    use tokio_postgres::error::SqlState;
     for _ in 0..20 {
         let transaction = begin(client, schema).await?;
         let Err(error) = transaction.batch_execute(sql).await else {
