@@ -19,8 +19,8 @@ pub enum StoreError {
     Collided,
     /// The password, or the user, is refused: the secret may have changed.
     #[error(
-        "Postgres refuses the user or the password of database_url: correct the secret, or reset \
-         the role's password"
+        "Postgres refuses the user or the password: correct database_url in the secret (for \
+         provision admin_database_url, if there is one), or reset the role's password"
     )]
     PasswordRefused,
     /// Tables or rights are missing.
