@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use shared::client::Client;
 use shared::migrate::migrate;
+use shared::secret::Secret;
 use shared::start::Start;
 use shared::store::{Patience, Store, Target};
 
@@ -58,11 +59,22 @@ async fn answer(
     anyhow::bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
 }
 
-/// Reads the secret anew each time: a corrected one counts at once.
-async fn provision(start: &Start) -> Result<Value> {
+/// Whether the secret is one that can be provisioned with.
+pub async fn check(start: &Start) -> Result<()> {
+    read(start).await.map(|_| ())
+}
+
+/// The secret, and who owns and who writes the schema, by it. Read anew each
+/// time: a corrected one counts at once.
+async fn read(start: &Start) -> Result<(Secret, Target, Target)> {
     let secret = start.credentials.load().await?;
-    let owner = Target::parse(&secret.admin_database_url, "admin_database_url")?;
     let writer = Target::parse(&secret.database_url, "database_url")?;
+    let owner = Target::parse(&secret.admin_database_url, "admin_database_url")?;
+    Ok((secret, owner, writer))
+}
+
+async fn provision(start: &Start) -> Result<Value> {
+    let (secret, owner, writer) = read(start).await?;
     let store = Store::new(
         owner.clone(),
         start.schema.clone(),

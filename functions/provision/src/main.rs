@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
-use provision::handle;
+use provision::{check, handle};
 use serde_json::Value;
 use shared::start::{Start, log_failure, start};
 use tokio::sync::Notify;
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 /// secret is not filled in would hang for an hour.
 async fn serve() -> Result<()> {
     let start = Arc::new(start().await?);
-    let unusable = start.credentials.load().await.err();
+    let unusable = check(&start).await.err();
     let invoked = Arc::new(Notify::new());
     let runtime = {
         let invoked = invoked.clone();
