@@ -3,8 +3,10 @@
 mod delivery;
 mod harness;
 mod layout;
+mod provision;
 mod reconcile;
 mod simulator;
+mod site;
 mod store;
 mod template;
 mod webhook;
