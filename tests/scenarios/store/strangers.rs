@@ -5,17 +5,19 @@ use shared::profile::At;
 use shared::store::StoreError::{self, NotProvisioned, NotThisProject};
 use shared::store::{Foreign, Store};
 
-use super::{Bench, THEN, hints, named, user};
+use super::{Bench, SECOND, THEN, hints, named, user};
 
 /// Everything that writes users or rejections, by a store that may not.
 async fn check(bench: &Bench, store: &Store) -> Result<()> {
     let at = At::from_micros(THEN);
     let profile = named("u", "Eve");
+    let stranger = named("nobody", "Eve");
+    let later = At::from_micros(THEN + 3600 * SECOND);
     let ids = [user("u"), user("nobody")];
     let (_, looks) = store.look(&ids).await?;
     let refusals: Vec<Result<(), StoreError>> = vec![
-        store.join(&[(&profile, at)], true).await.map(|_| ()),
-        store.join(&[(&profile, at)], false).await.map(|_| ()),
+        store.join(&[(&profile, later)], true).await.map(|_| ()),
+        store.join(&[(&stranger, at)], false).await.map(|_| ()),
         store.gone(&user("u"), at).await.map(|_| ()),
         store.gone(&user("nobody"), at).await.map(|_| ()),
         store
@@ -23,7 +25,7 @@ async fn check(bench: &Bench, store: &Store) -> Result<()> {
             .await
             .map(|_| ()),
         store
-            .settle_present(&looks[1], &named("nobody", "Eve"), at, true, true)
+            .settle_present(&looks[1], &stranger, at, true, true)
             .await
             .map(|_| ()),
         store
