@@ -47,6 +47,21 @@ impl App {
             secret,
         })
     }
+
+    /// The secret, if it was rotated to one that can be used.
+    async fn rotated(&self) -> Option<Secret> {
+        let secret = self.credentials.refresh(&self.secret).await?;
+        match Target::parse(&secret.database_url, "database_url") {
+            Ok(_) => {
+                tracing::info!("took in a rotated secret");
+                Some(secret)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the rotated secret is not usable");
+                None
+            }
+        }
+    }
 }
 
 /// How a run ended, if it didn't fail.
@@ -87,9 +102,8 @@ pub async fn handle(app: &mut App, event: &Value, until: Instant) -> Result<Repo
     let request = Request::read(event).map_err(Failure::Failed)?;
     let mut ended = attempt(app, &request, until).await;
     if let Err(Stopped::Refused(_)) = &ended
-        && let Some(secret) = app.credentials.refresh(&app.secret).await
+        && let Some(secret) = app.rotated().await
     {
-        tracing::info!("took in a rotated secret");
         app.secret = secret;
         ended = attempt(app, &request, until).await;
     }
