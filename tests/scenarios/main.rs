@@ -7,6 +7,7 @@ mod provision;
 mod reconcile;
 mod simulator;
 mod site;
+mod start_up;
 mod store;
 mod template;
 mod webhook;
