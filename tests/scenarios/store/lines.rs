@@ -78,8 +78,8 @@ async fn a_server_that_restarts_is_waited_out() -> Result<()> {
 async fn patience_ends() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let patience = Patience {
-        connect: Duration::from_millis(700),
-        statement: Duration::from_millis(300),
+        connect: Duration::from_secs(2),
+        statement: Duration::from_secs(1),
     };
     let hasty = |url: &str| -> Result<Store> {
         let target = Target::parse(url, "database_url")?;
@@ -93,7 +93,7 @@ async fn patience_ends() -> Result<()> {
         Some(StoreError::Unreachable("connection refused".to_owned()))
     );
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(6),
         "{:?}",
         begun.elapsed()
     );
@@ -112,7 +112,7 @@ async fn patience_ends() -> Result<()> {
     let late = late.err().context("it was locked")?.to_string();
     assert!(late.contains("took too long"), "{late}");
     assert!(
-        begun.elapsed() < Duration::from_secs(4),
+        begun.elapsed() < Duration::from_secs(9),
         "{:?}",
         begun.elapsed()
     );

@@ -157,14 +157,18 @@ async fn a_settled_listing_writes_only_what_differs() -> Result<()> {
 async fn a_version_that_was_edited_by_hand_is_put_right() -> Result<()> {
     let bench = Bench::new(versions()).await?;
     let profile = versioned(&named("u", "Ada"), THEN);
-    bench.join(&profile, THEN + 9, true).await?;
-    let (_, looked) = look(&bench, "u").await?;
-    let settled = bench
-        .store
-        .settle_present(&looked, &profile, At::from_micros(THEN), true, false)
-        .await?;
-    assert_eq!(settled, Some(Updated));
-    assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
+    for edited in [THEN + 9, THEN - 9] {
+        bench.run("TRUNCATE neon_identity.users_sync").await?;
+        bench.join(&profile, edited, true).await?;
+        let (_, looked) = look(&bench, "u").await?;
+        let at = At::from_micros(THEN);
+        let settled = bench
+            .store
+            .settle_present(&looked, &profile, at, true, false)
+            .await?;
+        assert_eq!(settled, Some(Updated));
+        assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
+    }
     Ok(())
 }
 
