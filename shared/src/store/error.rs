@@ -62,6 +62,9 @@ impl StoreError {
                 );
             }
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION => return Self::PasswordRefused,
+            SqlState::PROTOCOL_VIOLATION if is_about_login(db.message()) => {
+                return Self::PasswordRefused;
+            }
             SqlState::UNDEFINED_TABLE
             | SqlState::UNDEFINED_COLUMN
             | SqlState::UNDEFINED_FUNCTION
@@ -105,6 +108,19 @@ impl StoreError {
                  the host in database_url, and give the authority's file as sslrootcert",
             );
         }
+        if source.contains("did not use channel binding") {
+            return Self::Tls(
+                "Postgres uses no channel binding, and database_url demands it: set \
+                 sslmode=require (better, verify-full) with it, or leave out \
+                 channel_binding=require",
+            );
+        }
+        // By its words: the driver keeps the kind of an error to itself.
+        if error.to_string().starts_with("authentication error")
+            || source.contains("password missing")
+        {
+            return Self::PasswordRefused;
+        }
         if error.is_closed() {
             return Self::Unreachable("the connection was closed".to_owned());
         }
@@ -122,4 +138,10 @@ impl StoreError {
 /// `connection is insecure (try using sslmode=require)`.
 fn is_about_tls(message: &str) -> bool {
     message.contains("no encryption") || message.contains("insecure")
+}
+
+/// PgBouncer (as of 1.18) says so under the SQLSTATE of a broken protocol:
+/// `SASL authentication failed`, `password authentication failed`, `no such user`.
+fn is_about_login(message: &str) -> bool {
+    message.contains("authentication failed") || message.contains("no such user")
 }
