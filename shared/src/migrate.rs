@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
 use crate::store::{Schema, StoreError, Target};
+
+/// The database was just woken.
+const TO_CONNECT: Duration = Duration::from_secs(20);
 
 struct Migration {
     version: i32,
@@ -84,7 +87,10 @@ pub async fn migrate(
     writer: Option<&str>,
     schema: &Schema,
 ) -> Result<Provisioned, MigrateError> {
-    let mut client = owner.open().await?;
+    let mut client = match timeout(TO_CONNECT, owner.open()).await {
+        Ok(opened) => opened?,
+        Err(_) => return Err(StoreError::Unreachable("no connection in time".to_owned()).into()),
+    };
     let mut applied = Vec::new();
     for migration in MIGRATIONS {
         if apply(&mut client, schema, migration).await? {

@@ -21,6 +21,7 @@ const ONLY: &[(&str, &[&str])] = &[
         &[
             "functions/webhook/src/main.rs",
             "functions/reconcile/src/main.rs",
+            "functions/provision/src/main.rs",
         ],
     ),
     ("lambda_http", &["functions/webhook/src/main.rs"]),

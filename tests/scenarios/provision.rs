@@ -602,6 +602,32 @@ async fn a_postgres_that_is_down_is_waited_for_and_then_answered() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_lock_that_somebody_holds_is_answered_before_the_time_is_over() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.provision().await?;
+    let mut other = site.database.connect().await?;
+    let open = other.transaction().await?;
+    open.batch_execute("LOCK TABLE neon_identity.migrations")
+        .await?;
+    let bucket = Bucket::open(&[]).await?;
+    let provision = site.start("provision", "neon_identity").await?;
+    let limit = std::time::Duration::from_secs(6);
+    let failure = provision
+        .invoke_with_deadline(bucket.event("update")?, limit)
+        .await;
+    let failure = failure.err().context("it is locked")?;
+    assert_eq!(failure.error_type, "Failed", "{failure}");
+    let answer = bucket.answer()?;
+    assert_eq!(answer["Status"], "FAILED");
+    let reason = answer["Reason"].as_str().context("no reason")?;
+    assert!(reason.contains("locks"), "{reason}");
+    open.rollback().await?;
+    provision.invoke(bucket.event("update")?).await?;
+    assert_eq!(bucket.answer()?["Status"], "SUCCESS");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_first_deployment_with_a_bad_secret_is_answered_and_not_left_waiting() -> Result<()> {
     let (_server, site) = site().await?;
     site.change(|secret| *secret = json!({"database_url": "hidden"}))?;

@@ -8,13 +8,14 @@ mod resource;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use shared::client::Client;
 use shared::migrate::migrate;
 use shared::secret::Secret;
 use shared::start::Start;
 use shared::store::{Patience, Store, Target};
+use tokio::time::{Instant, timeout_at};
 
 use resource::Resource;
 
@@ -23,16 +24,26 @@ const PATIENCE: Patience = Patience {
     statement: Duration::from_secs(60),
 };
 
-/// Handles an invocation: `{}`, or a custom resource's event.
-pub async fn handle(start: &Start, event: &Value) -> Result<Value> {
+/// Handles an invocation: `{}`, or a custom resource's event; `until`: when to
+/// give up, so that there is time to say so.
+pub async fn handle(start: &Start, event: &Value, until: Instant) -> Result<Value> {
+    let provision = async {
+        match timeout_at(until, provision(start)).await {
+            Ok(provisioned) => provisioned,
+            Err(_) => bail!(
+                "there was not time enough: see what holds locks in the database \
+                 (pg_stat_activity), and run provision again"
+            ),
+        }
+    };
     let Some(resource) = Resource::of(event) else {
-        return provision(start).await;
+        return provision.await;
     };
     // Data outlives the stack.
     let provisioned = if resource.is_deletion() {
         Ok(json!({}))
     } else {
-        provision(start).await
+        provision.await
     };
     answer(&start.client, &resource, &provisioned).await?;
     provisioned
@@ -56,7 +67,7 @@ async fn answer(
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    anyhow::bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
+    bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
 }
 
 /// Whether the secret is one that can be provisioned with.

@@ -2,14 +2,18 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use provision::{check, handle};
 use serde_json::Value;
-use shared::start::{Start, log_failure, start};
+use shared::start::{Start, log_failure, remaining, start};
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Where no deadline is known.
+const LONGEST: Duration = Duration::from_secs(100);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -52,12 +56,16 @@ fn ended_because(error: lambda_runtime::Error) -> anyhow::Error {
 }
 
 async fn answer(start: Arc<Start>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    handle(&start, &event.payload).await.map_err(|error| {
-        let error_message = format!("{error:#}");
-        tracing::error!(error_message, "could not provision");
-        Diagnostic {
-            error_type: "Failed".to_owned(),
-            error_message,
-        }
-    })
+    let left = remaining(event.context.deadline(), SystemTime::now()).unwrap_or(LONGEST);
+    let until = Instant::now() + left;
+    handle(&start, &event.payload, until)
+        .await
+        .map_err(|error| {
+            let error_message = format!("{error:#}");
+            tracing::error!(error_message, "could not provision");
+            Diagnostic {
+                error_type: "Failed".to_owned(),
+                error_message,
+            }
+        })
 }
