@@ -124,13 +124,22 @@ impl Provider for Stack {
         if answer.status == StatusCode::OK {
             let raw = std::str::from_utf8(&answer.body)
                 .map_err(|_| Misread::Garbled("the user is not UTF-8"))?;
-            let named = json::Fields::of(raw)
-                .ok()
-                .and_then(|user| user.string("id"));
-            if named.as_deref() != Some(id.as_str()) {
-                return Err(Misread::Garbled("the answer is not this user"));
-            }
-            return profile(raw).map(Some).map_err(Misread::Unreadable);
+            let not_this_user = Misread::Garbled("the answer is not this user");
+            let Ok(user) = json::Fields::of(raw) else {
+                return Err(not_this_user);
+            };
+            return match user.string("id") {
+                Some(named) if named == id.as_str() => {
+                    profile(raw).map(Some).map_err(Misread::Unreadable)
+                }
+                // Stack Auth takes upper-case letters too, but gives none out.
+                Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(Misread::NoSuchId),
+                // An id of another type can't be stored, here or in a listing.
+                None if user.get("id").is_some() => {
+                    profile(raw).map(Some).map_err(Misread::Unreadable)
+                }
+                _ => Err(not_this_user),
+            };
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("USER_NOT_FOUND")) => Ok(None),
@@ -545,6 +554,20 @@ mod tests {
         let id = UserId::new("put in by hand").unwrap();
         let read = stack().user(&id, &answer(400, r#"{"code":"SCHEMA_ERROR"}"#));
         assert!(matches!(read, Err(Misread::NoSuchId)));
+    }
+
+    #[test]
+    fn an_id_in_upper_case_is_nobody_s_although_the_server_finds_its_user() {
+        let id = UserId::new(ADA.to_uppercase()).unwrap();
+        let read = stack().user(&id, &answer(200, format!(r#"{{"id":"{ADA}"}}"#)));
+        assert!(matches!(read, Err(Misread::NoSuchId)));
+    }
+
+    #[test]
+    fn a_user_whose_id_is_no_string_any_more_is_unreadable_and_not_gone() {
+        let id = UserId::new(ADA).unwrap();
+        let read = stack().user(&id, &answer(200, r#"{"id":17}"#));
+        assert!(matches!(read, Err(Misread::Unreadable(_))));
     }
 
     fn page(ids: &[&str], next: Option<&str>) -> Answer {
