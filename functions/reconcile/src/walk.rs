@@ -29,6 +29,9 @@ const BATCH: (usize, usize) = (500, 4 << 20);
 /// provider's staleness once.
 const LOT: usize = 500;
 
+/// What settling takes beyond the provider's staleness.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// What a run has done so far.
 pub(crate) struct Tally {
     pub(crate) run: i64,
@@ -62,8 +65,7 @@ impl Tally {
         *figure += 1;
     }
 
-    /// Leaves a user to [`settle`]; should the time run out before, to the
-    /// sweep of a later run.
+    /// Leaves a user to [`settle`].
     fn doubt(&mut self, id: &UserId, difference: Difference) {
         self.met.remove(id.as_str());
         self.doubtful.push((id.clone(), difference));
@@ -74,6 +76,9 @@ impl Tally {
 pub(crate) struct Walk<'a> {
     pub(crate) sources: Sources<'a>,
     pub(crate) until: Instant,
+    /// Until when pages are fetched: who is in doubt has to be settled by this
+    /// very run, because a later one goes on behind them.
+    listed_until: Instant,
     listing: Box<dyn Listing>,
     /// Where the next run would go on: before what isn't applied yet.
     position: String,
@@ -82,9 +87,12 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn new(sources: Sources<'a>, position: Option<&str>, until: Instant) -> Self {
         let listing = sources.provider.listing(position);
+        let left = until.saturating_duration_since(Instant::now());
+        let settling = sources.provider.facts().staleness + SETTLING;
         Self {
             sources,
             until,
+            listed_until: until - settling.min(left / 4),
             position: listing.position(),
             listing,
         }
@@ -100,7 +108,21 @@ impl<'a> Walk<'a> {
         tally: &mut Tally,
         now: At,
     ) -> Result<Complete, Stopped> {
-        let (sources, until) = (self.sources, self.until);
+        let ended = self.list(tally, now).await;
+        let time_to_settle = Instant::now() + self.sources.provider.facts().staleness < self.until;
+        let settles = match &ended {
+            Ok(_) => true,
+            Err(Stopped::OutOfTime) => time_to_settle,
+            Err(_) => false,
+        };
+        if settles {
+            settle(self.sources, tally, self.until).await?;
+        }
+        ended
+    }
+
+    async fn list(&mut self, tally: &mut Tally, now: At) -> Result<Complete, Stopped> {
+        let (sources, until) = (self.sources, self.listed_until);
         // A page's state is not older than a time that was known before it was
         // asked for. The clock is read while the page before is applied.
         let (mut seen, mut known) = (now, now);
@@ -109,7 +131,6 @@ impl<'a> Walk<'a> {
             tally.figures.pages += 1;
             if let Some(complete) = Complete::after(&page) {
                 apply(sources, tally, page, seen).await?;
-                settle(sources, tally, until).await?;
                 return Ok(complete);
             }
             let position = self.listing.position();
@@ -120,7 +141,7 @@ impl<'a> Walk<'a> {
             (seen, known) = (known, applied?);
             self.position = position;
             if tally.doubtful.len() >= LOT {
-                settle(sources, tally, until).await?;
+                settle(sources, tally, self.until).await?;
             }
             if Instant::now() >= until {
                 return Err(Stopped::OutOfTime);
