@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
@@ -143,8 +143,12 @@ pub struct Store {
     staleness: f64,
     facts: Facts,
     patience: Patience,
+    deadline: Option<Instant>,
     live: Mutex<Option<Arc<Client>>>,
 }
+
+/// What even the last attempt is given.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
@@ -165,14 +169,26 @@ impl Store {
             staleness: facts.staleness.as_secs_f64(),
             facts: facts.clone(),
             patience,
+            deadline: None,
             live: Mutex::new(None),
+        }
+    }
+
+    /// Waits for nothing beyond this moment; a statement that comes later is
+    /// tried once, and briefly.
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
         }
     }
 
     /// Connects, if it isn't.
     pub async fn connect(&self) -> Result<(), StoreError> {
-        let until = Instant::now() + self.patience.connect;
-        self.client(until).await.map(|_| ())
+        self.client(self.give_up(self.patience.connect))
+            .await
+            .map(|_| ())
     }
 
     /// The database's clock.
@@ -568,14 +584,12 @@ impl Store {
     /// Sends a statement until it is answered, for as long as patience lasts.
     async fn all(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
-        let until = Instant::now() + self.patience.connect;
+        let until = self.give_up(self.patience.connect);
         loop {
             let client = self.client(until).await?;
-            let answer = timeout(
-                self.patience.statement,
-                client.query_typed(&sql, parameters),
-            )
-            .await;
+            let answered = client.query_typed(&sql, parameters);
+            let by = (Instant::now() + BRIEFLY).max(self.give_up(self.patience.statement));
+            let answer = timeout_at(by, answered).await;
             let error = match answer {
                 Ok(Ok(rows)) => return Ok(rows),
                 Ok(Err(error)) => StoreError::of(&error),
@@ -598,6 +612,12 @@ impl Store {
         }
     }
 
+    /// When this much patience ends.
+    fn give_up(&self, patience: Duration) -> Instant {
+        let until = Instant::now() + patience;
+        self.deadline.map_or(until, |deadline| until.min(deadline))
+    }
+
     /// The connection; a new one if there is none.
     async fn client(&self, until: Instant) -> Result<Arc<Client>, StoreError> {
         let mut live = self.live.lock().await;
@@ -606,13 +626,16 @@ impl Store {
         }
         let mut pause = Duration::from_millis(100);
         loop {
-            let error = match self.target.open().await {
-                Ok(client) => {
+            let opened =
+                timeout_at((Instant::now() + BRIEFLY).max(until), self.target.open()).await;
+            let error = match opened {
+                Ok(Ok(client)) => {
                     let client = Arc::new(client);
                     *live = Some(client.clone());
                     return Ok(client);
                 }
-                Err(error) => error,
+                Ok(Err(error)) => error,
+                Err(_) => StoreError::Unreachable("no connection in time".to_owned()),
             };
             let asleep = matches!(error, StoreError::Unreachable(_));
             if !asleep || Instant::now() + pause >= until {

@@ -141,7 +141,7 @@ async fn attempt(app: &App, request: &Request, until: Instant) -> Result<Report,
     let target = Target::parse(&app.secret.database_url, "database_url")
         .map_err(|error| Stopped::Failed(error.to_string()))?;
     let provider = app.secret.provider.as_ref();
-    let store = Store::new(target, app.schema.clone(), provider.facts(), PATIENCE);
+    let store = Store::new(target, app.schema.clone(), provider.facts(), PATIENCE).until(until);
     let sources = Sources {
         store: &store,
         provider,
