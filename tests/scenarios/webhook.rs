@@ -957,7 +957,7 @@ async fn a_delivery_costs_one_look_at_the_clock_and_one_write() -> Result<()> {
 async fn what_postgres_can_hold_is_kept_to_the_last_digit() -> Result<()> {
     let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let digits = "123456789012345678901234567890";
-    let long = format!("1{}", "0".repeat(300));
+    let long = format!("1{}", "0".repeat(400));
     // What the profile holds beside the rest, and what the row is to show of it.
     let cases: Vec<(String, &str, String)> = vec![
         (r#""n":"a\u0000b""#.into(), "n", "\"a\u{fffd}b\"".into()),
@@ -981,7 +981,7 @@ async fn what_postgres_can_hold_is_kept_to_the_last_digit() -> Result<()> {
             format!("-{digits}.{digits}"),
         ),
         (r#""n":1.10"#.into(), "n", "1.10".into()),
-        (r#""n":1e300"#.into(), "n", long),
+        (r#""n":1e400"#.into(), "n", long),
         (r#""n":-0"#.into(), "n", "0".into()),
         (r#""n":1,"n":2"#.into(), "n", "2".into()),
         (
@@ -989,7 +989,7 @@ async fn what_postgres_can_hold_is_kept_to_the_last_digit() -> Result<()> {
             "n",
             r#"{"a": {"b": 2}}"#.into(),
         ),
-        (format!(r#""n":{}"#, deep(100)), "n", deep(100)),
+        (format!(r#""n":{}"#, deep(3_000)), "n", deep(3_000)),
         (
             r#""display_name":"a\u0000b""#.into(),
             "display_name",
@@ -1017,10 +1017,9 @@ async fn what_postgres_can_hold_is_kept_to_the_last_digit() -> Result<()> {
             "{profile}: {}",
             row.raw_json
         );
-        let name: Option<String> = serde_json::from_str::<Value>(&row.raw_json)?["display_name"]
-            .as_str()
-            .map(str::to_owned);
-        ensure!(row.name == name, "{profile}: {:?}", row.name);
+        let is_name = name == "display_name" && expected != "null";
+        let name = is_name.then(|| expected.trim_matches('"'));
+        ensure!(row.name.as_deref() == name, "{profile}: {:?}", row.name);
         Ok(())
     };
     at_once(cases, check).await
