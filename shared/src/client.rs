@@ -6,16 +6,21 @@
 
 mod aws;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use aws::http_client;
 
-use crate::provider::{Answer, Misread, Request};
+use crate::provider::{Answer, Misread, Provider, Request};
+
+/// A token is not used in the last minute that it is good for.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 
 /// How far to go for one answer.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +63,18 @@ impl Unanswered {
 
 /// One connection pool for everything a function asks.
 #[derive(Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    http: reqwest::Client,
+    token: Arc<Mutex<Option<Held>>>,
+}
+
+/// A provider's token, for as long as it is good.
+struct Held {
+    /// What it was asked for with: another key's token is another.
+    asked_with: Bytes,
+    authorization: HeaderValue,
+    until: Instant,
+}
 
 impl Client {
     /// Sends nothing yet.
@@ -69,11 +85,76 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()?;
-        Ok(Self(client))
+        Ok(Self {
+            http: client,
+            token: Arc::default(),
+        })
     }
 
-    /// Asks until `read` can use the answer, or the effort is spent.
+    /// Asks the provider until `read` can use the answer, or the effort is
+    /// spent; with a token, where the provider wants one.
     pub async fn ask<T>(
+        &self,
+        provider: &dyn Provider,
+        request: &Request,
+        effort: Effort,
+        mut read: impl FnMut(&Answer) -> Result<T, Misread>,
+    ) -> Result<T, Unanswered> {
+        let Some(asks_for_token) = provider.token_request() else {
+            return self.ask_bare(request, effort, read).await;
+        };
+        let mut refused = None;
+        loop {
+            let authorization = self
+                .token(provider, &asks_for_token, refused.as_ref(), effort)
+                .await?;
+            let mut request = request.clone();
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, authorization.clone());
+            let mut unauthorized = false;
+            let answer = self
+                .ask_bare(&request, effort, |answer| {
+                    unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+                    read(answer)
+                })
+                .await;
+            // A token may be revoked before its time.
+            if !unauthorized || refused.is_some() {
+                return answer;
+            }
+            refused = Some(authorization);
+        }
+    }
+
+    /// The token that is held, or a new one if it is about to expire or is
+    /// the one that was refused. One is asked for at a time.
+    async fn token(
+        &self,
+        provider: &dyn Provider,
+        request: &Request,
+        refused: Option<&HeaderValue>,
+        effort: Effort,
+    ) -> Result<HeaderValue, Unanswered> {
+        let mut held = self.token.lock().await;
+        if let Some(held) = held.as_ref()
+            && held.asked_with == *request.body()
+            && held.until > Instant::now()
+            && refused != Some(&held.authorization)
+        {
+            return Ok(held.authorization.clone());
+        }
+        let token = self
+            .ask_bare(request, effort, |answer| provider.token(answer))
+            .await?;
+        *held = Some(Held {
+            asked_with: request.body().clone(),
+            authorization: token.authorization.clone(),
+            until: Instant::now() + token.lifetime.saturating_sub(BEFORE_EXPIRY),
+        });
+        Ok(token.authorization)
+    }
+
+    async fn ask_bare<T>(
         &self,
         request: &Request,
         effort: Effort,
@@ -110,7 +191,11 @@ impl Client {
 
     async fn exchange(&self, request: Request, size: usize) -> Result<Answer, Unanswered> {
         let request = request.try_into().map_err(unreachable_because)?;
-        let response = self.0.execute(request).await.map_err(unreachable_because)?;
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(unreachable_because)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         let mut chunks = response.bytes_stream();

@@ -163,6 +163,119 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Leaves out, of the value of the object's field `field`, every member that
+/// `is_secret` by its key, at any depth, and keeps all the other bytes. What is
+/// no object is given back as it is.
+pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) -> Cow<'a, str> {
+    let value = Fields::of(raw).ok().and_then(|fields| fields.get(field));
+    let Some(value) = value else {
+        return Cow::Borrowed(raw);
+    };
+    let mut kept = String::with_capacity(value.len());
+    without_members(value, is_secret, &mut kept);
+    if kept.len() == value.len() {
+        return Cow::Borrowed(raw);
+    }
+    // The value is a part of `raw`.
+    let start = value.as_ptr() as usize - raw.as_ptr() as usize;
+    let end = start + value.len();
+    Cow::Owned([&raw[..start], &kept, &raw[end..]].concat())
+}
+
+fn without_members(raw: &str, is_secret: impl Fn(&str) -> bool, out: &mut String) {
+    let bytes = raw.as_bytes();
+    let blanks = |i: usize| {
+        let blank = |b: &&u8| b.is_ascii_whitespace();
+        i + bytes[i.min(bytes.len())..].iter().take_while(blank).count()
+    };
+    // Of each open bracket whether it is an object's.
+    let mut open: Vec<bool> = Vec::new();
+    let mut at_key = false;
+    let (mut i, mut kept) = (0, 0);
+    while i < bytes.len() {
+        match bytes[i] {
+            bracket @ (b'{' | b'[') => {
+                open.push(bracket == b'{');
+                at_key = bracket == b'{';
+                i += 1;
+            }
+            b'}' | b']' => {
+                open.pop();
+                at_key = false;
+                i += 1;
+            }
+            b',' => {
+                at_key = open.last() == Some(&true);
+                i += 1;
+            }
+            b'"' => {
+                let end = string_end(bytes, i);
+                let key: Option<String> = serde_json::from_str(&raw[i..end]).ok();
+                if !std::mem::replace(&mut at_key, false) || !key.is_some_and(|key| is_secret(&key))
+                {
+                    i = end;
+                    continue;
+                }
+                out.push_str(&raw[kept..i]);
+                let value = blanks(blanks(end) + 1);
+                i = blanks(value_end(bytes, value));
+                if bytes.get(i) == Some(&b',') {
+                    i = blanks(i + 1);
+                    at_key = true;
+                } else if out.trim_end().ends_with(',') {
+                    // The last member takes the comma before it along.
+                    out.truncate(out.trim_end().len() - 1);
+                }
+                kept = i;
+            }
+            _ => i += 1,
+        }
+    }
+    out.push_str(&raw[kept..]);
+}
+
+/// The index after the string that starts at `start`.
+fn string_end(bytes: &[u8], start: usize) -> usize {
+    let mut i = start + 1;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' => return i + 1,
+            b'\\' => i += 2,
+            _ => i += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// The index after the value that starts at `start`.
+fn value_end(bytes: &[u8], start: usize) -> usize {
+    let mut depth = 0_usize;
+    let mut i = start;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' => i = string_end(bytes, i),
+            b'{' | b'[' => {
+                depth += 1;
+                i += 1;
+            }
+            b'}' | b']' if depth > 0 => {
+                depth -= 1;
+                i += 1;
+            }
+            // The end of a bare value, which is what is around it.
+            b'}' | b']' | b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return i,
+            _ => {
+                i += 1;
+                continue;
+            }
+        }
+        if depth == 0 {
+            return i;
+        }
+    }
+    i
+}
+
 /// Whether two JSON texts mean the same to `jsonb`; in doubt, no.
 pub fn same(a: &str, b: &str) -> bool {
     let print = |raw: &str| {
@@ -311,6 +424,30 @@ mod tests {
     fn what_is_storable_is_kept_byte_for_byte() {
         let raw = r#"{ "n":123456789012345678901234567890, "e":1e400,"é":"\u00e9"}"#;
         assert!(matches!(storable(raw), Ok(Cow::Borrowed(kept)) if kept == raw));
+    }
+
+    #[test]
+    fn secret_members_are_left_out_and_all_else_is_kept() {
+        let check = |identities: &str, expected: &str| {
+            let raw = format!(r#"{{ "n":1e400, "i": {identities} , "token":1}}"#);
+            let expected = format!(r#"{{ "n":1e400, "i": {expected} , "token":1}}"#);
+            assert_eq!(without(&raw, "i", |key| key == "token"), expected);
+        };
+        check(r#"[{"token":"x"}]"#, "[{}]");
+        check(
+            r#"[{"a":1,"token":{"b":["}",{}]},"c":2}]"#,
+            r#"[{"a":1,"c":2}]"#,
+        );
+        check(r#"[{"a" : 1.50 , "token" : "\"}" }]"#, r#"[{"a" : 1.50 }]"#);
+        check(r#"[{"token":1,"to\u006ben":[1, 2] }]"#, "[{}]");
+        check(
+            r#"[{"a":{"token":null , "b":"token"}},"token",{"token":true}]"#,
+            r#"[{"a":{"b":"token"}},"token",{}]"#,
+        );
+        check(r#"["token"]"#, r#"["token"]"#);
+        check("null", "null");
+        check("-1", "-1");
+        assert_eq!(without("[1", "i", |_| true), "[1");
     }
 
     #[test]

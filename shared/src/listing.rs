@@ -2,12 +2,19 @@
 //! reached the end.
 //!
 //! Invariant: a [`Complete`] is made only by a page that its adapter called
-//! the last one, and a sweep takes nothing else (absence from a listing that
-//! broke off means nothing).
+//! the last one, of a walk that met as many users as the provider counts, and
+//! a sweep takes nothing else (absence from a listing that broke off means
+//! nothing).
+
+mod cursor;
+mod overlap;
 
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
+
+pub use cursor::Cursor;
+pub use overlap::{Fit, Overlap, Place};
 
 use crate::profile::{Profile, UserId};
 use crate::provider::{Answer, Misread, Request};
@@ -37,6 +44,9 @@ pub struct Page {
     pub rejected: Vec<Rejected>,
     /// Whether no page follows.
     pub last: bool,
+    /// With the last page: how many users the provider says that there are,
+    /// where it says so.
+    pub counted: Option<u64>,
 }
 
 /// A listed user that can't be stored.
@@ -117,13 +127,78 @@ fn hash(id: &str) -> u64 {
         .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
-/// A listing that reached its end.
+/// A walk that reached the last page.
+#[derive(Debug)]
+pub struct Ending {
+    counted: Option<u64>,
+}
+
+impl Ending {
+    /// The walk's end, if `page` was the last one.
+    pub fn after(page: &Page) -> Option<Self> {
+        let counted = page.counted;
+        page.last.then_some(Self { counted })
+    }
+
+    /// The proof, if the walk met about as many users as the provider counts.
+    ///
+    /// Users come and go while a walk is under way and one count is never of
+    /// the same moment as all pages, so 10 users or 1 % may be wanting. That
+    /// tells a listing that was cut short; nobody is tombstoned for a smaller
+    /// gap either, because whom a listing lacks is read by id.
+    pub fn complete(self, met: &Met) -> Result<Complete, Short> {
+        let counted = self.counted.unwrap_or(0);
+        let listed = u64::try_from(met.len()).unwrap_or(u64::MAX);
+        let lenient = counted - (counted / 100).max(10).min(counted);
+        if listed < lenient {
+            return Err(Short { listed, counted });
+        }
+        Ok(Complete(()))
+    }
+}
+
+/// A listing that came to an end too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the provider counts {counted} users and listed {listed}: run reconcile again; if that does \
+     not help, see the provider's status page"
+)]
+pub struct Short {
+    /// Users that the walk met.
+    pub listed: u64,
+    /// Users that there are, by the provider's own count.
+    pub counted: u64,
+}
+
+/// A listing that showed every user.
 #[derive(Debug)]
 pub struct Complete(());
 
-impl Complete {
-    /// The proof, if `page` was the last one.
-    pub fn after(page: &Page) -> Option<Self> {
-        page.last.then_some(Self(()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_that_met_far_fewer_users_than_are_counted_is_not_complete() {
+        let check = |met: usize, counted: Option<u64>, last: bool| {
+            let mut users = Met::default();
+            for i in 0..met {
+                users.insert(&i.to_string());
+            }
+            let page = Page {
+                last,
+                counted,
+                ..Page::default()
+            };
+            Ending::after(&page).map(|ending| ending.complete(&users).is_ok())
+        };
+        assert_eq!(check(0, None, false), None);
+        assert_eq!(check(0, None, true), Some(true));
+        assert_eq!(check(0, Some(10), true), Some(true));
+        assert_eq!(check(0, Some(11), true), Some(false));
+        assert_eq!(check(990, Some(1000), true), Some(true));
+        assert_eq!(check(1979, Some(2000), true), Some(false));
+        assert_eq!(check(1980, Some(2000), true), Some(true));
+        assert_eq!(check(50, Some(3), true), Some(true));
     }
 }

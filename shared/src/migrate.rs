@@ -34,7 +34,10 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] = &[migration!(1, "0001_users_sync")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_users_sync"),
+    migration!(2, "0002_event_cursor"),
+];
 
 /// What `provision` answers.
 #[derive(Debug, serde::Serialize)]

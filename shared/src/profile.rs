@@ -38,6 +38,13 @@ impl At {
         Some(Self(time.as_microsecond()))
     }
 
+    /// The reverse of [`At::from_rfc3339`], in UTC.
+    pub fn to_rfc3339(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0)
+            .map(|time| time.to_string())
+            .unwrap_or_default()
+    }
+
     /// From the clock of this machine or a database.
     pub fn from_system(time: SystemTime) -> Self {
         let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);

@@ -6,14 +6,17 @@
 
 pub mod stack;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::value::RawValue;
 
-use crate::listing::Listing;
+use crate::json;
+use crate::listing::{Listing, Page, Rejected};
 use crate::profile::{At, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, Verified};
@@ -42,10 +45,13 @@ impl fmt::Debug for Answer {
 pub struct Facts {
     /// As in the secret's `provider.name`.
     pub name: &'static str,
-    /// Which of the provider's projects; the schema is bound to it.
-    pub project: String,
+    /// Which of the provider's projects, for the schema to be bound to; `None`
+    /// where the secret doesn't say and [`Provider::project_request`] does.
+    pub project: Option<String>,
     /// A read may show the state of this long ago.
     pub staleness: Duration,
+    /// A listing may show the state of this long ago.
+    pub listing_staleness: Duration,
     /// Whether profiles carry a version that orders them.
     pub versioned: bool,
     /// Whether a deleted user's id may be given to a user again.
@@ -127,6 +133,160 @@ pub trait Provider: Send + Sync {
     /// A walk over every user, from the start or from where an earlier one,
     /// by its [`Listing::position`], left off.
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing>;
+
+    /// Asks which project the key is for, where [`Facts::project`] is `None`.
+    fn project_request(&self) -> Option<Request> {
+        None
+    }
+
+    /// Reads the answer to [`Provider::project_request`]: the project's name,
+    /// the same for every key of the project.
+    fn project(&self, _answer: &Answer) -> Result<String, Misread> {
+        Err(Misread::Garbled("the provider was not asked for a project"))
+    }
+
+    /// Asks for the token that all other requests need, where the secret's key
+    /// is not itself what they carry.
+    fn token_request(&self) -> Option<Request> {
+        None
+    }
+
+    /// Reads the answer to [`Provider::token_request`].
+    fn token(&self, _answer: &Answer) -> Result<Token, Misread> {
+        Err(Misread::Garbled("the provider was not asked for a token"))
+    }
+
+    /// The provider's own record of what happened, where it keeps one.
+    fn events(&self) -> Option<&dyn EventSource> {
+        None
+    }
+
+    /// What of a delivery's body may be kept when it can't be applied: a
+    /// provider's rows may hold password hashes.
+    fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// SQL to be run at the provider, where that is how deliveries are set up.
+    fn install_sql(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// What requests carry instead of the secret's key.
+#[derive(Clone)]
+pub struct Token {
+    /// The header `Authorization`.
+    pub authorization: HeaderValue,
+    /// How long it is good for.
+    pub lifetime: Duration,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token(…, {:?})", self.lifetime)
+    }
+}
+
+/// A provider's record of events, in an order that doesn't change.
+pub trait EventSource: Send + Sync {
+    /// Asks for the events that follow.
+    fn request(&self, since: &Since) -> Request;
+
+    /// Reads the answer to [`EventSource::request`].
+    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, Misread>;
+}
+
+/// Up to where the record is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// Up to an event, by its id.
+    Event(String),
+    /// Up to a moment.
+    Time(At),
+}
+
+/// What the record says.
+#[derive(Debug)]
+pub enum Recorded {
+    /// The events that follow, the oldest first.
+    Page {
+        /// The events.
+        events: Vec<RecordedEvent>,
+        /// Whether there are no more.
+        last: bool,
+    },
+    /// The record doesn't know the event to go on from, or not any more.
+    CursorUnknown,
+}
+
+/// One event of a provider's record.
+#[derive(Debug)]
+pub struct RecordedEvent {
+    /// The event's id, the same as its delivery's.
+    pub id: String,
+    /// What it tells, as [`Provider::event`] has it.
+    pub event: Result<Event, Unreadable>,
+    /// The event as recorded.
+    pub body: Bytes,
+}
+
+/// The user in the answer to a request for the user `id`, who is named by
+/// `id_field`.
+fn read_user(
+    id: &UserId,
+    id_field: &str,
+    answer: &Answer,
+    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
+) -> Result<Profile, Misread> {
+    let raw =
+        std::str::from_utf8(&answer.body).map_err(|_| Misread::Garbled("the user is not UTF-8"))?;
+    let not_this_user = Misread::Garbled("the answer is not this user");
+    let Ok(user) = json::Fields::of(raw) else {
+        return Err(not_this_user);
+    };
+    match user.string(id_field) {
+        Some(named) if named == id.as_str() => profile(raw).map_err(Misread::Unreadable),
+        // Servers take a UUID's letters in upper case too, but give none out.
+        Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(Misread::NoSuchId),
+        // An id of another type can't be stored, here or in a listing.
+        None if user.get(id_field).is_some() => profile(raw).map_err(Misread::Unreadable),
+        _ => Err(not_this_user),
+    }
+}
+
+fn id_of(raw: &str, id_field: &str) -> Option<String> {
+    json::Fields::of(raw).ok()?.string(id_field)
+}
+
+/// A page of these listed users, the last one or not. `raw_of` is what may be
+/// kept of one who can't be stored.
+fn page_of<'a>(
+    items: &[&'a RawValue],
+    id_field: &str,
+    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
+    raw_of: impl Fn(&'a str) -> Cow<'a, str>,
+) -> Page {
+    let mut page = Page::default();
+    for item in items {
+        match profile(item.get()) {
+            Ok(profile) => page.profiles.push(profile),
+            Err(reason) => page.rejected.push(Rejected {
+                id: id_of(item.get(), id_field).and_then(|id| UserId::new(id).ok()),
+                reason: reason.to_string(),
+                body: raw_of(item.get()).into_owned(),
+            }),
+        }
+    }
+    page
+}
+
+/// An error code as providers write them, to be shown to the operator; what is
+/// anything else is not repeated.
+fn shown(code: Option<&str>) -> &str {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    code.filter(|code| code.len() <= 64 && code.bytes().all(plain))
+        .unwrap_or("and no code")
 }
 
 /// A GET request; `path` percent-encoded.
@@ -142,14 +302,163 @@ fn get(base: &str, path: &str, headers: &HeaderMap) -> Request {
     request
 }
 
+/// Makes an adapter of the secret's `provider` fields and `signing_secrets`.
+type Connect = fn(&mut Fields, Option<Vec<String>>) -> Result<Arc<dyn Provider>, Misconfigured>;
+
+/// The registry: who is known by which name.
+const PROVIDERS: &[(&str, Connect)] = &[("stack", |fields, secrets| {
+    Ok(Arc::new(stack::Stack::new(fields, secrets)?))
+})];
+
 /// Makes the adapter that the secret's `provider` names.
 pub fn connect(
     provider: &mut Fields,
     signing_secrets: Option<Vec<String>>,
 ) -> Result<Arc<dyn Provider>, Misconfigured> {
     let name = provider.required("name")?;
-    Ok(match name.as_str() {
-        "stack" => Arc::new(stack::Stack::new(provider, signing_secrets)?),
-        _ => return Err(provider.refuse("name", "is not a provider this version knows: stack")),
-    })
+    match PROVIDERS.iter().find(|(known, _)| *known == name) {
+        Some((_, connect)) => connect(provider, signing_secrets),
+        None => {
+            let known: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
+            let known = known.join(", ");
+            Err(provider.refuse("name", format!("is none of those known here: {known}")))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::signature::tests::trusted;
+
+    /// The provider of a secret with these `provider` fields.
+    pub(crate) fn connected(
+        provider: serde_json::Value,
+        signing_secrets: Option<&str>,
+    ) -> Result<Arc<dyn Provider>, String> {
+        let mut secret = serde_json::json!({
+            "database_url": "postgres://u@h/d",
+            "provider": provider,
+        });
+        if let Some(signing_secret) = signing_secrets {
+            secret["signing_secrets"] = serde_json::json!([signing_secret]);
+        }
+        let secret = Secret::parse(&secret.to_string());
+        secret
+            .map(|secret| secret.provider)
+            .map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn answer(status: u16, body: impl ToString) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: body.to_string().into(),
+        }
+    }
+
+    /// The known signature of a fixture: its headers, and the bytes that were
+    /// signed, which the vector's length and digest tell from any others.
+    macro_rules! vector {
+        ($fixture:literal) => {
+            $crate::provider::tests::signed(
+                $fixture,
+                include_bytes!(concat!(
+                    env!("CARGO_MANIFEST_DIR"),
+                    "/../events/",
+                    $fixture,
+                    ".json"
+                )),
+            )
+        };
+    }
+    pub(crate) use vector;
+
+    pub(crate) fn signed(fixture: &str, body: &'static [u8]) -> (HeaderMap, &'static [u8]) {
+        let vectors = include_str!("../../events/vectors.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        let vector = vectors["vectors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|vector| vector[0] == fixture)
+            .unwrap();
+        assert_eq!(vector[1], body.len());
+        let digest = crate::signature::fingerprint(body);
+        assert_eq!(vector[2], digest[..16]);
+        let headers = vector[3].as_object().unwrap().iter();
+        let headers = headers.map(|(name, value)| {
+            let name: http::HeaderName = name.parse().unwrap();
+            (name, value.as_str().unwrap().parse().unwrap())
+        });
+        (headers.collect(), body)
+    }
+
+    /// The event of a body that is taken for verified.
+    pub(crate) fn event(provider: &dyn Provider, body: &str) -> Event {
+        provider.event(&trusted(body.as_bytes())).unwrap()
+    }
+
+    /// What a page has of users, and whether it is the last.
+    pub(crate) fn ids(page: &Page) -> (Vec<&str>, bool) {
+        let ids = page.profiles.iter().map(|profile| profile.id.as_str());
+        (ids.collect(), page.last)
+    }
+
+    /// The path and the query that come next.
+    pub(crate) fn next(listing: &dyn Listing) -> String {
+        let request = listing.request();
+        request.uri().path_and_query().unwrap().to_string()
+    }
+
+    #[test]
+    fn fixtures_of_providers_to_come_are_what_they_will_sign() {
+        // Stytch signs through Svix, as Clerk does.
+        let secret = "whsec_dGVzdF9zaWduaW5nX3NlY3JldF8zMl9jaGFyc19sb25n";
+        let secrets = [crate::signature::SigningSecret::from_svix(secret).unwrap()];
+        let now = At::from_millis(1_654_012_592_000).unwrap();
+        for (headers, body) in [
+            vector!("stytch/dashboard.user.create"),
+            vector!("stytch/dashboard.user.delete"),
+        ] {
+            assert!(crate::signature::verify_svix(&secrets, &headers, body, now).is_ok());
+        }
+        // Logto signs the body alone, in a way that nothing here reads yet.
+        for (_, body) in [
+            vector!("logto/User.Created"),
+            vector!("logto/User.Data.Updated.partial"),
+            vector!("logto/User.Deleted"),
+        ] {
+            assert!(json::Fields::of_bytes(body).unwrap().get("data").is_some());
+        }
+        // Kinde sends a signed token; these are its claims.
+        for claims in [
+            include_str!("../../events/kinde/user.created.claims.json"),
+            include_str!("../../events/kinde/user.deleted.claims.json"),
+        ] {
+            let data = json::Fields::of(claims).unwrap().object("data").unwrap();
+            assert_eq!(
+                id_of(data.get("user").unwrap(), "id").unwrap(),
+                "kp_1234567890"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_provider_s_error_names_the_known_ones() {
+        let secret = r#"{"database_url":"postgres://u@h/d","provider":{"name":"hidden"}}"#;
+        assert_eq!(
+            Secret::parse(secret).unwrap_err().to_string(),
+            "provider.name is none of those known here: stack"
+        );
+    }
+
+    #[test]
+    fn only_a_plain_code_is_shown() {
+        assert_eq!(shown(Some("resource_not_found")), "resource_not_found");
+        for code in [None, Some("a b"), Some("<html>"), Some("ada@example.com")] {
+            assert_eq!(shown(code), "and no code");
+        }
+    }
 }

@@ -39,7 +39,27 @@ impl<'a> Sources<'a> {
     pub async fn read(self, id: &UserId, effort: Effort) -> Result<Option<Profile>, Unanswered> {
         let request = self.provider.user_request(id);
         let read = |answer: &_| self.provider.user(id, answer);
-        self.client.ask(&request, effort, read).await
+        self.client.ask(self.provider, &request, effort, read).await
+    }
+
+    /// Learns which project the key is for, if the secret doesn't say and
+    /// nobody has asked yet. It costs one request an instance, and a key that
+    /// is another project's is noticed before anything is written.
+    pub async fn identify(self, effort: Effort) -> Result<(), Unanswered> {
+        let Some(request) = self
+            .provider
+            .project_request()
+            .filter(|_| self.store.project().is_none())
+        else {
+            return Ok(());
+        };
+        let read = |answer: &_| self.provider.project(answer);
+        let project = self
+            .client
+            .ask(self.provider, &request, effort, read)
+            .await?;
+        self.store.name_project(project);
+        Ok(())
     }
 
     /// Looks at the rows, waits until no replica can be older than that look,

@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
+use crate::json;
 use crate::profile::At;
 use crate::secret::Misconfigured;
 
@@ -51,6 +52,23 @@ impl SigningSecret {
         Self::all(secrets, Self::from_svix)
     }
 
+    /// The same of a provider whose secrets are keys as they stand.
+    pub fn all_bytes(secrets: Option<Vec<String>>) -> Result<Vec<Self>, Misconfigured> {
+        Self::all(secrets, Self::from_bytes)
+    }
+
+    /// Refuses `signing_secrets` for a provider that signs nothing: whoever
+    /// put them there believes that they protect something.
+    pub fn none(secrets: Option<&Vec<String>>, provider: &str) -> Result<(), Misconfigured> {
+        match secrets {
+            None => Ok(()),
+            Some(_) => Err(Misconfigured {
+                field: "signing_secrets".to_owned(),
+                problem: format!("is not used by {provider}: remove it"),
+            }),
+        }
+    }
+
     fn all(
         secrets: Option<Vec<String>>,
         read: fn(&str) -> Result<Self, BadSecret>,
@@ -82,6 +100,36 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
+/// The token that deliveries of a provider carry that signs nothing.
+#[derive(Clone)]
+pub struct BearerToken(String);
+
+impl BearerToken {
+    /// Takes the token as it is in the secret.
+    pub fn new(token: &str) -> Self {
+        Self(token.trim().to_owned())
+    }
+
+    /// Whether `given` is the token. The time it takes tells nothing of how
+    /// much of it is right: digests are compared, in constant time.
+    fn is(&self, given: &str) -> bool {
+        let digest = |text: &str| {
+            #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+            let mut mac = Hmac::<Sha256>::new_from_slice(b"token").expect("any key length");
+            mac.update(text.as_bytes());
+            mac
+        };
+        let given = digest(given).finalize().into_bytes();
+        digest(&self.0).verify_slice(&given).is_ok()
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
+
 /// A signing secret that can't be one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is empty or not what the provider shows: copy it again, whole, from the webhook's page")]
@@ -91,13 +139,13 @@ pub struct BadSecret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forged {
     /// A header of the signature is missing or makes no sense.
-    #[error("the signature headers are missing or malformed")]
+    #[error("the signature's (or token's) headers are missing or malformed")]
     Malformed,
     /// Signed too long ago, or in the future.
     #[error("the timestamp is more than 5 minutes off")]
     Expired,
-    /// No secret made this signature.
-    #[error("no signing secret matches: is it the secret of this very endpoint?")]
+    /// No secret made this signature, or it is not the token.
+    #[error("no signing secret (or webhook_token) matches: is it the one of this very endpoint?")]
     Mismatch,
 }
 
@@ -162,6 +210,82 @@ pub fn verify_svix<'a>(
             .any(|signature| secret.signs(&content, signature))
     });
     verified(signed, body, id.to_owned())
+}
+
+/// Verifies a WorkOS delivery: `WorkOS-Signature: t=…, v1=…`, HMAC-SHA256 of
+/// `{t}.{body}` in hexadecimal, under the whole secret, `whsec_` included.
+/// `t` is in milliseconds; WorkOS' own emulator sends seconds.
+///
+/// Source: <https://workos.com/docs/events/data-syncing/webhooks>.
+pub fn verify_workos<'a>(
+    secrets: &[SigningSecret],
+    headers: &HeaderMap,
+    body: &'a [u8],
+    now: At,
+) -> Result<Verified<'a>, Forged> {
+    let mut timestamp = None;
+    let mut signatures = Vec::new();
+    for part in text(headers, "workos-signature")?.split(',') {
+        match part.trim().split_once('=') {
+            Some(("t", value)) => timestamp = Some(value),
+            Some(("v1", value)) => signatures.extend(from_hex(value)),
+            _ => {}
+        }
+    }
+    let timestamp = timestamp.ok_or(Forged::Malformed)?;
+    let sent: i64 = timestamp.parse().map_err(|_| Forged::Malformed)?;
+    if signatures.is_empty() {
+        return Err(Forged::Malformed);
+    }
+    let sent = if sent.unsigned_abs() < 100_000_000_000 {
+        sent
+    } else {
+        sent.div_euclid(1000)
+    };
+    check_age(now.as_seconds().saturating_sub(sent))?;
+    let content = [timestamp.as_bytes(), b".", body];
+    let signed = secrets.iter().any(|secret| {
+        signatures
+            .iter()
+            .any(|signature| secret.signs(&content, signature))
+    });
+    verified(signed, body, id_in(body))
+}
+
+/// Verifies a delivery that carries `Authorization: Bearer <token>` and no
+/// signature: that it knows the token is all that is known of its sender.
+pub fn verify_bearer<'a>(
+    token: &BearerToken,
+    headers: &HeaderMap,
+    body: &'a [u8],
+) -> Result<Verified<'a>, Forged> {
+    let (scheme, given) = text(headers, "authorization")?
+        .split_once(' ')
+        .ok_or(Forged::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Forged::Malformed);
+    }
+    verified(token.is(given.trim()), body, id_in(body))
+}
+
+/// The id of an event whose delivery names it in no header: the body's own, or
+/// else one that is the same for the same bytes.
+fn id_in(body: &[u8]) -> String {
+    let named = json::Fields::of_bytes(body)
+        .ok()
+        .and_then(|event| event.text("id"))
+        .filter(|id| id.len() <= 256);
+    named.unwrap_or_else(|| format!("sha256 {}", fingerprint(body)))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || text.is_empty() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok())
+        .collect()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Forged> {

@@ -9,7 +9,7 @@ mod connect;
 mod error;
 mod schema;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -139,8 +139,7 @@ pub struct Store {
     target: Target,
     schema: Schema,
     provider: &'static str,
-    project: String,
-    staleness: f64,
+    project: OnceLock<String>,
     facts: Facts,
     patience: Patience,
     deadline: Option<Instant>,
@@ -165,8 +164,10 @@ impl Store {
             target,
             schema,
             provider: facts.name,
-            project: facts.project.clone(),
-            staleness: facts.staleness.as_secs_f64(),
+            project: facts
+                .project
+                .clone()
+                .map_or_else(OnceLock::new, OnceLock::from),
             facts: facts.clone(),
             patience,
             deadline: None,
@@ -189,6 +190,30 @@ impl Store {
         self.client(self.give_up(self.patience.connect))
             .await
             .map(|_| ())
+    }
+
+    /// Which of the provider's projects the key is for, once that is known.
+    pub fn project(&self) -> Option<&str> {
+        self.project.get().map(String::as_str)
+    }
+
+    /// Learns it. Before, nothing is written: the schema is bound to another.
+    pub fn name_project(&self, project: String) {
+        // Asked twice, the provider says the same.
+        let _ = self.project.set(project);
+    }
+
+    fn known_project(&self) -> &str {
+        self.project().unwrap_or_default()
+    }
+
+    fn staleness(&self, delivered: bool) -> f64 {
+        let staleness = if delivered {
+            self.facts.staleness
+        } else {
+            self.facts.listing_staleness
+        };
+        staleness.as_secs_f64()
     }
 
     /// The database's clock.
@@ -219,7 +244,7 @@ impl Store {
         let staleness = if self.facts.versioned {
             0.0
         } else {
-            self.staleness
+            self.staleness(delivered)
         };
         let rows = self
             .all(
@@ -235,7 +260,7 @@ impl Store {
                     (&self.facts.ids_return, Type::BOOL),
                     (&delivered, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.project, Type::TEXT),
+                    (&self.known_project(), Type::TEXT),
                 ],
             )
             .await?;
@@ -249,7 +274,7 @@ impl Store {
         let staleness = if self.facts.versioned {
             0.0
         } else {
-            self.staleness
+            self.staleness(true)
         };
         let row = self
             .one(
@@ -260,7 +285,7 @@ impl Store {
                     (&staleness, Type::FLOAT8),
                     (&self.facts.ids_return, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.project, Type::TEXT),
+                    (&self.known_project(), Type::TEXT),
                 ],
             )
             .await?;
@@ -311,7 +336,7 @@ impl Store {
                     (&revive, Type::BOOL),
                     (&delivered, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.project, Type::TEXT),
+                    (&self.known_project(), Type::TEXT),
                 ],
             )
             .await?;
@@ -341,7 +366,7 @@ impl Store {
                     (&looked_at.to_system(), Type::TIMESTAMPTZ),
                     (&run, Type::INT8),
                     (&self.provider, Type::TEXT),
-                    (&self.project, Type::TEXT),
+                    (&self.known_project(), Type::TEXT),
                 ],
             )
             .await?;
@@ -392,7 +417,7 @@ impl Store {
                     (&body, Type::BYTEA),
                     (&user.map(UserId::as_str), Type::TEXT),
                     (&self.provider, Type::TEXT),
-                    (&self.project, Type::TEXT),
+                    (&self.known_project(), Type::TEXT),
                 ],
             )
             .await?;
@@ -423,7 +448,7 @@ impl Store {
                     (&digests, Type::BYTEA_ARRAY),
                     (&versions, Type::TIMESTAMPTZ_ARRAY),
                     (&seen.to_system(), Type::TIMESTAMPTZ),
-                    (&self.staleness, Type::FLOAT8),
+                    (&self.staleness(false), Type::FLOAT8),
                 ],
             )
             .await?;
@@ -546,6 +571,22 @@ impl Store {
         .map(|_| ())
     }
 
+    /// Up to which event the provider's record is drained; `None`: it never was.
+    pub async fn event_cursor(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.one(sql!("event_cursor"), &[]).await?.get(0))
+    }
+
+    /// Notes it, or that it has to begin anew; false: `run` has lost the lease.
+    pub async fn set_event_cursor(
+        &self,
+        run: i64,
+        cursor: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let parameters: Parameters<'_> = &[(&run, Type::INT8), (&cursor, Type::TEXT)];
+        let rows = self.all(sql!("set_event_cursor"), parameters).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// Marks rejections as resolved whose users the walk of `run` took in.
     pub async fn resolve_rejections(&self, run: i64) -> Result<(), StoreError> {
         self.all(sql!("resolve_rejections"), &[(&run, Type::INT8)])
@@ -555,8 +596,10 @@ impl Store {
 
     /// Binds the schema to the project unless it is bound to another.
     pub async fn bind(&self) -> Result<(), StoreError> {
-        let parameters: Parameters<'_> =
-            &[(&self.provider, Type::TEXT), (&self.project, Type::TEXT)];
+        let parameters: Parameters<'_> = &[
+            (&self.provider, Type::TEXT),
+            (&self.known_project(), Type::TEXT),
+        ];
         // A statement doesn't see what was committed while it waited; the next does.
         for _ in 0..3 {
             if let Some(row) = self.all(sql!("bind"), parameters).await?.first() {
@@ -567,12 +610,13 @@ impl Store {
     }
 
     fn permit(&self, provider: &str, project: &str) -> Result<(), StoreError> {
-        if (provider, project) == (self.provider, self.project.as_str()) {
+        let asked = (self.provider, self.known_project());
+        if (provider, project) == asked {
             return Ok(());
         }
         Err(StoreError::Foreign(Foreign {
             bound: format!("{provider} project {project}"),
-            asked: format!("{} project {}", self.provider, self.project),
+            asked: format!("{} project {}", asked.0, asked.1),
         }))
     }
 

@@ -37,8 +37,9 @@ const THEN: i64 = 1_750_000_000_000_000;
 fn facts(versioned: bool, ids_return: bool) -> Facts {
     Facts {
         name: "fake",
-        project: "project-1".to_owned(),
+        project: Some("project-1".to_owned()),
         staleness: Duration::from_micros(STALE.unsigned_abs()),
+        listing_staleness: Duration::from_micros(STALE.unsigned_abs()),
         versioned,
         ids_return,
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use shared::client::Client;
+use shared::client::{Client, Effort};
 use shared::migrate::migrate;
+use shared::reading::Sources;
 use shared::secret::Secret;
 use shared::start::Start;
 use shared::store::{Patience, Store, Target};
@@ -95,11 +96,28 @@ async fn provision(start: &Start) -> Result<Value> {
     // Wakes a database that sleeps.
     store.connect().await?;
     let provisioned = migrate(&owner, writer.user(), &start.schema).await?;
+    let sources = Sources {
+        store: &store,
+        provider: secret.provider.as_ref(),
+        client: &start.client,
+    };
+    sources
+        .identify(Effort {
+            until: Instant::now() + PATIENCE.connect,
+            attempts: 5,
+            attempt: Duration::from_secs(10),
+            size: 1 << 20,
+        })
+        .await
+        .context("ask the provider which project the key is for")?;
     store.bind().await?;
     for warning in &provisioned.warnings {
         tracing::warn!(warning, "left undone");
     }
-    let answer = serde_json::to_value(&provisioned).context("write the answer")?;
+    let mut answer = serde_json::to_value(&provisioned).context("write the answer")?;
+    if let Some(sql) = secret.provider.install_sql() {
+        answer["install_sql"] = sql.into();
+    }
     tracing::info!(version = provisioned.version, applied = ?provisioned.applied, "provisioned");
     Ok(answer)
 }

@@ -4,6 +4,7 @@
 //! Invariant: a listing that broke off tombstones nobody, and a run writes its
 //! row in `runs` whatever becomes of it.
 
+mod drain;
 mod request;
 mod run;
 mod sweep;

@@ -9,6 +9,19 @@ pub struct Request {
     pub dry_run: bool,
     /// How many users this run may tombstone, if a person said so.
     pub max_deletes: Option<i64>,
+    /// What to learn from.
+    pub mode: Mode,
+}
+
+/// What a run learns from.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The listing of all users, which repairs everything.
+    #[default]
+    Listing,
+    /// The provider's record of events since the last such run: cheap enough
+    /// to run often, for providers that keep one.
+    Events,
 }
 
 impl Request {
@@ -34,12 +47,23 @@ impl Request {
                     Some(most) if most >= 0 => request.max_deletes = Some(most),
                     _ => return Err("max_deletes is not a whole number from 0 on".to_owned()),
                 },
+                ("mode", Value::String(mode)) if mode == "events" => request.mode = Mode::Events,
+                ("mode", _) => {
+                    return Err(
+                        "mode is not \"events\": leave it out to walk the listing".to_owned()
+                    );
+                }
                 _ => {
                     return Err(
-                        "the event has a field that is none of dry_run, max_deletes".to_owned()
+                        "the event has a field that is none of dry_run, max_deletes, mode"
+                            .to_owned(),
                     );
                 }
             }
+        }
+        let of_listings = request.dry_run || request.max_deletes.is_some();
+        if request.mode == Mode::Events && of_listings {
+            return Err("dry_run and max_deletes are of listings: leave out mode".to_owned());
         }
         Ok(request)
     }
@@ -54,6 +78,7 @@ mod tests {
         let expected = Request {
             dry_run,
             max_deletes,
+            mode: Mode::Listing,
         };
         assert_eq!(Request::read(&event), Ok(expected), "{event}");
     }
@@ -69,9 +94,21 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_events_is_asked_for_by_its_name() {
+        let request = Request::read(&json!({"mode": "events"})).unwrap();
+        assert_eq!(request.mode, Mode::Events);
+        let null = Request::read(&json!({"mode": null, "dry_run": null})).unwrap();
+        assert_eq!(null, Request::default());
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         for event in [
             json!({"max_delete": 7}),
+            json!({"mode": "listing"}),
+            json!({"mode": true}),
+            json!({"mode": "events", "dry_run": true}),
+            json!({"mode": "events", "max_deletes": 0}),
             json!({"max_deletes": -1}),
             json!({"max_deletes": 1.5}),
             json!({"max_deletes": "7"}),

@@ -7,9 +7,9 @@ use shared::reading::Sources;
 use shared::store::{Closing, Figures, Saved, Store, StoreError};
 use tokio::time::{Instant, interval_at};
 
-use crate::request::Request;
-use crate::walk::{Tally, Walk};
-use crate::{Outcome, Report, Stopped, sweep};
+use crate::request::{Mode, Request};
+use crate::walk::{Tally, Walk, by_id, stopped};
+use crate::{Outcome, Report, Stopped, drain, sweep};
 
 /// A run that dies gives the lease up after this long.
 const LEASE: Duration = Duration::from_secs(30);
@@ -40,10 +40,12 @@ pub(crate) async fn run(
     until: Instant,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
+    // A run leaves its row even if the provider can't be asked.
+    let identified = identify(sources, until).await;
     let (run, permitted) = sources.store.open_run(request.dry_run).await?;
-    let mut ended = match permitted {
+    let mut ended = match identified.and(permitted.map_err(Stopped::from)) {
         Ok(()) => with_lease(sources, request, until, run).await,
-        Err(error) => Ended::early(Err(error.into())),
+        Err(stopped) => Ended::early(Err(stopped)),
     };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
     let error = ended.outcome.as_ref().err().map(ToString::to_string);
@@ -65,6 +67,18 @@ pub(crate) async fn run(
     })
 }
 
+async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
+    let identified = sources.identify(by_id(until)).await;
+    identified.map_err(|error| match stopped(error, until) {
+        Stopped::OutOfTime => Stopped::Failed(
+            "the provider did not say in time which project the key is for: run reconcile again \
+             later"
+                .to_owned(),
+        ),
+        stopped => stopped,
+    })
+}
+
 fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "complete",
@@ -80,6 +94,9 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         Ok(None) => return Ended::early(Ok(Outcome::Busy)),
         Err(error) => return Ended::early(Err(error.into())),
     };
+    if request.mode == Mode::Events {
+        return with_record(sources, until, run, now).await;
+    }
     let mut tally = Tally::new(run, request.dry_run, saved.met.as_deref());
     let mut walk = Walk::new(sources, saved.position.as_deref(), until);
     let worked = tokio::select! {
@@ -107,6 +124,26 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         outcome,
         figures: tally.figures,
         walk: (!request.dry_run).then_some(saved),
+    }
+}
+
+/// Drains the record of events instead of walking the listing, whose place
+/// stays as it is.
+async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) -> Ended {
+    let mut tally = Tally::new(run, false, None);
+    let drained = tokio::select! {
+        drained = drain::drain(sources, &mut tally, until, now) => drained,
+        lost = keep_lease(sources.store, run) => Err(lost),
+    };
+    let outcome = match drained {
+        Err(Stopped::OutOfTime) => Ok(Outcome::Partial),
+        Err(stopped) => Err(stopped),
+        Ok(()) => Ok(Outcome::Complete),
+    };
+    Ended {
+        outcome,
+        figures: tally.figures,
+        walk: None,
     }
 }
 

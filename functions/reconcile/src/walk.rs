@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::client::{Effort, Unanswered};
-use shared::listing::{Complete, Listing, Met, Page, Rejected};
+use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected};
 use shared::profile::{At, Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
@@ -53,7 +53,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    pub(crate) fn count(&mut self, outcome: Outcome) {
         self.figures.listed += 1;
         let figure = match outcome {
             Outcome::Created => &mut self.figures.created,
@@ -66,7 +66,7 @@ impl Tally {
     }
 
     /// Leaves a user to [`settle`].
-    fn doubt(&mut self, id: &UserId, difference: Difference) {
+    pub(crate) fn doubt(&mut self, id: &UserId, difference: Difference) {
         self.met.remove(id.as_str());
         self.doubtful.push((id.clone(), difference));
     }
@@ -118,10 +118,11 @@ impl<'a> Walk<'a> {
         if settles {
             settle(self.sources, tally, self.until).await?;
         }
-        ended
+        let complete = ended?.complete(&tally.met);
+        complete.map_err(|short| Stopped::Failed(short.to_string()))
     }
 
-    async fn list(&mut self, tally: &mut Tally, now: At) -> Result<Complete, Stopped> {
+    async fn list(&mut self, tally: &mut Tally, now: At) -> Result<Ending, Stopped> {
         let (sources, until) = (self.sources, self.listed_until);
         // A page's state is not older than a time that was known before it was
         // asked for. The clock is read while the page before is applied.
@@ -129,9 +130,9 @@ impl<'a> Walk<'a> {
         let mut page = fetch(sources, self.listing.as_mut(), until).await?;
         loop {
             tally.figures.pages += 1;
-            if let Some(complete) = Complete::after(&page) {
+            if let Some(ending) = Ending::after(&page) {
                 apply(sources, tally, page, seen).await?;
-                return Ok(complete);
+                return Ok(ending);
             }
             let position = self.listing.position();
             let (applied, next) = tokio::join!(
@@ -166,7 +167,9 @@ async fn fetch(
         let request = listing.request();
         let asked = sources
             .client
-            .ask(&request, effort, |answer| listing.read(answer))
+            .ask(sources.provider, &request, effort, |answer| {
+                listing.read(answer)
+            })
             .await;
         match asked {
             Ok(page) => return Ok(page),
@@ -304,7 +307,11 @@ pub(crate) async fn reject(
 }
 
 /// Settles what a listing can't decide, by reads that are newer than the rows.
-async fn settle(sources: Sources<'_>, tally: &mut Tally, until: Instant) -> Result<(), Stopped> {
+pub(crate) async fn settle(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    until: Instant,
+) -> Result<(), Stopped> {
     let doubtful = std::mem::take(&mut tally.doubtful);
     for lot in doubtful.chunks(LOT) {
         if tally.dry_run {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::client::Client;
+use shared::client::{Client, Effort};
 use shared::credentials::Credentials;
 use shared::profile::At;
 use shared::provider::Provider;
@@ -13,6 +13,7 @@ use shared::signature::{Forged, Verified};
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::sync::RwLock;
+use tokio::time::Instant;
 
 use crate::Delivery;
 
@@ -45,6 +46,15 @@ impl App {
         let connected = Connected::new(secret, &start.schema)?;
         if let Err(error) = connected.store.connect().await {
             tracing::error!(%error, "no connection yet");
+        }
+        let effort = Effort {
+            until: Instant::now() + Duration::from_secs(3),
+            attempts: 1,
+            attempt: Duration::from_secs(3),
+            size: 1 << 20,
+        };
+        if let Err(error) = connected.sources(&start.client).identify(effort).await {
+            tracing::error!(%error, "don't know the key's project yet");
         }
         Ok(Self {
             client: start.client,

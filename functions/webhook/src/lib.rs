@@ -152,15 +152,17 @@ async fn apply(
             size: LARGEST_USER,
         },
     };
+    work.sources.identify(work.effort).await?;
     let applied = match connected.provider.event(delivery) {
         Ok(event) => work.observe(event).await?,
         Err(unreadable) => Applied::Rejected(unreadable.to_string(), None),
     };
     if let Applied::Rejected(reason, user) = &applied {
-        let (id, body) = (delivery.event_id(), delivery.body());
+        let id = delivery.event_id();
+        let body = connected.provider.keepable(delivery.body());
         connected
             .store
-            .reject_delivery(id, reason, body, user.as_ref())
+            .reject_delivery(id, reason, &body, user.as_ref())
             .await?;
     }
     Ok(applied)
@@ -192,7 +194,10 @@ impl Work<'_> {
             return self.settle(id, Some(&told)).await;
         }
         let observation = match read {
-            Some(profile) => Observation::Present { profile, at },
+            Some(profile) => Observation::Present {
+                at: profile.version.unwrap_or(at),
+                profile,
+            },
             None => Observation::Gone { id, at },
         };
         self.join(observation, Some(&told)).await

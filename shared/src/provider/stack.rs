@@ -4,6 +4,7 @@
 //! Sources: <https://docs.stack-auth.com/rest-api/server/users>, the server's
 //! source, and payloads captured from a real backend (`events/stack`).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Listing, Page, Rejected};
+use crate::listing::{Listing, Page};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, verify_svix};
@@ -22,6 +23,9 @@ const API: &str = "https://api.stack-auth.com/api/v1";
 
 /// Users a page. The server knows no maximum.
 const PAGE: usize = 1000;
+
+/// The server waits at most about a second for its replicas.
+const STALENESS: Duration = Duration::from_millis(1200);
 
 /// `user.created` is made before the personal team and the OAuth account are.
 const AFTER_CREATION: &[&str] = &[
@@ -60,9 +64,9 @@ impl Stack {
         Ok(Self {
             facts: Facts {
                 name: "stack",
-                project,
-                // The server waits at most about a second for its replicas.
-                staleness: Duration::from_millis(1200),
+                project: Some(project),
+                staleness: STALENESS,
+                listing_staleness: STALENESS,
                 versioned: false,
                 ids_return: false,
             },
@@ -122,24 +126,7 @@ impl Provider for Stack {
 
     fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
         if answer.status == StatusCode::OK {
-            let raw = std::str::from_utf8(&answer.body)
-                .map_err(|_| Misread::Garbled("the user is not UTF-8"))?;
-            let not_this_user = Misread::Garbled("the answer is not this user");
-            let Ok(user) = json::Fields::of(raw) else {
-                return Err(not_this_user);
-            };
-            return match user.string("id") {
-                Some(named) if named == id.as_str() => {
-                    profile(raw).map(Some).map_err(Misread::Unreadable)
-                }
-                // Stack Auth takes upper-case letters too, but gives none out.
-                Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(Misread::NoSuchId),
-                // An id of another type can't be stored, here or in a listing.
-                None if user.get("id").is_some() => {
-                    profile(raw).map(Some).map_err(Misread::Unreadable)
-                }
-                _ => Err(not_this_user),
-            };
+            return super::read_user(id, "id", answer, profile).map(Some);
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("USER_NOT_FOUND")) => Ok(None),
@@ -342,17 +329,7 @@ impl Listing for StackListing {
         let Some(items) = self.after_anchor(&listed.items) else {
             return self.step_back();
         };
-        let mut page = Page::default();
-        for item in items {
-            match profile(item.get()) {
-                Ok(profile) => page.profiles.push(profile),
-                Err(reason) => page.rejected.push(Rejected {
-                    id: place(item.get()).and_then(|anchor| UserId::new(anchor.id).ok()),
-                    reason: reason.to_string(),
-                    body: item.get().to_owned(),
-                }),
-            }
-        }
+        let mut page = super::page_of(items, "id", profile, Cow::Borrowed);
         match listed.pagination.and_then(|p| p.next_cursor) {
             None => page.last = true,
             Some(next) => self.at.anchors = anchors(&listed.items, next),

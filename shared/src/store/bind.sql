@@ -8,6 +8,11 @@ WITH new AS (
   VALUES ($1, $2)
   ON CONFLICT DO NOTHING
   RETURNING provider, project
+),
+begun_anew AS (
+  -- Where a walk through another project was is nowhere in this one.
+  UPDATE neon_identity.walk SET position = NULL, met = NULL, event_cursor = NULL
+  WHERE EXISTS (SELECT FROM new)
 )
 SELECT provider, project FROM new
 UNION ALL

@@ -53,7 +53,7 @@ async fn another_project_s_store_writes_nothing() -> Result<()> {
     bench.join(&named("u", "Ada"), THEN, true).await?;
     let row = bench.existing("u").await?;
     let mut other_project = hints();
-    other_project.project = "project-2".to_owned();
+    other_project.project = Some("project-2".to_owned());
     let mut other_provider = hints();
     other_provider.name = "other";
     for facts in [other_project, other_provider] {
@@ -61,7 +61,11 @@ async fn another_project_s_store_writes_nothing() -> Result<()> {
         check(&bench, &store).await?;
         let foreign = Foreign {
             bound: "fake project project-1".to_owned(),
-            asked: format!("{} project {}", facts.name, facts.project),
+            asked: format!(
+                "{} project {}",
+                facts.name,
+                store.project().unwrap_or_default()
+            ),
         };
         let foreign = Err(StoreError::Foreign(foreign));
         let (run, permitted) = store.open_run(false).await?;

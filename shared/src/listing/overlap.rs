@@ -1,0 +1,174 @@
+//! Where a walk by offset goes on, for providers that can do no better.
+//!
+//! A user who is deleted moves all after them one place forward, so that the
+//! next page lacks somebody. So pages overlap, and one counts only if it begins
+//! before the last user seen: users stand in an order by a place that doesn't
+//! change (sign-up), hence whoever stands between a page's first and last user
+//! is in it. If it begins later, the walk goes back as far as it must.
+
+use serde::{Deserialize, Serialize};
+
+/// How many users two pages have in common if nothing moves.
+const OVERLAP: u64 = 10;
+
+/// Steps without progress before the walk gives up.
+const MOST_STALLS: u32 = 30;
+
+/// A user's place in the listing's order: it grows as the walk goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// What the listing is ordered by.
+    pub key: i64,
+    /// The user's id.
+    pub id: String,
+}
+
+/// Where the next page has to begin.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Overlap {
+    /// Users up to the last one seen, as far as is known.
+    next: u64,
+    /// How far before that the next page begins.
+    back: u64,
+    last: Option<Place>,
+    /// The farthest that the walk got, and how often it has stood still since.
+    farthest: u64,
+    stalls: u32,
+}
+
+/// What a page is to the walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It goes on from what was seen.
+    Counts,
+    /// It begins too late: ask again, from [`Overlap::start`].
+    TooLate,
+    /// The walk doesn't get anywhere.
+    Lost,
+}
+
+impl Overlap {
+    /// The offset at which the next page has to begin at the latest.
+    pub fn start(&self) -> u64 {
+        self.next.saturating_sub(self.back)
+    }
+
+    /// Goes on after users who were listed in this order in another way.
+    pub fn after(&mut self, listed: u64, last: Option<Place>) {
+        *self = Self {
+            next: listed,
+            back: OVERLAP,
+            last,
+            farthest: listed,
+            stalls: 0,
+        };
+    }
+
+    /// Takes in a page that was asked for at the offset `start` with room for
+    /// `size` users; `places` are its users'.
+    pub fn take(&mut self, start: u64, size: u64, places: &[Place]) -> Fit {
+        let end = start + u64::try_from(places.len()).unwrap_or(0);
+        if end <= self.farthest {
+            self.stalls += 1;
+        }
+        if self.stalls > MOST_STALLS {
+            return Fit::Lost;
+        }
+        if !self.goes_on(start, size, places) {
+            self.back = (self.back * 4).max(OVERLAP);
+            return Fit::TooLate;
+        }
+        if end > self.farthest {
+            (self.farthest, self.stalls) = (end, 0);
+        }
+        (self.next, self.back) = (end, OVERLAP);
+        self.last = places.last().cloned();
+        Fit::Counts
+    }
+
+    fn goes_on(&self, start: u64, size: u64, places: &[Place]) -> bool {
+        let (Some(last), true) = (&self.last, start > 0) else {
+            return true;
+        };
+        let Some(first) = places.first() else {
+            return false;
+        };
+        // Of users in the same place any may come first, another time another
+        // one: only a page that begins before all of them shows them all. More
+        // of them than fit into a page can only be taken in the order they
+        // come in; the provider's count tells if that wasn't enough.
+        let crowded = self.back > size / 4 && first.key == last.key;
+        first.key < last.key || crowded && places.contains(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(keys: std::ops::Range<i64>) -> Vec<Place> {
+        keys.map(|key| Place {
+            key,
+            id: key.to_string(),
+        })
+        .collect()
+    }
+
+    #[test]
+    fn pages_overlap() {
+        let mut walk = Overlap::default();
+        assert_eq!(walk.start(), 0);
+        assert_eq!(walk.take(0, 100, &places(0..100)), Fit::Counts);
+        assert_eq!(walk.start(), 90);
+        assert_eq!(walk.take(90, 100, &places(90..190)), Fit::Counts);
+        assert_eq!(walk.start(), 180);
+    }
+
+    #[test]
+    fn deletions_under_the_walk_take_it_back_as_far_as_it_must() {
+        let mut walk = Overlap::default();
+        walk.take(0, 100, &places(0..100));
+        // 50 of the first hundred are gone: offset 90 is the user 140 now.
+        assert_eq!(walk.take(90, 100, &places(140..240)), Fit::TooLate);
+        assert_eq!(walk.start(), 60);
+        assert_eq!(walk.take(60, 100, &places(110..210)), Fit::TooLate);
+        assert_eq!(walk.start(), 0);
+        assert_eq!(walk.take(0, 100, &places(50..150)), Fit::Counts);
+        assert_eq!(walk.start(), 90);
+    }
+
+    #[test]
+    fn an_empty_page_is_no_end_if_it_does_not_begin_at_the_start() {
+        let mut walk = Overlap::default();
+        walk.take(0, 100, &places(0..100));
+        assert_eq!(walk.take(90, 100, &[]), Fit::TooLate);
+        let mut empty = Overlap::default();
+        assert_eq!(empty.take(0, 100, &[]), Fit::Counts);
+    }
+
+    #[test]
+    fn users_in_one_place_are_seen_together_or_in_the_order_they_come_in() {
+        let tied = |ids: std::ops::Range<i64>| -> Vec<Place> {
+            places(ids)
+                .into_iter()
+                .map(|place| Place { key: 7, ..place })
+                .collect()
+        };
+        let mut walk = Overlap::default();
+        walk.take(0, 100, &tied(0..100));
+        assert_eq!(walk.take(90, 100, &tied(90..190)), Fit::TooLate);
+        assert_eq!(walk.take(60, 100, &tied(60..160)), Fit::Counts);
+        assert_eq!(walk.start(), 150);
+    }
+
+    #[test]
+    fn a_walk_that_gets_nowhere_ends() {
+        let mut walk = Overlap::default();
+        walk.take(0, 100, &places(0..100));
+        let lost = (0..100).any(|_| {
+            let start = walk.start();
+            walk.take(start, 100, &[]) == Fit::Lost
+        });
+        assert!(lost);
+    }
+}
