@@ -4,7 +4,11 @@
 //! so each is tested from files alone, and a new provider is one file here,
 //! one line in [`connect`] and one folder of fixtures.
 
+pub mod auth0;
+pub mod clerk;
 pub mod stack;
+pub mod supabase;
+pub mod workos;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -306,9 +310,23 @@ fn get(base: &str, path: &str, headers: &HeaderMap) -> Request {
 type Connect = fn(&mut Fields, Option<Vec<String>>) -> Result<Arc<dyn Provider>, Misconfigured>;
 
 /// The registry: who is known by which name.
-const PROVIDERS: &[(&str, Connect)] = &[("stack", |fields, secrets| {
-    Ok(Arc::new(stack::Stack::new(fields, secrets)?))
-})];
+const PROVIDERS: &[(&str, Connect)] = &[
+    ("stack", |fields, secrets| {
+        Ok(Arc::new(stack::Stack::new(fields, secrets)?))
+    }),
+    ("clerk", |fields, secrets| {
+        Ok(Arc::new(clerk::Clerk::new(fields, secrets)?))
+    }),
+    ("workos", |fields, secrets| {
+        Ok(Arc::new(workos::WorkOs::new(fields, secrets)?))
+    }),
+    ("auth0", |fields, secrets| {
+        Ok(Arc::new(auth0::Auth0::new(fields, secrets)?))
+    }),
+    ("supabase", |fields, secrets| {
+        Ok(Arc::new(supabase::Supabase::new(fields, secrets)?))
+    }),
+];
 
 /// Makes the adapter that the secret's `provider` names.
 pub fn connect(
@@ -321,7 +339,10 @@ pub fn connect(
         None => {
             let known: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
             let known = known.join(", ");
-            Err(provider.refuse("name", format!("is none of those known here: {known}")))
+            Err(provider.refuse(
+                "name",
+                format!("is not a provider this version knows: {known}"),
+            ))
         }
     }
 }
@@ -450,7 +471,7 @@ pub(crate) mod tests {
         let secret = r#"{"database_url":"postgres://u@h/d","provider":{"name":"hidden"}}"#;
         assert_eq!(
             Secret::parse(secret).unwrap_err().to_string(),
-            "provider.name is none of those known here: stack"
+            "provider.name is not a provider this version knows: stack, clerk, workos, auth0, supabase"
         );
     }
 

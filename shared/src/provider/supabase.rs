@@ -1,0 +1,608 @@
+//! Supabase Auth. A delivery is a database webhook on `auth.users`: it says
+//! *that* a row changed, and of the row, which holds the password's hash, only
+//! the id is taken. A read says *how*.
+//!
+//! Rows have an `updated_at`, but SQL that changes them need not move it, so it
+//! orders nothing here.
+//!
+//! Sources: the server, <https://github.com/supabase/auth> (`internal/api`),
+//! <https://supabase.com/docs/guides/database/webhooks>,
+//! <https://supabase.com/docs/guides/database/extensions/pg_net>.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
+use crate::json;
+use crate::listing::{Fit, Listing, Overlap, Page, Place};
+use crate::profile::{At, Columns, Profile, Unreadable, UserId};
+use crate::secret::{Fields, Misconfigured};
+use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
+
+/// Users a page; the most that a server with cursors gives.
+const PAGE: u64 = 1000;
+
+/// Supabase Auth, hosted or self-hosted.
+pub struct Supabase {
+    facts: Facts,
+    webhook_token: BearerToken,
+    api: Api,
+}
+
+impl Supabase {
+    /// Takes the secret's `provider` fields.
+    pub fn new(
+        fields: &mut Fields,
+        signing_secrets: Option<Vec<String>>,
+    ) -> Result<Self, Misconfigured> {
+        SigningSecret::none(signing_secrets.as_ref(), "supabase")?;
+        let project = fields.required("project_url")?;
+        let host = project
+            .parse::<http::Uri>()
+            .ok()
+            .filter(|url| matches!(url.scheme_str(), Some("https" | "http")))
+            .and_then(|url| Some(url.authority()?.to_string()))
+            .ok_or_else(|| {
+                fields.refuse("project_url", "is not a URL like https://<ref>.supabase.co")
+            })?;
+        let key = fields.required("service_role_key")?;
+        let key = key.trim();
+        let mut headers = HeaderMap::new();
+        headers.insert("apikey", fields.header("service_role_key", key)?);
+        headers.insert(
+            header::AUTHORIZATION,
+            fields.header("service_role_key", &format!("Bearer {key}"))?,
+        );
+        Ok(Self {
+            facts: Facts {
+                name: "supabase",
+                project: Some(host),
+                // Auth reads from the project's own primary, and a webhook is
+                // sent when the change is committed.
+                staleness: Duration::ZERO,
+                listing_staleness: Duration::ZERO,
+                versioned: false,
+                ids_return: false,
+            },
+            webhook_token: BearerToken::new(&fields.required("webhook_token")?),
+            api: Api {
+                base: fields.api_url("api_url", &project)?,
+                headers,
+            },
+        })
+    }
+}
+
+impl Provider for Supabase {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn verify<'a>(
+        &self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+        _now: At,
+    ) -> Result<Verified<'a>, Forged> {
+        verify_bearer(&self.webhook_token, headers, body)
+    }
+
+    fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
+        let change = json::Fields::of_bytes(delivery.body())?;
+        let kind = change
+            .string("type")
+            .ok_or(Unreadable("the event has no type"))?;
+        let table = (change.string("schema"), change.string("table"));
+        if (table.0.as_deref(), table.1.as_deref()) != (Some("auth"), Some("users")) {
+            return Ok(Event::OfNoUser);
+        }
+        let (row, told) = match kind.as_str() {
+            "INSERT" | "UPDATE" => {
+                let told = Told::Exists {
+                    profile: None,
+                    filled_in_later: &[],
+                };
+                ("record", told)
+            }
+            "DELETE" => ("old_record", Told::Deleted),
+            _ => return Ok(Event::OfNoUser),
+        };
+        let row = change.object(row);
+        // A soft deletion is an update.
+        let told = match &row {
+            Some(row) if row.get("deleted_at").is_some() => Told::Deleted,
+            _ => told,
+        };
+        let id = row
+            .and_then(|row| row.string("id"))
+            .ok_or(Unreadable("the row has no id, or one that is not a string"))?;
+        let id = UserId::new(id)?;
+        Ok(Event::Hint { id, told })
+    }
+
+    fn user_request(&self, id: &UserId) -> Request {
+        let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+        self.api.get(&format!("/admin/users/{id}"))
+    }
+
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+        if answer.status == StatusCode::OK {
+            let user = super::read_user(id, "id", answer, profile)?;
+            return Ok(Some(user).filter(|user| !is_deleted(&user.raw_json)));
+        }
+        match (answer.status, code(answer).as_deref()) {
+            (StatusCode::NOT_FOUND, Some("user_not_found")) => Ok(None),
+            // Every id of Supabase's own is a UUID.
+            (StatusCode::NOT_FOUND, Some("validation_failed")) => Err(Misread::NoSuchId),
+            _ => Err(refused(answer)),
+        }
+    }
+
+    fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
+        let position = position.and_then(|position| serde_json::from_str(position).ok());
+        Box::new(SupabaseListing {
+            api: self.api.clone(),
+            at: position.unwrap_or_default(),
+        })
+    }
+
+    /// The dashboard's webhooks send whole rows, hash and tokens included.
+    fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        let Ok(change) = json::Fields::of_bytes(body) else {
+            return Cow::Borrowed(b"");
+        };
+        let id = |row| change.object(row).and_then(|row| row.string("id"));
+        let kept = serde_json::json!({
+            "type": change.string("type"),
+            "table": change.string("table"),
+            "schema": change.string("schema"),
+            "record": {"id": id("record")},
+            "old_record": {"id": id("old_record")},
+        });
+        Cow::Owned(kept.to_string().into_bytes())
+    }
+
+    fn install_sql(&self) -> Option<&'static str> {
+        Some(include_str!("supabase/install.sql"))
+    }
+}
+
+/// A soft deletion leaves the row, without what it said of the user.
+fn is_deleted(raw: &str) -> bool {
+    json::Fields::of(raw).is_ok_and(|user| user.get("deleted_at").is_some())
+}
+
+fn profile(raw: &str) -> Result<Profile, Unreadable> {
+    Profile::from_json(raw, |user| {
+        let metadata = user.object("user_metadata");
+        let name = |key| metadata.as_ref().and_then(|metadata| metadata.text(key));
+        Columns {
+            id: user.string("id"),
+            name: name("full_name").or_else(|| name("name")),
+            // Who has no email has an empty one.
+            email: user.text("email"),
+            created_at: user.time("created_at"),
+            version: None,
+        }
+    })
+}
+
+/// The error code in an answer of Supabase's own. Since the API of 2024-01-01
+/// it is `code`, before that `error_code` beside a number; the gateway has a
+/// `message` alone.
+///
+/// Source: <https://supabase.com/docs/guides/auth/debugging/error-codes>.
+fn code(answer: &Answer) -> Option<String> {
+    let error = json::Fields::of_bytes(&answer.body).ok()?;
+    error
+        .string("error_code")
+        .or_else(|| error.string("code"))
+        .or_else(|| {
+            error
+                .get("message")
+                .or(error.get("msg"))
+                .map(|_| String::new())
+        })
+}
+
+fn refused(answer: &Answer) -> Misread {
+    let Some(code) = code(answer) else {
+        return Misread::Garbled("the answer is not Supabase's: check provider.project_url");
+    };
+    let status = answer.status.as_u16();
+    let advice = match status {
+        401 | 403 => {
+            "copy the service_role key, or a secret key (sb_secret_…), from the project's API keys \
+             page into provider.service_role_key; the anon and publishable keys may not do this"
+        }
+        404 => "no such address: provider.project_url is like https://<ref>.supabase.co",
+        _ => "look the code up in the documentation of Supabase Auth's error codes",
+    };
+    let code = super::shown(Some(code.as_str()).filter(|code| !code.is_empty()));
+    Misread::Refused(format!("Supabase answers {status} {code}: {advice}"))
+}
+
+#[derive(Clone)]
+struct Api {
+    base: String,
+    headers: HeaderMap,
+}
+
+impl Api {
+    fn get(&self, path: &str) -> Request {
+        super::get(&self.base, &format!("/auth/v1{path}"), &self.headers)
+    }
+}
+
+/// The walk, the newest first. A server with cursors is asked by them, which
+/// no deletion moves; the others by pages, which must overlap. Those order
+/// users who signed up at one moment as it happens, so that an import of very
+/// many may be shown incompletely: the server's own count tells.
+struct SupabaseListing {
+    api: Api,
+    at: Position,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Position {
+    page: u64,
+    step: Step,
+    overlap: Overlap,
+    /// The fewest users that there were, by the server's count.
+    counted: Option<u64>,
+    /// Soft-deleted users, who are counted and not listed here.
+    deleted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Step {
+    /// Whether the server knows cursors, its first answer tells.
+    Start,
+    ByCursor(String),
+    ByPage,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            page: PAGE,
+            step: Step::Start,
+            overlap: Overlap::default(),
+            counted: None,
+            deleted: 0,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    users: Vec<&'a RawValue>,
+    pagination: Option<Pagination>,
+}
+
+#[derive(Deserialize)]
+struct Pagination {
+    next_cursor: Option<String>,
+    has_more: bool,
+}
+
+impl SupabaseListing {
+    /// The number and the size of a page that begins where the next one has to
+    /// or a little earlier: pages are numbered, so that only multiples of their
+    /// size can be asked for, and the size that fits best is taken.
+    fn number_and_size(&self) -> (u64, u64) {
+        let start = self.at.overlap.start();
+        (self.at.page / 2..=self.at.page)
+            .map(|size| (start / size, size))
+            .max_by_key(|(before, size)| (before * size, *size))
+            .map_or((1, self.at.page), |(before, size)| (before + 1, size))
+    }
+
+    fn page(&mut self, items: &[&RawValue]) -> Page {
+        let living: Vec<&RawValue> = items
+            .iter()
+            .filter(|item| !is_deleted(item.get()))
+            .copied()
+            .collect();
+        // Counted twice where pages overlap: the check is a little milder.
+        self.at.deleted += u64::try_from(items.len() - living.len()).unwrap_or(0);
+        super::page_of(&living, "id", profile, Cow::Borrowed)
+    }
+
+    fn read_by_page(&mut self, items: &[&RawValue], total: Option<u64>) -> Result<Page, Misread> {
+        let (number, size) = self.number_and_size();
+        let start = (number - 1) * size;
+        match self.at.overlap.take(start, size, &places(items)) {
+            Fit::TooLate => return Ok(Page::default()),
+            Fit::Lost => {
+                return Err(Misread::Refused(
+                    "Supabase's listing loses its place again and again: run reconcile again later"
+                        .to_owned(),
+                ));
+            }
+            Fit::Counts => {}
+        }
+        // Users who signed up since the walk began are before its first page.
+        self.at.counted = match (self.at.counted, total) {
+            (Some(counted), Some(total)) => Some(counted.min(total)),
+            (counted, total) => counted.or(total),
+        };
+        let mut page = self.page(items);
+        page.last = items.len() < usize::try_from(size).unwrap_or(usize::MAX);
+        let counted = self.at.counted.filter(|_| page.last);
+        page.counted = counted.map(|counted| counted.saturating_sub(self.at.deleted));
+        Ok(page)
+    }
+}
+
+impl Listing for SupabaseListing {
+    fn request(&self) -> Request {
+        let limit = self.at.page;
+        let path = match &self.at.step {
+            Step::Start => format!("/admin/users?limit={limit}"),
+            Step::ByCursor(cursor) => {
+                let cursor = utf8_percent_encode(cursor, NON_ALPHANUMERIC);
+                format!("/admin/users?limit={limit}&cursor={cursor}")
+            }
+            Step::ByPage => {
+                let (number, size) = self.number_and_size();
+                format!("/admin/users?page={number}&per_page={size}")
+            }
+        };
+        self.api.get(&path)
+    }
+
+    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+        if answer.status != StatusCode::OK {
+            return Err(refused(answer));
+        }
+        let listed: Listed<'_> = serde_json::from_slice(&answer.body)
+            .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
+        match (&self.at.step, listed.pagination) {
+            (Step::Start, None) => {
+                self.at.step = Step::ByPage;
+                Ok(Page::default())
+            }
+            (Step::ByPage, _) => {
+                let total = answer.headers.get("x-total-count");
+                let total = total.and_then(|total| total.to_str().ok()?.parse().ok());
+                self.read_by_page(&listed.users, total)
+            }
+            (Step::ByCursor(_), None) => {
+                Err(Misread::Garbled("the server has forgotten its cursors"))
+            }
+            (_, Some(pagination)) => {
+                let mut page = self.page(&listed.users);
+                match pagination.next_cursor.filter(|_| pagination.has_more) {
+                    Some(next) => self.at.step = Step::ByCursor(next),
+                    None if pagination.has_more => {
+                        return Err(Misread::Garbled("there are more users, and no cursor"));
+                    }
+                    None => page.last = true,
+                }
+                Ok(page)
+            }
+        }
+    }
+
+    fn position(&self) -> String {
+        serde_json::to_string(&self.at).unwrap_or_default()
+    }
+
+    fn shrink(&mut self) -> bool {
+        // Pages overlap by ten.
+        let smaller = (self.at.page / 4).max(40);
+        std::mem::replace(&mut self.at.page, smaller) > smaller
+    }
+}
+
+/// Where the users stand, the newest first; one who doesn't say stands with
+/// the one before.
+fn places(items: &[&RawValue]) -> Vec<Place> {
+    let mut key = i64::MIN;
+    items
+        .iter()
+        .map(|item| {
+            let fields = json::Fields::of(item.get()).ok();
+            let created = fields.as_ref().and_then(|user| user.time("created_at"));
+            key = created.map_or(key, |at| -at.as_micros());
+            let id = fields.and_then(|user| user.string("id"));
+            Place {
+                key,
+                id: id.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::tests::{answer, connected, event, ids, next};
+    use super::*;
+
+    const FOUR: &str = "b7fd0253-6e16-4d4e-b61b-5943cb1b2102";
+
+    fn secret() -> serde_json::Value {
+        serde_json::json!({
+            "name": "supabase", "project_url": "https://ref.supabase.co/",
+            "service_role_key": "key_hidden", "webhook_token": "wt_hidden",
+        })
+    }
+
+    fn supabase() -> Arc<dyn Provider> {
+        connected(secret(), None).unwrap()
+    }
+
+    #[test]
+    fn the_secret_s_fields_are_checked() {
+        let project = supabase().facts().project.clone();
+        assert_eq!(project.as_deref(), Some("ref.supabase.co"));
+        let unused = connected(secret(), Some("whsec_hidden")).err();
+        let expected = "signing_secrets is not used by supabase: remove it";
+        assert_eq!(unused.as_deref(), Some(expected));
+        let mut no_url = secret();
+        no_url["project_url"] = "hidden".into();
+        let error = connected(no_url, None).err().unwrap();
+        assert!(
+            error.starts_with("provider.project_url is not a URL"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn deliveries_are_hints_of_which_the_id_alone_is_kept() {
+        let told = |body: &str| match event(&*supabase(), body) {
+            Event::Hint { id, told } => {
+                assert_eq!(id.as_str(), FOUR);
+                told
+            }
+            event => panic!("{event:?}"),
+        };
+        let update = include_str!("../../../events/supabase/dbwebhook.update.json");
+        assert!(matches!(told(update), Told::Exists { .. }));
+        let soft = update.replace("\"deleted_at\":null", "\"deleted_at\":\"2021-12-16\"");
+        assert!(matches!(told(&soft), Told::Deleted));
+        let delete = include_str!("../../../events/supabase/dbwebhook.delete.json");
+        assert!(matches!(told(delete), Told::Deleted));
+        let other = update.replace("\"users\"", "\"sessions\"");
+        assert!(matches!(event(&*supabase(), &other), Event::OfNoUser));
+        let kept = supabase().keepable(update.as_bytes()).into_owned();
+        let kept = String::from_utf8(kept).unwrap();
+        assert!(
+            kept.contains(FOUR) && !kept.contains("example.com"),
+            "{kept}"
+        );
+        assert!(supabase().keepable(b"hash").is_empty());
+    }
+
+    #[test]
+    fn a_delivery_is_known_by_its_token_and_its_bytes() {
+        let body = include_bytes!("../../../events/supabase/dbwebhook.delete.json");
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer wt_hidden".parse().unwrap());
+        let supabase = supabase();
+        let verified = supabase.verify(&headers, body, At::from_micros(0)).unwrap();
+        assert!(verified.event_id().starts_with("sha256 "));
+        headers.insert("authorization", "Bearer key_hidden".parse().unwrap());
+        let forged = supabase.verify(&headers, body, At::from_micros(0));
+        assert_eq!(forged.map(|_| ()), Err(Forged::Mismatch));
+    }
+
+    #[test]
+    fn user_not_found_in_either_form_means_deleted_and_so_does_a_soft_deletion() {
+        let id = UserId::new(FOUR).unwrap();
+        let check = |status, body: &str| supabase().user(&id, &answer(status, body));
+        let legacy = include_str!("../../../events/supabase/get.404.legacy.json");
+        assert!(matches!(check(404, legacy), Ok(None)));
+        let newer = include_str!("../../../events/supabase/get.404.2024-01-01.json");
+        assert!(matches!(check(404, newer), Ok(None)));
+        let soft = format!(r#"{{"id":"{FOUR}","email":"","deleted_at":"2021-12-16T00:00:00Z"}}"#);
+        assert!(matches!(check(200, &soft), Ok(None)));
+        assert!(matches!(check(404, "<html>"), Err(Misread::Garbled(_))));
+        let gateway = r#"{"message":"no Route matched with those values"}"#;
+        assert!(matches!(check(404, gateway), Err(Misread::Refused(_))));
+        let no_uuid = r#"{"code":404,"error_code":"validation_failed","msg":"…"}"#;
+        assert!(matches!(check(404, no_uuid), Err(Misread::NoSuchId)));
+        let Err(Misread::Refused(advice)) = check(401, r#"{"message":"Invalid API key"}"#) else {
+            panic!("not refused");
+        };
+        assert!(advice.contains("provider.service_role_key"), "{advice}");
+    }
+
+    #[test]
+    fn a_user_maps_by_their_metadata() {
+        let check = |fields: &str| {
+            let user = profile(&format!(r#"{{"id":"1","email":""{fields}}}"#)).unwrap();
+            assert_eq!(user.email, None);
+            (user.name, user.created_at)
+        };
+        let time = At::from_rfc3339("2021-12-15T17:43:58.12207Z");
+        let offset =
+            r#","created_at":"2021-12-15T19:43:58.12207+02:00","user_metadata":{"name":"N"}"#;
+        assert_eq!(check(offset), (Some("N".to_owned()), time));
+        let full = r#","user_metadata":{"name":"N","full_name":"F"}"#;
+        assert_eq!(check(full), (Some("F".to_owned()), None));
+        assert_eq!(check(r#","user_metadata":null"#), (None, None));
+    }
+
+    #[test]
+    fn a_server_with_cursors_is_walked_by_them() {
+        let mut listing = supabase().listing(None);
+        assert_eq!(next(&*listing), "/auth/v1/admin/users?limit=1000");
+        let body = include_str!("../../../events/supabase/list.keyset.json");
+        let page = listing.read(&answer(200, body)).unwrap();
+        assert_eq!(ids(&page), (vec![FOUR], false));
+        assert_eq!(page.profiles[0].name.as_deref(), Some("User Four"));
+        assert!(next(&*listing).starts_with("/auth/v1/admin/users?limit=1000&cursor=eyJ"));
+        let end = r#"{"users":[],"aud":"x","pagination":{"has_more":false}}"#;
+        let page = listing.read(&answer(200, end)).unwrap();
+        assert_eq!(ids(&page), (vec![], true));
+    }
+
+    /// Users by their age in seconds, the newest first.
+    fn users(ages: std::ops::Range<i64>, total: u64) -> Answer {
+        let users: Vec<_> = ages
+            .map(|age| {
+                let created_at = At::from_micros((1_000_000 - age) * 1_000_000).to_rfc3339();
+                serde_json::json!({"id": age.to_string(), "created_at": created_at})
+            })
+            .collect();
+        let mut answer = answer(200, serde_json::json!({"users": users, "aud": "x"}));
+        answer.headers.insert("x-total-count", total.into());
+        answer
+    }
+
+    #[test]
+    fn other_servers_are_walked_by_overlapping_pages() {
+        let position = Position {
+            page: 40,
+            ..Position::default()
+        };
+        let position = serde_json::to_string(&position).unwrap();
+        let mut listing = supabase().listing(Some(&position));
+        let body = include_str!("../../../events/supabase/list.page1.json");
+        assert_eq!(
+            ids(&listing.read(&answer(200, body)).unwrap()),
+            (vec![], false)
+        );
+        let query = |listing: &dyn Listing| next(listing).split_once('?').unwrap().1.to_owned();
+        assert_eq!(query(&*listing), "page=1&per_page=40");
+        assert_eq!(listing.read(&users(0..40, 70)).unwrap().profiles.len(), 40);
+        // Ten before the fortieth: the second page of thirty.
+        assert_eq!(query(&*listing), "page=2&per_page=30");
+        let again = supabase().listing(Some(&listing.position()));
+        assert_eq!(next(&*again), next(&*listing));
+        // 20 were deleted: the page begins too late.
+        assert_eq!(listing.read(&users(50..70, 50)).unwrap().profiles.len(), 0);
+        assert_eq!(query(&*listing), "page=1&per_page=40");
+        assert_eq!(listing.read(&users(20..60, 50)).unwrap().profiles.len(), 40);
+        let page = listing.read(&users(50..70, 50)).unwrap();
+        assert_eq!(
+            (page.profiles.len(), page.last, page.counted),
+            (20, true, Some(50))
+        );
+    }
+
+    #[test]
+    fn the_sql_to_install_sends_no_more_than_ids() {
+        let sql = supabase().install_sql().unwrap();
+        for part in [
+            "NEW.id",
+            "OLD.id",
+            "'Bearer WEBHOOK_TOKEN'",
+            "'WEBHOOK_URL'",
+            "5000",
+        ] {
+            assert!(sql.contains(part), "{part}");
+        }
+        assert!(!sql.contains("to_jsonb"));
+    }
+}

@@ -1,0 +1,658 @@
+//! WorkOS AuthKit. A delivery is a statement: every user carries `updated_at`,
+//! which orders them, and a deletion the time of its event. The same events
+//! can be had in order from a record, which is kept for 90 days.
+//!
+//! Sources: <https://workos.com/docs/reference> (and its OpenAPI document),
+//! <https://workos.com/docs/events/data-syncing>.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    Answer, Event, EventSource, Facts, Misread, Provider, Recorded, RecordedEvent, Request, Since,
+    Told,
+};
+use crate::json;
+use crate::listing::{Cursor, Listing, Page};
+use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
+use crate::secret::{Fields, Misconfigured};
+use crate::signature::{Forged, SigningSecret, Verified, fingerprint, verify_workos};
+
+const API: &str = "https://api.workos.com";
+
+/// Users or events a page; the API's most.
+const PAGE: usize = 100;
+
+/// How often a listing may lose its place.
+const MOST_RESTARTS: u32 = 5;
+
+/// WorkOS AuthKit.
+pub struct WorkOs {
+    facts: Facts,
+    secrets: Vec<SigningSecret>,
+    api: Api,
+    /// Stands for an environment that has nothing else to be known by.
+    key_fingerprint: String,
+}
+
+impl WorkOs {
+    /// Takes the secret's `provider` fields.
+    pub fn new(
+        fields: &mut Fields,
+        signing_secrets: Option<Vec<String>>,
+    ) -> Result<Self, Misconfigured> {
+        let key = fields.required("api_key")?;
+        let key = key.trim();
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::AUTHORIZATION,
+            fields.header("api_key", &format!("Bearer {key}"))?,
+        );
+        // Unpublished; Stack's second is taken to be on the safe side.
+        let staleness = Duration::from_secs(1);
+        Ok(Self {
+            facts: Facts {
+                name: "workos",
+                project: None,
+                staleness,
+                listing_staleness: staleness,
+                versioned: true,
+                ids_return: false,
+            },
+            secrets: SigningSecret::all_bytes(signing_secrets)?,
+            api: Api {
+                base: fields.api_url("api_url", API)?,
+                headers,
+            },
+            key_fingerprint: fingerprint(key.as_bytes()).chars().take(12).collect(),
+        })
+    }
+}
+
+impl Provider for WorkOs {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn verify<'a>(
+        &self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+        now: At,
+    ) -> Result<Verified<'a>, Forged> {
+        verify_workos(&self.secrets, headers, body, now)
+    }
+
+    fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
+        event(&json::Fields::of_bytes(delivery.body())?)
+    }
+
+    fn user_request(&self, id: &UserId) -> Request {
+        let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+        self.api.get(&format!("/user_management/users/{id}"))
+    }
+
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+        if answer.status == StatusCode::OK {
+            return super::read_user(id, "id", answer, profile).map(Some);
+        }
+        match (answer.status, code(answer).as_deref()) {
+            (StatusCode::NOT_FOUND, Some("entity_not_found")) => Ok(None),
+            _ => Err(refused(answer)),
+        }
+    }
+
+    fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
+        let position = position.and_then(|position| serde_json::from_str(position).ok());
+        Box::new(WorkOsListing {
+            api: self.api.clone(),
+            at: position.unwrap_or_default(),
+        })
+    }
+
+    /// No address tells the environment that a key is of. But each environment
+    /// is seeded with a role `member` of its own, whose id is the same for all
+    /// of its keys.
+    ///
+    /// Source: <https://workos.com/docs/user-management/roles>.
+    fn project_request(&self) -> Option<Request> {
+        Some(self.api.get("/authorization/roles"))
+    }
+
+    fn project(&self, answer: &Answer) -> Result<String, Misread> {
+        if answer.status != StatusCode::OK {
+            return Err(refused(answer));
+        }
+        let body = json::Fields::of_bytes(&answer.body).ok();
+        let roles = body
+            .as_ref()
+            .and_then(|list| list.array("data"))
+            .ok_or(Misread::Garbled("the answer is not WorkOS' list of roles"))?;
+        let roles: Vec<_> = roles
+            .into_iter()
+            .filter_map(|role| json::Fields::of(role).ok())
+            .filter_map(|role| {
+                Some((
+                    role.string("slug")?,
+                    role.time("created_at"),
+                    role.text("id")?,
+                ))
+            })
+            .collect();
+        let member = roles.iter().find(|(slug, ..)| slug == "member");
+        // `member` can be deleted once another role is the default.
+        let oldest = || {
+            roles
+                .iter()
+                .min_by_key(|(_, created_at, id)| (*created_at, id.clone()))
+        };
+        Ok(match member.or_else(oldest) {
+            Some((_, _, id)) => format!("environment of {id}"),
+            // Safe, but another key of the environment will be taken for
+            // another environment's.
+            None => format!("key {}", self.key_fingerprint),
+        })
+    }
+
+    fn events(&self) -> Option<&dyn EventSource> {
+        Some(&self.api)
+    }
+}
+
+/// Reads an event, delivered or recorded: they are the same.
+fn event(envelope: &json::Fields<'_>) -> Result<Event, Unreadable> {
+    let kind = envelope
+        .string("event")
+        .ok_or(Unreadable("the event has no type"))?;
+    if !matches!(
+        kind.as_str(),
+        "user.created" | "user.updated" | "user.deleted"
+    ) {
+        return Ok(Event::OfNoUser);
+    }
+    let data = envelope
+        .get("data")
+        .ok_or(Unreadable("the event has no data"))?;
+    let profile = columns(data)?;
+    let id = profile.id.clone();
+    if kind == "user.deleted" {
+        // The user's own `updated_at` is of before the deletion.
+        return Ok(match envelope.time("created_at") {
+            Some(at) => Event::Statement(Observation::Gone { id, at }),
+            None => Event::Hint {
+                id,
+                told: Told::Deleted,
+            },
+        });
+    }
+    Ok(match profile.version {
+        Some(at) => Event::Statement(Observation::Present { profile, at }),
+        None => Event::Hint {
+            id,
+            told: Told::Exists {
+                profile: None,
+                filled_in_later: &[],
+            },
+        },
+    })
+}
+
+/// A user's columns, with a version or without.
+fn columns(raw: &str) -> Result<Profile, Unreadable> {
+    Profile::from_json(raw, |user| {
+        let part = |key| user.text(key).map(|part| part.trim().to_owned());
+        let full: Vec<_> = [part("first_name"), part("last_name")]
+            .into_iter()
+            .flatten()
+            .collect();
+        Columns {
+            id: user.string("id"),
+            name: user
+                .text("name")
+                .or_else(|| (!full.is_empty()).then(|| full.join(" "))),
+            email: user.text("email"),
+            created_at: user.time("created_at"),
+            version: user.time("updated_at"),
+        }
+    })
+}
+
+/// A user of an answer, who must have a version.
+fn profile(raw: &str) -> Result<Profile, Unreadable> {
+    let profile = columns(raw)?;
+    match profile.version {
+        Some(_) => Ok(profile),
+        None => Err(Unreadable("the user has no updated_at")),
+    }
+}
+
+/// The error code in an answer of WorkOS' own; some have a message alone.
+fn code(answer: &Answer) -> Option<String> {
+    let error = json::Fields::of_bytes(&answer.body).ok()?;
+    error
+        .string("code")
+        .or_else(|| error.get("message").map(|_| String::new()))
+}
+
+fn refused(answer: &Answer) -> Misread {
+    let Some(code) = code(answer) else {
+        return Misread::Garbled("the answer is not WorkOS': check provider.api_url");
+    };
+    let status = answer.status.as_u16();
+    let advice = match status {
+        401 => {
+            "copy an API key (sk_…) of the environment from the API keys page of WorkOS' \
+             dashboard into provider.api_key"
+        }
+        403 => "the key may not do this: use one of the environment's own API keys (sk_…)",
+        404 => "no such address: provider.api_url has no path",
+        _ => "look the code up in WorkOS' API reference",
+    };
+    let code = super::shown(Some(code.as_str()).filter(|code| !code.is_empty()));
+    Misread::Refused(format!("WorkOS answers {status} {code}: {advice}"))
+}
+
+#[derive(Clone)]
+struct Api {
+    base: String,
+    headers: HeaderMap,
+}
+
+impl Api {
+    fn get(&self, path: &str) -> Request {
+        super::get(&self.base, path, &self.headers)
+    }
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    list_metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    after: Option<String>,
+}
+
+impl List<'_> {
+    fn of(answer: &Answer) -> Result<List<'_>, Misread> {
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| Misread::Garbled("the answer is not a page of WorkOS'"))
+    }
+
+    fn says_more(&self) -> bool {
+        let metadata = self.list_metadata.as_ref();
+        metadata.is_some_and(|metadata| metadata.after.is_some())
+    }
+}
+
+/// The record of events. Only such ids are cursors as the record itself gave:
+/// one from a webhook would skip events that became visible later.
+impl EventSource for Api {
+    fn request(&self, since: &Since) -> Request {
+        let since = match since {
+            Since::Event(id) => format!("after={}", utf8_percent_encode(id, NON_ALPHANUMERIC)),
+            Since::Time(at) => {
+                let at = at.to_rfc3339();
+                format!("range_start={}", utf8_percent_encode(&at, NON_ALPHANUMERIC))
+            }
+        };
+        // The default order is the reverse.
+        self.get(&format!(
+            "/events?events=user.created,user.updated,user.deleted&order=asc&limit={PAGE}&{since}"
+        ))
+    }
+
+    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, Misread> {
+        if answer.status != StatusCode::OK {
+            let of_the_cursor = matches!(since, Since::Event(_))
+                && matches!(answer.status.as_u16(), 400 | 404 | 422)
+                && code(answer).is_some();
+            if of_the_cursor {
+                return Ok(Recorded::CursorUnknown);
+            }
+            return Err(refused(answer));
+        }
+        let list = List::of(answer)?;
+        let last = list.data.len() < PAGE && !list.says_more() || list.data.is_empty();
+        let events = list.data.iter().map(|raw| {
+            let fields = json::Fields::of(raw.get());
+            let id = fields.as_ref().ok().and_then(|event| event.text("id"));
+            Ok(RecordedEvent {
+                id: id.ok_or(Misread::Garbled("an event of the record has no id"))?,
+                event: fields.and_then(|fields| event(&fields)),
+                body: Bytes::copy_from_slice(raw.get().as_bytes()),
+            })
+        });
+        Ok(Recorded::Page {
+            events: events.collect::<Result<_, Misread>>()?,
+            last,
+        })
+    }
+}
+
+/// The walk, ordered by sign-up.
+struct WorkOsListing {
+    api: Api,
+    at: Position,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Position {
+    page: usize,
+    cursor: Cursor,
+    restarts: u32,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            page: PAGE,
+            cursor: Cursor::default(),
+            restarts: 0,
+        }
+    }
+}
+
+impl WorkOsListing {
+    fn step_back(&mut self) -> Result<Page, Misread> {
+        if !self.at.cursor.step_back() {
+            self.at.restarts += 1;
+        }
+        if self.at.restarts > MOST_RESTARTS {
+            return Err(Misread::Refused(
+                "WorkOS' listing lost its place 5 times: run reconcile again later".to_owned(),
+            ));
+        }
+        Ok(Page::default())
+    }
+}
+
+impl Listing for WorkOsListing {
+    fn request(&self) -> Request {
+        let mut path = format!("/user_management/users?limit={}&order=asc", self.at.page);
+        if let Some(after) = self.at.cursor.after() {
+            let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
+            path.push_str(&format!("&after={after}"));
+        }
+        self.api.get(&path)
+    }
+
+    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+        if answer.status != StatusCode::OK {
+            let of_the_cursor = matches!(answer.status.as_u16(), 400 | 404 | 422)
+                && self.at.cursor.after().is_some()
+                && code(answer).is_some();
+            return match of_the_cursor {
+                true => self.step_back(),
+                false => Err(refused(answer)),
+            };
+        }
+        let list = List::of(answer)?;
+        let ids: Vec<_> = list
+            .data
+            .iter()
+            .map(|raw| super::id_of(raw.get(), "id"))
+            .collect();
+        let Some(known) = self.at.cursor.known(&ids) else {
+            return self.step_back();
+        };
+        let new = &list.data[known..];
+        let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
+        page.last = !list.says_more() || new.is_empty() || !self.at.cursor.advance(&ids);
+        Ok(page)
+    }
+
+    fn position(&self) -> String {
+        serde_json::to_string(&self.at).unwrap_or_default()
+    }
+
+    fn shrink(&mut self) -> bool {
+        let smaller = (self.at.page / 4).max(3);
+        std::mem::replace(&mut self.at.page, smaller) > smaller
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::tests::{answer, connected, event, ids, next, vector};
+    use super::*;
+
+    const SECRET: &str = "whsec_0FWAiVGkEfGBqqsJH4aNAGBJ4";
+    const MARCELINA: &str = "user_01E4ZCR3C56J083X43JQXF3JK5";
+
+    fn workos() -> Arc<dyn Provider> {
+        let provider = serde_json::json!({"name": "workos", "api_key": "sk_test_1"});
+        connected(provider, Some(SECRET)).unwrap()
+    }
+
+    fn delivered((headers, body): (HeaderMap, &'static [u8]), event_id: &str) -> Event {
+        let workos = workos();
+        let at = |seconds: i64| At::from_millis(1_768_737_493_126 + seconds * 1000).unwrap();
+        let verified = workos.verify(&headers, body, at(0)).unwrap();
+        assert_eq!(verified.event_id(), event_id);
+        assert!(workos.verify(&headers, body, at(-300)).is_ok());
+        let late = workos.verify(&headers, body, at(301));
+        assert_eq!(late.map(|_| ()), Err(Forged::Expired));
+        let changed = [body, b" "].concat();
+        let forged = workos.verify(&headers, &changed, at(0));
+        assert_eq!(forged.map(|_| ()), Err(Forged::Mismatch));
+        workos.event(&verified).unwrap()
+    }
+
+    #[test]
+    fn deliveries_are_statements_at_their_version() {
+        let check = |event, version, name: Option<&str>| match event {
+            Event::Statement(Observation::Present { profile, at }) => {
+                assert_eq!(Some(at), At::from_rfc3339(version));
+                assert_eq!(profile.id.as_str(), MARCELINA);
+                assert_eq!(profile.name.as_deref(), name);
+                assert_eq!(
+                    profile.email.as_deref(),
+                    Some("marcelina.davis@example.com")
+                );
+                assert_eq!(profile.created_at, At::from_rfc3339("2026-01-15T12:00:00Z"));
+            }
+            event => panic!("{event:?}"),
+        };
+        let created = delivered(
+            vector!("workos/user.created"),
+            "event_01EHZNVPK3SFK441A1RGBFSHR1",
+        );
+        check(created, "2026-01-15T12:00:00Z", Some("Marcelina Davis"));
+        let updated = delivered(
+            vector!("workos/user.updated"),
+            "event_01EHZNVPK3SFK441A1RGBFSHR2",
+        );
+        check(updated, "2026-01-16T11:05:10.539Z", None);
+    }
+
+    #[test]
+    fn a_deletion_is_of_the_event_s_time_and_not_the_user_s() {
+        let deleted = delivered(
+            vector!("workos/user.deleted"),
+            "event_01EHZNVPK3SFK441A1RGBFSHR3",
+        );
+        let Event::Statement(Observation::Gone { id, at }) = deleted else {
+            panic!("not a statement");
+        };
+        assert_eq!(id.as_str(), MARCELINA);
+        assert_eq!(Some(at), At::from_rfc3339("2026-01-18T04:18:13.126Z"));
+    }
+
+    #[test]
+    fn the_secret_of_a_new_endpoint_is_one_to_sign_with() {
+        let endpoint = include_str!("../../../events/workos/webhook_endpoint.201.json");
+        let endpoint = json::Fields::of(endpoint).unwrap();
+        assert_eq!(endpoint.string("secret").as_deref(), Some(SECRET));
+    }
+
+    #[test]
+    fn a_signature_s_header_may_be_of_the_emulator_or_of_two_secrets() {
+        let (_, body) = vector!("workos/user.created");
+        let check = |header: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("workos-signature", header.parse().unwrap());
+            let now = At::from_millis(1_768_737_493_126).unwrap();
+            workos().verify(&headers, body, now).map(|_| ())
+        };
+        let right = "v1=e23fd757056e35e203731c450d55f78fe3ac346006ddf185cec199d11c5abe37";
+        assert_eq!(check(&format!("t=1768737493126,{right}")), Ok(()));
+        assert_eq!(check(&format!("t=1768737493126, v1=00, {right}")), Ok(()));
+        // In seconds, as the emulator sends it, but not what was signed.
+        assert_eq!(
+            check(&format!("t=1768737493, {right}")),
+            Err(Forged::Mismatch)
+        );
+        for malformed in [
+            "",
+            "t=1",
+            right,
+            "t=x, v1=00",
+            "t=1, v1=0",
+            "t=1, v1=\u{e9}",
+        ] {
+            assert_eq!(check(malformed), Err(Forged::Malformed), "{malformed}");
+        }
+    }
+
+    #[test]
+    fn only_entity_not_found_means_deleted() {
+        let id = UserId::new("user_01TEST").unwrap();
+        let check = |status, body: &str| workos().user(&id, &answer(status, body));
+        let gone = include_str!("../../../events/workos/get.404.json");
+        assert!(matches!(check(404, gone), Ok(None)));
+        assert!(matches!(check(404, "Not Found"), Err(Misread::Garbled(_))));
+        let other = r#"{"message":"Not Found","error":"Not Found"}"#;
+        assert!(matches!(check(404, other), Err(Misread::Refused(_))));
+        let Err(Misread::Refused(advice)) = check(401, r#"{"message":"Unauthorized"}"#) else {
+            panic!("not refused");
+        };
+        assert!(advice.contains("provider.api_key"), "{advice}");
+    }
+
+    #[test]
+    fn the_environment_is_known_by_the_role_it_is_seeded_with() {
+        let check = |roles: &str| {
+            let answer = answer(200, format!(r#"{{"object":"list","data":[{roles}]}}"#));
+            workos().project(&answer).unwrap()
+        };
+        let admin = r#"{"id":"role_2","slug":"admin","created_at":"2024-01-15T12:00:00.000Z"}"#;
+        let member = r#"{"id":"role_1","slug":"member","created_at":"2024-01-16T12:00:00.000Z"}"#;
+        assert_eq!(check(&format!("{admin},{member}")), "environment of role_1");
+        assert_eq!(check(admin), "environment of role_2");
+        assert_eq!(
+            check(""),
+            format!("key {}", &fingerprint(b"sk_test_1")[..12])
+        );
+        assert!(workos().project(&answer(200, "{}")).is_err());
+    }
+
+    fn users(ids: &[&str], after: Option<&str>) -> Answer {
+        let users: Vec<_> = ids
+            .iter()
+            .map(|id| serde_json::json!({"id": id, "updated_at": "2026-01-15T12:00:00.000Z"}))
+            .collect();
+        let metadata = serde_json::json!({"before": null, "after": after});
+        answer(
+            200,
+            serde_json::json!({"data": users, "list_metadata": metadata}),
+        )
+    }
+
+    #[test]
+    fn a_walk_goes_on_before_the_last_user_seen() {
+        let mut listing = workos().listing(None);
+        assert_eq!(
+            next(&*listing),
+            "/user_management/users?limit=100&order=asc"
+        );
+        let page = listing.read(&users(&["a", "b", "c"], Some("c"))).unwrap();
+        assert_eq!(ids(&page), (vec!["a", "b", "c"], false));
+        assert!(next(&*listing).ends_with("&after=b"));
+        // b was deleted, and a server that doesn't know it begins anew.
+        let page = listing.read(&users(&["a", "c"], None)).unwrap();
+        assert_eq!(ids(&page), (vec![], false));
+        assert!(next(&*listing).ends_with("&after=a"));
+        let again = workos().listing(Some(&listing.position()));
+        assert_eq!(next(&*again), next(&*listing));
+        let error = answer(422, r#"{"message":"Validation failed."}"#);
+        assert_eq!(ids(&listing.read(&error).unwrap()), (vec![], false));
+        assert!(!next(&*listing).contains("after"));
+        listing.read(&users(&["a", "c"], Some("c"))).unwrap();
+        let page = listing.read(&users(&["c", "d"], None)).unwrap();
+        assert_eq!(ids(&page), (vec!["d"], true));
+    }
+
+    #[test]
+    fn the_listing_s_fixture_ends_with_its_only_user() {
+        let body = include_str!("../../../events/workos/list.page1.json");
+        let page = workos().listing(None).read(&answer(200, body)).unwrap();
+        assert_eq!(ids(&page), (vec![MARCELINA], true));
+    }
+
+    #[test]
+    fn the_record_is_asked_for_in_order_from_an_event_or_a_moment() {
+        let workos = workos();
+        let record = workos.events().unwrap();
+        let asked = |since| record.request(&since).uri().query().unwrap().to_owned();
+        let all = "events=user.created,user.updated,user.deleted&order=asc&limit=100";
+        let event = Since::Event("event_1".to_owned());
+        assert_eq!(asked(event), format!("{all}&after=event%5F1"));
+        let time = Since::Time(At::from_millis(1_768_737_493_126).unwrap());
+        let range = "range_start=2026%2D01%2D18T11%3A58%3A13%2E126Z";
+        assert_eq!(asked(time), format!("{all}&{range}"));
+    }
+
+    #[test]
+    fn the_record_s_events_are_those_that_are_delivered() {
+        let workos = workos();
+        let record = workos.events().unwrap();
+        let since = Since::Event("event_0".to_owned());
+        let body = include_str!("../../../events/workos/events.page1.json");
+        let Recorded::Page { events, last } = record.read(&since, &answer(200, body)).unwrap()
+        else {
+            panic!("no page");
+        };
+        // One event, and a cursor: whether there are more, the next page tells.
+        assert!(!last);
+        assert_eq!(events[0].id, "event_01EHZNVPK3SFK441A1RGBFSHR1");
+        let recorded = events[0].event.as_ref().unwrap();
+        let delivered = event(
+            &*workos,
+            include_str!("../../../events/workos/user.created.json"),
+        );
+        let (Event::Statement(recorded), Event::Statement(delivered)) = (recorded, &delivered)
+        else {
+            panic!("not statements");
+        };
+        assert_eq!(recorded, delivered);
+        let empty = r#"{"object":"list","data":[],"list_metadata":{"after":null}}"#;
+        let end = record.read(&since, &answer(200, empty)).unwrap();
+        assert!(matches!(end, Recorded::Page { last: true, .. }));
+    }
+
+    #[test]
+    fn an_event_that_the_record_has_forgotten_is_no_error_of_the_key_s() {
+        let workos = workos();
+        let record = workos.events().unwrap();
+        let unknown = answer(400, r#"{"message":"Invalid cursor"}"#);
+        let event = Since::Event("event_0".to_owned());
+        let read = record.read(&event, &unknown).unwrap();
+        assert!(matches!(read, Recorded::CursorUnknown));
+        let time = Since::Time(At::from_micros(0));
+        assert!(record.read(&time, &unknown).is_err());
+        let refused = record.read(&event, &answer(401, r#"{"message":"Unauthorized"}"#));
+        assert!(matches!(refused, Err(Misread::Refused(_))));
+    }
+}
