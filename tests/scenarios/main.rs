@@ -3,6 +3,7 @@
 mod delivery;
 mod harness;
 mod layout;
+mod providers;
 mod provision;
 mod reconcile;
 mod simulator;

@@ -1,0 +1,320 @@
+//! What only some providers do, with the real binaries: a key that names no project, a record of
+//! events, tokens, SQL to install. Each provider's answers are written out here.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use serde_json::{Value, json};
+use tests::database::Database;
+use tests::function::Function;
+use tests::postgres::Postgres;
+use tests::runtime_api::FunctionError;
+use tests::secret_file::SecretFile;
+
+/// An answer: its status and its body.
+type Answer = (u16, Value);
+
+/// A provider that answers as a test says, and what it was asked.
+struct Provider {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Provider {
+    /// `answer` takes the path with its query, and the header `Authorization`.
+    async fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Result<Self> {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(answer);
+        let note = Arc::clone(&asked);
+        let handle = move |request: Request| {
+            let path = request.uri().to_string();
+            let authorization = request.headers().get("authorization");
+            let authorization = authorization.and_then(|value| value.to_str().ok());
+            let (status, body) = answer(&path, authorization.unwrap_or_default());
+            note.lock().expect("the list").push(path);
+            async move {
+                Response::builder()
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .body(body.to_string())
+                    .expect("an answer")
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let app = Router::new().fallback(handle);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Ok(Self { url, asked })
+    }
+
+    /// What it was asked since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().expect("the list"))
+    }
+}
+
+/// A database and the secret that names it and a provider.
+struct Stage {
+    database: Database,
+    secret: Value,
+}
+
+impl Stage {
+    async fn new(provider: Value, signing_secret: Option<&str>) -> Result<Self> {
+        let database = Postgres::shared().await?.database().await?;
+        let mut secret = json!({
+            "database_url": database.url(),
+            "admin_database_url": database.admin_url(),
+            "provider": provider,
+        });
+        if let Some(signing_secret) = signing_secret {
+            secret["signing_secrets"] = json!([signing_secret]);
+        }
+        Ok(Self { database, secret })
+    }
+
+    async fn invoke(&self, name: &str, event: Value) -> Result<Result<Value, FunctionError>> {
+        let file = SecretFile::new(&self.secret)?;
+        let function = Function::spawn(name, file.env()).await?;
+        function.ready().await?;
+        Ok(function.invoke(event).await)
+    }
+
+    async fn ask(&self, sql: &str) -> Result<String> {
+        let row = self.database.connect().await?.query_one(sql, &[]).await?;
+        let text: Option<String> = row.get(0);
+        Ok(text.unwrap_or_default())
+    }
+}
+
+const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+#[tokio::test]
+async fn a_key_s_instance_is_asked_for_and_another_s_is_refused() -> Result<()> {
+    let clerk = Provider::start(|path, authorization| match path {
+        "/instance" if authorization == "Bearer sk_test_b" => (200, json!({"id": "ins_b"})),
+        "/instance" => (200, json!({"id": "ins_a"})),
+        "/users/count" => (200, json!({"total_count": 1})),
+        _ => (
+            200,
+            json!([{"id": "user_1", "first_name": "Ada", "updated_at": 2000, "created_at": 1000}]),
+        ),
+    })
+    .await?;
+    let provider = json!({"name": "clerk", "secret_key": "sk_test_a", "api_url": clerk.url});
+    let mut stage = Stage::new(provider, Some(SVIX)).await?;
+    stage.invoke("provision", json!({})).await??;
+    let bound = "SELECT provider || ' ' || project FROM neon_identity.connection";
+    assert_eq!(stage.ask(bound).await?, "clerk ins_a");
+
+    let report = stage.invoke("reconcile", json!({})).await??;
+    assert_eq!(report["outcome"], "complete", "{report}");
+    assert_eq!(report["created"], 1, "{report}");
+    let row =
+        "SELECT name || ' ' || extract(epoch FROM updated_at)::int FROM neon_identity.users_sync";
+    assert_eq!(stage.ask(row).await?, "Ada 2");
+
+    // A rotated key of the same instance is as good; one of another is not.
+    stage.secret["provider"]["secret_key"] = "sk_test_rotated".into();
+    stage.invoke("reconcile", json!({})).await??;
+    stage.secret["provider"]["secret_key"] = "sk_test_b".into();
+    let error = stage.invoke("reconcile", json!({})).await?.err();
+    let error = format!("{error:?}");
+    assert!(
+        error.contains("ins_a") && error.contains("ins_b"),
+        "{error}"
+    );
+    let runs = "SELECT string_agg(outcome, ' ' ORDER BY id) FROM neon_identity.runs";
+    assert_eq!(stage.ask(runs).await?, "complete complete failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_listing_that_shows_far_fewer_users_than_are_counted_fails() -> Result<()> {
+    let clerk = Provider::start(|path, _| match path {
+        "/instance" => (200, json!({"id": "ins_a"})),
+        "/users/count" => (200, json!({"total_count": 100})),
+        _ => (200, json!([{"id": "user_1", "updated_at": 2000}])),
+    })
+    .await?;
+    let provider = json!({"name": "clerk", "secret_key": "sk_test_a", "api_url": clerk.url});
+    let stage = Stage::new(provider, Some(SVIX)).await?;
+    stage.invoke("provision", json!({})).await??;
+    let error = format!("{:?}", stage.invoke("reconcile", json!({})).await?.err());
+    assert!(error.contains("counts 100 users and listed 1"), "{error}");
+    Ok(())
+}
+
+fn event(number: u32, kind: &str, user: Value) -> Value {
+    json!({
+        "id": format!("event_{number}"), "event": kind, "data": user,
+        "created_at": format!("2026-01-15T12:00:{number:02}.000Z"),
+    })
+}
+
+fn user(id: &str, second: u32) -> Value {
+    json!({"id": id, "email": "a@example.com", "updated_at": format!("2026-01-15T12:00:{second:02}.000Z")})
+}
+
+#[tokio::test]
+async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> Result<()> {
+    let workos = Provider::start(|path, _| {
+        let list = |events: Vec<Value>| (200, json!({"data": events, "list_metadata": {}}));
+        match path {
+            "/authorization/roles" => list(vec![json!({"id": "role_1", "slug": "member"})]),
+            // A late one, one that can't be stored, and one of another kind.
+            path if path.contains("range_start=") => list(vec![
+                event(1, "user.created", user("user_1", 1)),
+                event(3, "user.updated", user("user_1", 3)),
+                event(2, "user.updated", user("user_1", 2)),
+                event(4, "user.created", user("user_2", 4)),
+                event(5, "user.created", json!({"id": 7})),
+                event(6, "session.created", json!({})),
+            ]),
+            path if path.ends_with("after=event%5F6") => {
+                list(vec![event(7, "user.deleted", user("user_2", 4))])
+            }
+            path if path.ends_with("after=event%5F7") => (400, json!({"message": "Unknown"})),
+            _ => (500, json!({})),
+        }
+    })
+    .await?;
+    let provider = json!({"name": "workos", "api_key": "sk_test_1", "api_url": workos.url});
+    let stage = Stage::new(provider, Some("whsec_x")).await?;
+    stage.invoke("provision", json!({})).await??;
+    let events = json!({"mode": "events"});
+
+    let report = stage.invoke("reconcile", events.clone()).await??;
+    assert_eq!(report["outcome"], "complete", "{report}");
+    assert_eq!(
+        (&report["created"], &report["rejected"]),
+        (&json!(2), &json!(1))
+    );
+    let row = "SELECT extract(second FROM updated_at)::int || '' FROM neon_identity.users_sync
+        WHERE id = 'user_1'";
+    assert_eq!(stage.ask(row).await?, "3");
+    let rejected = "SELECT source || ' ' || event_id FROM neon_identity.rejections";
+    assert_eq!(stage.ask(rejected).await?, "delivery event_5");
+    let cursor = "SELECT event_cursor FROM neon_identity.walk";
+    assert_eq!(stage.ask(cursor).await?, "event_6");
+
+    let report = stage.invoke("reconcile", events.clone()).await??;
+    assert_eq!(
+        (&report["deleted"], &report["pages"]),
+        (&json!(1), &json!(1))
+    );
+    let gone = "SELECT extract(second FROM deleted_at)::int || '' FROM neon_identity.users_sync
+        WHERE id = 'user_2'";
+    assert_eq!(stage.ask(gone).await?, "7");
+
+    // The record has forgotten the event: that is said once, and the next run begins anew.
+    let error = format!(
+        "{:?}",
+        stage.invoke("reconcile", events.clone()).await?.err()
+    );
+    assert!(error.contains("run reconcile without mode"), "{error}");
+    assert_eq!(stage.ask(cursor).await?, "");
+    workos.asked();
+    stage.invoke("reconcile", events).await??;
+    let asked = workos.asked();
+    assert!(
+        asked.iter().any(|path| path.contains("range_start=")),
+        "{asked:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_is_kept_and_asked_for_again_when_it_is_refused() -> Result<()> {
+    let granted = Arc::new(Mutex::new(0));
+    let auth0 = Provider::start(move |path, authorization| {
+        let mut granted = granted.lock().expect("the count");
+        if path == "/oauth/token" {
+            *granted += 1;
+            let token = format!("token-{granted}");
+            return (200, json!({"access_token": token, "expires_in": 86400}));
+        }
+        // The first token was revoked.
+        if authorization != "Bearer token-2" {
+            return (401, json!({"statusCode": 401, "error": "Unauthorized"}));
+        }
+        let user = json!({
+            "user_id": "auth0|1", "created_at": "2025-02-01T12:34:56Z",
+            "identities": [{"access_token": "hidden"}],
+        });
+        (200, json!({"users": [user], "total": 1}))
+    })
+    .await?;
+    let provider = json!({
+        "name": "auth0", "domain": "tenant.eu.auth0.com", "client_id": "id", "client_secret": "s",
+        "webhook_token": "w", "api_url": auth0.url,
+    });
+    let stage = Stage::new(provider, None).await?;
+    stage.invoke("provision", json!({})).await??;
+    let report = stage.invoke("reconcile", json!({})).await??;
+    assert_eq!(report["created"], 1, "{report}");
+    let asked: Vec<_> = auth0
+        .asked()
+        .iter()
+        .map(|path| {
+            path.split_once('?')
+                .map_or(path.clone(), |(path, _)| path.to_owned())
+        })
+        .collect();
+    let users = "/api/v2/users";
+    assert_eq!(asked, ["/oauth/token", users, "/oauth/token", users]);
+    let raw = "SELECT raw_json::text FROM neon_identity.users_sync";
+    assert!(!stage.ask(raw).await?.contains("hidden"));
+
+    let error = stage.invoke("reconcile", json!({"mode": "events"})).await?;
+    let error = format!("{:?}", error.err());
+    assert!(error.contains("auth0 keeps no record of events"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn provision_answers_the_sql_to_install_where_there_is_some() -> Result<()> {
+    let supabase = Provider::start(|_, _| (500, json!({}))).await?;
+    let provider = json!({
+        "name": "supabase", "project_url": supabase.url, "service_role_key": "k",
+        "webhook_token": "t",
+    });
+    let stage = Stage::new(provider, None).await?;
+    let answer = stage.invoke("provision", json!({})).await??;
+    let sql = answer["install_sql"].as_str().context("find the SQL")?;
+    assert!(sql.contains("ON auth.users"), "{sql}");
+
+    // It is SQL, and a sign-up goes on where pg_net doesn't.
+    let outside = stage.database.connect().await?;
+    outside
+        .batch_execute("CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid, email text)")
+        .await?;
+    let without_extension = sql.replace("CREATE EXTENSION IF NOT EXISTS pg_net;", "");
+    outside.batch_execute(&without_extension).await?;
+    outside.batch_execute(&without_extension).await?;
+    outside
+        .batch_execute("INSERT INTO auth.users VALUES (gen_random_uuid(), 'a')")
+        .await?;
+    // With it, it is called with what it takes.
+    outside
+        .batch_execute(
+            "CREATE SCHEMA net; CREATE TABLE net.sent (url text, body jsonb, headers jsonb);
+            CREATE FUNCTION net.http_post(url text, body jsonb DEFAULT '{}',
+                params jsonb DEFAULT '{}', headers jsonb DEFAULT '{}',
+                timeout_milliseconds int DEFAULT 5000) RETURNS bigint LANGUAGE sql AS
+                'INSERT INTO net.sent VALUES (url, body, headers) RETURNING 1::bigint';
+            INSERT INTO auth.users VALUES ('b7fd0253-6e16-4d4e-b61b-5943cb1b2102', 'b');
+            UPDATE auth.users SET email = 'c' WHERE email = 'b';
+            DELETE FROM auth.users WHERE email = 'c'",
+        )
+        .await?;
+    let sent = stage
+        .ask("SELECT string_agg(concat_ws(' ', body->>'type', body #>> '{record,id}', body #>> '{old_record,id}'), ',') FROM net.sent")
+        .await?;
+    let id = "b7fd0253-6e16-4d4e-b61b-5943cb1b2102";
+    assert_eq!(sent, format!("INSERT {id},UPDATE {id} {id},DELETE {id}"));
+    Ok(())
+}
