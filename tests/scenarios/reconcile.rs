@@ -58,7 +58,8 @@ impl Run {
 
     /// Runs until the end, and expects it to be reached.
     async fn complete(&self, event: Value) -> Result<Value> {
-        let limit = Duration::from_secs(120);
+        // Lambda's own limit: on a busy machine less makes a large run rightly partial.
+        let limit = Duration::from_secs(900);
         let report = self.reconcile.invoke_with_deadline(event, limit).await;
         let report = report.with_context(|| self.reconcile.logs().unwrap_or_default())?;
         ensure!(report["outcome"] == "complete", "{report}");
