@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::simulator::{Message, World};
 
 mod attempts;
+mod bearer;
 mod control;
 mod endpoint;
 mod mishaps;
@@ -21,6 +22,7 @@ mod schedule;
 mod signing;
 
 pub use attempts::{Attempt, Outcome};
+pub use bearer::Bearer;
 pub use mishaps::Mishaps;
 pub use schedule::Schedule;
 pub use signing::{Signing, Svix};
@@ -57,6 +59,23 @@ impl Options {
             mishaps: Mishaps::default(),
             concurrency: 16,
             seed: 0,
+        }
+    }
+
+    /// The pace of Auth0's event streams.
+    pub fn auth0(token: impl Into<String>, endpoint: impl Into<String>) -> Self {
+        Self {
+            schedule: Schedule::auth0(),
+            ..Self::new(Bearer::auth0(token), endpoint)
+        }
+    }
+
+    /// One attempt for each message, and five seconds to answer, as Supabase's database does it.
+    pub fn supabase(token: impl Into<String>, endpoint: impl Into<String>) -> Self {
+        Self {
+            schedule: Schedule::once(),
+            time_out: Duration::from_secs(5),
+            ..Self::new(Bearer::supabase(token), endpoint)
         }
     }
 

@@ -110,7 +110,7 @@ async fn deliver(
             return endpoint.succeeded();
         }
         endpoint.failed(schedule.patience());
-        if attempt.asked.abort {
+        if attempt.asked.abort || schedule.ends_with(&attempt.outcome) {
             return;
         }
         asked = attempt.asked.retry_after;

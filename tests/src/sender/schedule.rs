@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Outcome;
+
 /// Steps to wait before each attempt, the first one included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -9,6 +11,10 @@ pub struct Schedule {
     /// How long an endpoint may fail before it is given up.
     patience: Duration,
     faster: f64,
+    /// Whether a status from 400 to 499 ends the attempts.
+    obeys_refusals: bool,
+    /// Whether `Retry-After` is heeded.
+    heeds: bool,
 }
 
 const MINUTE: u64 = 60;
@@ -32,6 +38,18 @@ impl Schedule {
             steps: seconds.map(Duration::from_secs).to_vec(),
             patience: Duration::from_secs(5 * 24 * HOUR),
             faster: 1.0,
+            obeys_refusals: false,
+            heeds: true,
+        }
+    }
+
+    /// Auth0's event streams: four attempts, 1, 2 and 4 s apart, none after a refusal.
+    pub fn auth0() -> Self {
+        Self {
+            steps: [0, 1, 2, 4].map(Duration::from_secs).to_vec(),
+            obeys_refusals: true,
+            heeds: false,
+            ..Self::svix()
         }
     }
 
@@ -58,8 +76,14 @@ impl Schedule {
     pub fn wait(&self, attempt: u32, asked: Option<Duration>) -> Option<Duration> {
         let at = usize::try_from(attempt).ok()?.checked_sub(1)?;
         let step = *self.steps.get(at)?;
+        let asked = asked.filter(|_| self.heeds);
         let wait = asked.unwrap_or(step).clamp(step, step * 2);
         Some(wait.div_f64(self.faster))
+    }
+
+    /// Whether an endpoint that answered so is asked no more for this message.
+    pub fn ends_with(&self, outcome: &Outcome) -> bool {
+        self.obeys_refusals && matches!(outcome, Outcome::Answered(400..=499))
     }
 
     /// How long an endpoint may fail before it is disabled.
@@ -80,6 +104,20 @@ mod tests {
             .map(|wait| wait.as_secs())
             .collect();
         assert_eq!(waits, [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]);
+    }
+
+    #[test]
+    fn auth0_tries_four_times_and_takes_no_for_an_answer() {
+        let schedule = Schedule::auth0();
+        let asked = Some(Duration::from_secs(60));
+        let waits: Vec<u64> = (1..)
+            .map_while(|attempt| schedule.wait(attempt, asked))
+            .map(|wait| wait.as_secs())
+            .collect();
+        assert_eq!(waits, [0, 1, 2, 4]);
+        assert!(schedule.ends_with(&Outcome::Answered(404)));
+        assert!(!schedule.ends_with(&Outcome::Answered(503)));
+        assert!(!Schedule::svix().ends_with(&Outcome::Answered(404)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
@@ -15,6 +15,9 @@ use super::faults::{Fault, RateLimit};
 use super::line::{Line, Manner};
 use super::requests::{self, Call};
 use super::world::{Moment, World};
+
+/// Headers of an answer.
+type LimitHeaders = Vec<(&'static str, String)>;
 
 /// Everything that a request passes before it reaches the vendor's routes.
 #[derive(Clone)]
@@ -32,8 +35,9 @@ impl Front {
         }
     }
 
-    /// Whether one more request is within the limit, which it then counts against.
-    fn within(&self, limit: RateLimit) -> bool {
+    /// Whether one more request is within the limit, which it then counts against; and what every
+    /// answer says of it.
+    fn within(&self, limit: RateLimit) -> (bool, LimitHeaders) {
         let now = self.world.clock().now();
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         while recent.front().is_some_and(|at| now - *at >= 1_000) {
@@ -43,7 +47,12 @@ impl Front {
         if within {
             recent.push_back(now);
         }
-        within
+        let remaining = limit.per_second.saturating_sub(recent.len());
+        let oldest = recent.front().copied().unwrap_or(now);
+        // In whole seconds, and not before there is room again.
+        let reset = (oldest + 1_000 + 999).div_euclid(1_000);
+        let headers = self.world.vendor().limit_headers(limit, remaining, reset);
+        (within, headers)
     }
 }
 
@@ -58,7 +67,13 @@ pub(super) async fn pass(
     let world = &front.world;
     let call = world.vendor().call(request.method(), request.uri().path());
     let switches = world.switches();
-    let limited = switches.rate_limit.filter(|limit| !front.within(*limit));
+    let rated = switches
+        .rate_limit
+        .map(|limit| (limit, front.within(limit)));
+    let limited = rated
+        .as_ref()
+        .filter(|(_, (within, _))| !within)
+        .map(|(limit, _)| *limit);
     let fault = match limited {
         Some(_) => None,
         None => world.meet(call),
@@ -73,10 +88,15 @@ pub(super) async fn pass(
         fault: fault.clone(),
     });
     tokio::time::sleep(Duration::from_millis(switches.latency_ms)).await;
-    let response = match limited {
+    let mut response = match limited {
         Some(limit) => refuse(world, limit.retry_after.then_some(1)),
         None => answer(world, &line, call, fault, request, next).await,
     };
+    for (name, value) in rated.into_iter().flat_map(|(_, (_, headers))| headers) {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     world.answered(number, response.status().as_u16());
     response
 }

@@ -16,30 +16,36 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub mod auth0;
 mod clock;
 mod control;
 mod faults;
 mod front;
+mod iso;
+mod json;
 mod line;
 mod message;
 mod people;
 mod requests;
 pub mod stack;
+pub mod supabase;
 mod users;
 mod vendor;
 mod world;
 
+pub use auth0::Auth0;
 pub use clock::Clock;
 pub use faults::{Fault, RateLimit, Switches, Trouble};
 pub use message::Message;
 pub use people::Seeded;
 pub use requests::{Call, Request};
 pub use stack::Stack;
+pub use supabase::Supabase;
 pub use users::{Position, View};
 pub use vendor::{
     After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject, Vendor,
 };
-pub use world::{Moment, Page, Taken, Truth, World};
+pub use world::{Moment, Page, Slice, Taken, Truth, World};
 
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]

@@ -55,12 +55,27 @@ impl Seeded {
     /// The seeded user with this UUID.
     pub fn of_uuid(seed: u64, id: &str) -> Option<Self> {
         let low = uuid::Uuid::parse_str(id).ok()?.as_u64_pair().1;
-        let spread = (low & INDEX_BITS) ^ mask(seed);
-        let user = Self {
-            seed,
-            index: spread.wrapping_mul(GATHER) & INDEX_BITS,
-        };
+        let user = Self::of_hidden_index(seed, low);
         (user.uuid() == id).then_some(user)
+    }
+
+    /// 24 hexadecimal digits, as MongoDB's ids have, that hold the index.
+    pub(super) fn object_id(self) -> String {
+        let high = mix(self.seed.wrapping_add(self.index) ^ 0x6f69) & INDEX_BITS;
+        format!("{high:012x}{:012x}", self.hidden_index())
+    }
+
+    /// 21 decimal digits, as Google's accounts have, that hold the index.
+    pub(super) fn account(self) -> String {
+        let high = mix(self.seed.wrapping_add(self.index) ^ 0x6163) % 100_000;
+        format!("1{high:05}{:015}", self.hidden_index())
+    }
+
+    /// The user that may have this hidden index: whether it does, its id tells.
+    pub(super) fn of_hidden_index(seed: u64, hidden: u64) -> Self {
+        let spread = (hidden & INDEX_BITS) ^ mask(seed);
+        let index = spread.wrapping_mul(GATHER) & INDEX_BITS;
+        Self { seed, index }
     }
 
     /// The index, so that it can be found again, but neighbours' ids don't look alike.

@@ -48,6 +48,13 @@ impl Found {
         }
     }
 
+    fn lives(&self) -> bool {
+        match self {
+            Self::Seeded(_) => true,
+            Self::Kept(user) => user.lives(),
+        }
+    }
+
     fn order(&self) -> i64 {
         match self {
             Self::Seeded(user) => user.created_at(),
@@ -136,9 +143,15 @@ impl Users {
                 self.order.remove(&(old.order, id.to_owned()));
             }
             Some(Found::Seeded(_)) => {}
-            None => self.live += 1,
+            None => {}
         }
-        self.deleted.remove(id);
+        let (was, is) = (before.as_ref().is_some_and(Found::lives), user.lives());
+        self.live = self.live + u64::from(is) - u64::from(was);
+        if is {
+            self.deleted.remove(id);
+        } else {
+            self.deleted.insert(id.to_owned(), now);
+        }
         self.order.insert((user.order, id.to_owned()));
         self.kept.insert(id.to_owned(), Arc::new(user));
     }
@@ -150,8 +163,8 @@ impl Users {
             self.order.remove(&(old.order, id.to_owned()));
             self.kept.remove(id);
         }
-        if before.is_some() {
-            self.live -= 1;
+        if let Some(before) = before {
+            self.live -= u64::from(before.lives());
             self.deleted.insert(id.to_owned(), now);
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::faults::RateLimit;
 use super::people::Seeded;
 use super::requests::Call;
 use super::world::World;
@@ -34,6 +35,22 @@ pub trait Vendor: Send + Sync + 'static {
 
     /// The refusal of one request too many.
     fn too_many_requests(&self) -> Refused;
+
+    /// What every answer says of the rate limit, when `remaining` requests are left until `reset`,
+    /// in seconds since 1970.
+    fn limit_headers(
+        &self,
+        _limit: RateLimit,
+        _remaining: usize,
+        _reset: i64,
+    ) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// A profile as a table may keep it: without what opens other doors.
+    fn kept(&self, profile: Arc<str>) -> Arc<str> {
+        profile
+    }
 
     /// A seeded user's id.
     fn seeded_id(&self, user: Seeded) -> String;
@@ -87,6 +104,8 @@ pub enum Standing {
     Restricted,
     /// Not signed up.
     Anonymous,
+    /// Deleted, though the provider goes on to show what is left.
+    Deleted,
 }
 
 /// A user about to change.
@@ -237,6 +256,11 @@ pub(super) struct User {
 }
 
 impl User {
+    /// Whether it is not only left over.
+    pub(super) fn lives(&self) -> bool {
+        self.reading.standing != Standing::Deleted
+    }
+
     /// The profile as the API shows it.
     pub(super) fn text(&self) -> Arc<str> {
         self.shown.as_ref().unwrap_or(&self.profile).clone()

@@ -18,11 +18,13 @@ mod asked;
 mod happenings;
 mod outbox;
 mod reads;
+mod slices;
 mod troubles;
 mod truth;
 
 pub use outbox::Taken;
 pub use reads::Page;
+pub use slices::Slice;
 pub use troubles::Moment;
 pub use truth::Truth;
 

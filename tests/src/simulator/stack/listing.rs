@@ -82,6 +82,7 @@ impl Wanted {
     pub(super) fn takes(&self, id: &str, user: &Reading) -> bool {
         let standing = match user.standing {
             Standing::Full => !self.only_anonymous,
+            Standing::Deleted => false,
             Standing::Restricted => (self.restricted || self.anonymous) && !self.only_anonymous,
             Standing::Anonymous => self.anonymous,
         };

@@ -50,7 +50,7 @@ pub(super) fn text(project: &Stack, user: Seeded) -> String {
     };
     let reason = match standing {
         Standing::Full => "null",
-        Standing::Restricted => r#"{"type":"restricted_by_administrator"}"#,
+        Standing::Restricted | Standing::Deleted => r#"{"type":"restricted_by_administrator"}"#,
         Standing::Anonymous => r#"{"type":"anonymous"}"#,
     };
     format!(

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::World;
-use crate::simulator::users::{Position, View};
-use crate::simulator::vendor::Reading;
+use crate::simulator::users::{Found, Position, View};
+use crate::simulator::vendor::{Reading, Standing};
 
 /// A living user, as the table should show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Truth {
     /// The provider's id.
     pub id: String,
-    /// The whole profile, byte for byte as the API shows it.
+    /// The whole profile, byte for byte as the API shows it, save for secrets that no table may
+    /// keep.
     #[serde(serialize_with = "as_text")]
     pub profile: Arc<str>,
     /// What the profile says.
@@ -48,13 +49,17 @@ impl World {
     ) -> (Vec<Truth>, Option<Position>) {
         let state = self.state();
         let vendor = self.vendor();
-        let mut walk = state.users.walk(vendor, View::Now, from, false);
+        let living = |found: &Found| found.reading(vendor).standing != Standing::Deleted;
+        let mut walk = state
+            .users
+            .walk(vendor, View::Now, from, false)
+            .filter(|(_, found)| living(found));
         let page = walk
             .by_ref()
             .take(limit)
             .map(|((_, id), found)| Truth {
                 id,
-                profile: found.text(vendor),
+                profile: vendor.kept(found.text(vendor)),
                 reading: found.reading(vendor),
             })
             .collect();
@@ -65,10 +70,11 @@ impl World {
     pub fn user(&self, id: &str) -> Option<Truth> {
         let vendor = self.vendor();
         let found = self.state().users.get(vendor, id, View::Now)?;
-        Some(Truth {
+        let reading = found.reading(vendor);
+        (reading.standing != Standing::Deleted).then(|| Truth {
             id: id.to_owned(),
-            profile: found.text(vendor),
-            reading: found.reading(vendor),
+            profile: vendor.kept(found.text(vendor)),
+            reading,
         })
     }
 
