@@ -55,4 +55,4 @@ bench: ## Print the figures: rows a second, bytes, delays
 	$(run) --release --bin bench
 
 clean: ## Remove what was built and installed in this folder
-	rm -rf target .tools .aws-sam
+	rm -rf target .tools .aws-sam tests/vendors/node_modules

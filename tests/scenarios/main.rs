@@ -11,4 +11,5 @@ mod site;
 mod start_up;
 mod store;
 mod template;
+mod vendors;
 mod webhook;

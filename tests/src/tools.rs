@@ -37,6 +37,11 @@ pub fn system_program(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is missing: run `make setup`"))
 }
 
+/// Node, of the version that `make setup` installs.
+pub fn node() -> Result<PathBuf> {
+    python_program("node")
+}
+
 /// The folder of PostgreSQL's programs, usable by [`unprivileged`].
 ///
 /// The first of: `USERS_SYNC_POSTGRES_BIN`, the newest that `make setup` installed, the system's

@@ -139,7 +139,7 @@ fn changed(
         Change::TouchActivity => {
             let logins = get::<u64>(&user, "logins_count").unwrap_or(0);
             set(&mut user, "logins_count", &(logins + 1));
-            set(&mut user, "last_login", &iso::millis(now));
+            set(&mut user, "last_login", &iso::text(now));
             told = false;
         }
         Change::Delete => return Ok(deleted(tenant, id, user, now, random)),
@@ -150,7 +150,7 @@ fn changed(
     }
     if !matches!(change, Change::RenameTeam(_) | Change::ShiftSignUp(_)) {
         profile::settle(&mut user);
-        set(&mut user, "updated_at", &iso::millis(now));
+        set(&mut user, "updated_at", &iso::text(now));
     }
     let mut shown = user.clone();
     // What did not change may be left out.
@@ -171,7 +171,7 @@ fn deleted(
     now: i64,
     random: &mut fastrand::Rng,
 ) -> Effect {
-    set(&mut user, "deleted_at", &iso::millis(now));
+    set(&mut user, "deleted_at", &iso::text(now));
     Effect {
         id,
         after: After::Gone,
@@ -210,7 +210,7 @@ fn event(tenant: &Auth0, kind: &str, user: &Fields, now: i64, random: &mut fastr
         ("type", kind.to_owned()),
         ("source", format!("urn:auth0:{}", tenant.domain)),
         ("id", format!("evt_{id}")),
-        ("time", iso::millis(now + 50)),
+        ("time", iso::text(now + 50)),
         ("a0tenant", tenant.tenant().to_owned()),
         ("a0stream", "est_vjFVP5pVdfvsfRKatshkVV".to_owned()),
     ] {

@@ -15,7 +15,7 @@ const TOKENS: &[&str] = &["access_token", "refresh_token", "access_token_secret"
 /// A user with this id, signed up now.
 pub(super) fn new(id: &str, now: i64) -> Fields {
     let mut user = Fields::new();
-    let at = iso::millis(now);
+    let at = iso::text(now);
     set(&mut user, "user_id", id);
     set(&mut user, "created_at", &at);
     set(&mut user, "updated_at", &at);
@@ -72,7 +72,7 @@ pub(super) fn settle(user: &mut Fields) {
 /// What a profile says, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
-    let time = |name| iso::parse(&get::<String>(&user, name)?);
+    let time = |name| iso::millis(&get::<String>(&user, name)?);
     let names: Vec<String> = ["given_name", "family_name"]
         .iter()
         .filter_map(|name| filled(&user, name))

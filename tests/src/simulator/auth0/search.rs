@@ -99,7 +99,7 @@ fn range(text: &str) -> Option<Range> {
     let (from, until) = inner.split_once(" TO ")?;
     let end = |end: &str, excluded: bool, by: i64| match end.trim().trim_matches('"') {
         "*" => Some(None),
-        end => Some(Some(iso::parse(end)? + if excluded { by } else { 0 })),
+        end => Some(Some(iso::millis(end)? + if excluded { by } else { 0 })),
     };
     Some(Range {
         from: end(from, text.starts_with('{'), 1)?,

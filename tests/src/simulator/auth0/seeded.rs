@@ -34,7 +34,7 @@ pub(super) fn user(seed: u64, wanted: &str) -> Option<Seeded> {
 pub(super) fn text(user: Seeded) -> String {
     let (first, last) = user.name();
     let name = name(user);
-    let at = iso::millis(user.created_at());
+    let at = iso::text(user.created_at());
     let identity = if is_social(user) {
         let account = user.account();
         format!(

@@ -174,7 +174,7 @@ fn by_cursor(
 
 fn position(cursor: &str) -> Option<(i64, String)> {
     let cursor: Cursor = serde_json::from_slice(&BASE64.decode(cursor).ok()?).ok()?;
-    Some((iso::parse(&cursor.created_at)?, cursor.id))
+    Some((iso::millis(&cursor.created_at)?, cursor.id))
 }
 
 fn body(project: &Supabase, items: &[Arc<str>], rest: &str) -> String {

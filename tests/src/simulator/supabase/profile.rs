@@ -100,7 +100,7 @@ fn obfuscated(text: &str) -> String {
 /// What a profile says, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
-    let time = |name| iso::parse(&get::<String>(&user, name)?);
+    let time = |name| iso::millis(&get::<String>(&user, name)?);
     let metadata: Fields = get(&user, "user_metadata").unwrap_or_default();
     let standing = if filled(&user, "deleted_at").is_some() {
         Standing::Deleted

@@ -1,0 +1,89 @@
+//! The vendors' own clients against the simulators: what they accept is evidence that a simulator
+//! is like the provider. They need Node and `npm ci`, which `make setup` sees to.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::simulator::{Auth0, Options, Simulator, Stack, Supabase, Vendor};
+use tests::tools::{node, workspace};
+use tokio::process::Command;
+
+/// Users that are there before the client comes.
+const SEEDED: u64 = 100;
+
+/// Runs `tests/vendors/NAME.mjs` against this provider; `told` is what it gets to know besides
+/// the simulator's address.
+async fn accepts(name: &str, vendor: impl Vendor, mut told: Value) -> Result<()> {
+    let simulator = Simulator::start(vendor, Options::default()).await?;
+    simulator.seed(SEEDED);
+    told["url"] = simulator.origin().into();
+    told["seeded"] = SEEDED.into();
+    let folder = workspace().join("tests/vendors");
+    ensure!(
+        folder.join("node_modules").exists(),
+        "the vendors' clients are missing: run `make setup`"
+    );
+    let script = Command::new(node()?)
+        .arg(format!("{name}.mjs"))
+        .current_dir(&folder)
+        .env("SIMULATOR", told.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(120), script)
+        .await
+        .with_context(|| format!("{name}.mjs did not end"))??;
+    let requests = simulator.requests();
+    let asked: Vec<String> = requests
+        .iter()
+        .map(|one| format!("{} {}?{} {:?}", one.method, one.path, one.query, one.status))
+        .collect();
+    ensure!(
+        output.status.success() && output.stdout.starts_with(name.as_bytes()),
+        "{name}.mjs: {}\n{}{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        asked.join("\n")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn auth0_s_client_manages_users() -> Result<()> {
+    let tenant = Auth0::default();
+    let told = json!({
+        "domain": tenant.domain,
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+    });
+    accepts("auth0", tenant, told).await
+}
+
+#[tokio::test]
+async fn supabase_s_client_manages_users() -> Result<()> {
+    for versioned in [true, false] {
+        let project = Supabase {
+            versioned,
+            ..Supabase::default()
+        };
+        let told = json!({
+            "service_role_key": project.service_role_key,
+            "anon_key": project.anon_key,
+        });
+        accepts("supabase", project, told).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn stack_s_client_manages_users() -> Result<()> {
+    let project = Stack::default();
+    let told = json!({
+        "project_id": project.project_id,
+        "secret_server_key": project.secret_server_key,
+    });
+    accepts("stack", project, told).await
+}
