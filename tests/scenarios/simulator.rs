@@ -1,6 +1,7 @@
 //! The simulators themselves: each quirk that other scenarios rely on, pinned against what the
 //! provider was seen to do.
 
+mod auth0;
 mod control;
 mod errors;
 mod faults;
@@ -10,6 +11,7 @@ mod program;
 mod receiver;
 mod sender;
 mod signing;
+mod supabase;
 mod webhooks;
 
 use anyhow::{Context, Result};
