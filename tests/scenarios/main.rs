@@ -1,6 +1,7 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
 mod delivery;
+mod each_provider;
 mod harness;
 mod layout;
 mod providers;

@@ -1117,13 +1117,10 @@ async fn a_change_while_the_user_is_read_is_told_by_its_own_delivery() -> Result
 
 #[tokio::test]
 async fn anonymous_and_restricted_users_are_users() -> Result<()> {
-    let setup = Setup {
-        project: Stack {
-            require_email_verification: true,
-            ..Stack::default()
-        },
-        ..Setup::default()
-    };
+    let setup = Setup::of(Stack {
+        require_email_verification: true,
+        ..Stack::default()
+    });
     let end = Endpoint::of(Stage::on(Postgres::shared().await?, setup).await?).await?;
     let simulator = &end.stage.simulator;
     let id = simulator.create_anonymous()?;

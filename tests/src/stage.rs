@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row as PostgresRow};
@@ -15,18 +13,42 @@ use crate::database::Database;
 use crate::function::Function;
 use crate::postgres::Postgres;
 use crate::secret_file::SecretFile;
-use crate::simulator::{Options, Simulator, Stack, Truth};
+use crate::sender::{self, Svix};
+use crate::simulator::{self, Options, Simulator, Stack, Truth, Vendor};
 
 /// Rows of one comparison.
 const BATCH: usize = 1_000;
 
 /// How a stage differs from the usual one.
-#[derive(Default)]
 pub struct Setup {
     /// The provider's project.
-    pub project: Stack,
+    pub project: Arc<dyn Vendor>,
     /// What ids, names and faults are drawn from, and more.
     pub simulator: Options,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::of(Stack::default())
+    }
+}
+
+impl Setup {
+    /// This project, and all else as usual.
+    pub fn of(project: impl Vendor) -> Self {
+        Self {
+            project: Arc::new(project),
+            simulator: Options::default(),
+        }
+    }
+
+    /// A project of the provider of this name, and all else as usual.
+    pub fn named(provider: &str) -> Result<Self> {
+        Ok(Self {
+            project: simulator::vendor(provider)?,
+            simulator: Options::default(),
+        })
+    }
 }
 
 /// A simulated provider and a database that is to follow it.
@@ -74,14 +96,17 @@ impl Stage {
 
     /// A stage on this server.
     pub async fn on(server: &Postgres, setup: Setup) -> Result<Self> {
-        let simulator = Simulator::start(setup.project, setup.simulator).await?;
+        let signing_secret = setup.project.signing_secret(&mut fastrand::Rng::new());
+        let simulator = Simulator::of(setup.project, setup.simulator).await?;
         let database = server.database().await?;
-        let secret = json!({
+        let mut secret = json!({
             "database_url": database.url(),
             "admin_database_url": database.admin_url(),
-            "signing_secrets": [signing_secret()],
             "provider": simulator.secret(),
         });
+        if let Some(signing_secret) = signing_secret {
+            secret["signing_secrets"] = json!([signing_secret]);
+        }
         let stage = Self {
             secret_file: SecretFile::new(&secret)?,
             secret: Mutex::new(secret),
@@ -106,7 +131,12 @@ impl Stage {
         self.secret_file.write(&secret)
     }
 
-    /// The first of the secret's signing secrets.
+    /// How the provider sends to an endpoint, with the secret as it is now.
+    pub fn sending(&self, endpoint: &str) -> Result<sender::Options> {
+        self.simulator.sending(&self.secret(), endpoint)
+    }
+
+    /// The first of the secret's signing secrets; empty where the provider does not sign.
     pub fn signing_secret(&self) -> String {
         let secret = self.secret();
         secret["signing_secrets"][0]
@@ -299,6 +329,5 @@ pub type Parameters<'a> = &'a [(&'a (dyn tokio_postgres::types::ToSql + Sync), T
 
 /// A new signing secret, as Svix shows it.
 pub fn signing_secret() -> String {
-    let key: [u8; 24] = std::array::from_fn(|_| fastrand::u8(..));
-    format!("whsec_{}", STANDARD.encode(key))
+    Svix::secret(&mut fastrand::Rng::new())
 }

@@ -46,6 +46,13 @@ impl Svix {
         })
     }
 
+    /// A new signing secret, as Svix shows it.
+    pub fn secret(random: &mut fastrand::Rng) -> String {
+        let mut key = [0; 24];
+        random.fill(&mut key);
+        format!("whsec_{}", BASE64.encode(key))
+    }
+
     /// Names the headers `webhook-…` instead of `svix-…`.
     #[must_use]
     pub fn standard_names(self) -> Self {

@@ -15,6 +15,7 @@ use super::people::Seeded;
 use super::requests::Call;
 use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
+use crate::sender;
 
 mod changes;
 mod errors;
@@ -85,6 +86,15 @@ impl Vendor for Auth0 {
             "webhook_token": self.webhook_token,
             "api_url": self.api_url(origin),
         })
+    }
+
+    fn signing_secret(&self, _: &mut fastrand::Rng) -> Option<String> {
+        None
+    }
+
+    fn sending(&self, secret: &Value, endpoint: &str) -> anyhow::Result<sender::Options> {
+        let token = secret["provider"]["webhook_token"].as_str();
+        Ok(sender::Options::auth0(token.unwrap_or_default(), endpoint))
     }
 
     fn call(&self, method: &Method, path: &str) -> Call {

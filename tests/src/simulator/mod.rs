@@ -10,11 +10,13 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::{Router, middleware};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::sender;
 
 pub mod auth0;
 mod clock;
@@ -47,6 +49,25 @@ pub use vendor::{
 };
 pub use world::{Moment, Page, Slice, Taken, Truth, World};
 
+/// Makes a provider with a project like any other.
+type Make = fn() -> Arc<dyn Vendor>;
+
+/// The simulated providers, by their names in the functions' secret.
+pub const VENDORS: &[(&str, Make)] = &[
+    ("stack", || Arc::new(Stack::default())),
+    ("auth0", || Arc::new(Auth0::default())),
+    ("supabase", || Arc::new(Supabase::default())),
+];
+
+/// The simulated provider of this name, with a project like any other.
+pub fn vendor(name: &str) -> Result<Arc<dyn Vendor>> {
+    let known: Vec<&str> = VENDORS.iter().map(|(name, _)| *name).collect();
+    match VENDORS.iter().find(|(known, _)| *known == name) {
+        Some((_, vendor)) => Ok(vendor()),
+        None => bail!("no provider {name} is simulated: {}", known.join(", ")),
+    }
+}
+
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -72,11 +93,16 @@ pub struct Simulator {
 impl Simulator {
     /// Starts to serve a project without users.
     pub async fn start(vendor: impl Vendor, options: Options) -> Result<Self> {
+        Self::of(Arc::new(vendor), options).await
+    }
+
+    /// Starts to serve a project without users, of whichever provider.
+    pub async fn of(vendor: Arc<dyn Vendor>, options: Options) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .await
             .with_context(|| format!("listen on port {}", options.port))?;
         let address = listener.local_addr().context("read own address")?;
-        let world = World::new(Arc::new(vendor), options.seed, options.clock);
+        let world = World::new(vendor, options.seed, options.clock);
         let front = front::Front::of(world.clone());
         let router = world
             .vendor()
@@ -115,6 +141,11 @@ impl Simulator {
     /// The `provider` object of the functions' secret.
     pub fn secret(&self) -> Value {
         self.world.vendor().secret(&self.origin())
+    }
+
+    /// How this provider sends to an endpoint, when the functions read this secret.
+    pub fn sending(&self, secret: &Value, endpoint: &str) -> Result<sender::Options> {
+        self.world.vendor().sending(secret, endpoint)
     }
 
     /// The address of the control API.

@@ -9,6 +9,7 @@ use super::people::Seeded;
 use super::requests::Call;
 use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
+use crate::sender;
 
 mod changes;
 mod errors;
@@ -70,6 +71,18 @@ impl Vendor for Supabase {
             "service_role_key": self.service_role_key,
             "webhook_token": self.webhook_token,
         })
+    }
+
+    fn signing_secret(&self, _: &mut fastrand::Rng) -> Option<String> {
+        None
+    }
+
+    fn sending(&self, secret: &Value, endpoint: &str) -> anyhow::Result<sender::Options> {
+        let token = secret["provider"]["webhook_token"].as_str();
+        Ok(sender::Options::supabase(
+            token.unwrap_or_default(),
+            endpoint,
+        ))
     }
 
     fn call(&self, method: &Method, path: &str) -> Call {

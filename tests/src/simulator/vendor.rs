@@ -15,6 +15,7 @@ use super::faults::RateLimit;
 use super::people::Seeded;
 use super::requests::Call;
 use super::world::World;
+use crate::sender::{self, Svix};
 
 /// A simulated provider.
 pub trait Vendor: Send + Sync + 'static {
@@ -26,6 +27,19 @@ pub trait Vendor: Send + Sync + 'static {
 
     /// The `provider` object of the functions' secret, for this origin.
     fn secret(&self, origin: &str) -> Value;
+
+    /// A new secret to sign deliveries with; none where they are not signed.
+    fn signing_secret(&self, random: &mut fastrand::Rng) -> Option<String> {
+        Some(Svix::secret(random))
+    }
+
+    /// How this provider sends to an endpoint, when the functions read this secret: the proof of
+    /// where a delivery comes from, and the pace. Most have Svix send, with the secret's first
+    /// signing secret.
+    fn sending(&self, secret: &Value, endpoint: &str) -> anyhow::Result<sender::Options> {
+        let signing = Svix::new(secret["signing_secrets"][0].as_str())?;
+        Ok(sender::Options::new(signing, endpoint))
+    }
 
     /// What a request wants.
     fn call(&self, method: &Method, path: &str) -> Call;
