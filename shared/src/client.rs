@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use aws::http_client;
 
@@ -66,6 +66,10 @@ impl Unanswered {
 pub struct Client {
     http: reqwest::Client,
     token: Arc<Mutex<Option<Held>>>,
+    /// Held by the one request that asks again after it was rate limited: if
+    /// all that were asked again at once, most were refused again, and a slow
+    /// plan's limit would use up their attempts.
+    turn: Arc<Mutex<()>>,
 }
 
 /// A provider's token, for as long as it is good.
@@ -88,6 +92,7 @@ impl Client {
         Ok(Self {
             http: client,
             token: Arc::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -160,6 +165,7 @@ impl Client {
         effort: Effort,
         mut read: impl FnMut(&Answer) -> Result<T, Misread>,
     ) -> Result<T, Unanswered> {
+        let mut turn = None;
         for attempt in 1.. {
             let (error, asked_to_wait) = match self.once(request, effort).await {
                 Ok(answer) => match trouble(&answer) {
@@ -176,7 +182,14 @@ impl Client {
             if last || !error.is_worth_asking_again() {
                 return Err(error);
             }
-            sleep(wait).await;
+            let asks_again = Instant::now() + wait;
+            if matches!(error, Unanswered::RateLimited) && turn.is_none() {
+                turn = timeout_at(effort.until, self.turn.lock()).await.ok();
+                if turn.is_none() {
+                    return Err(error);
+                }
+            }
+            sleep_until(asks_again).await;
         }
         unreachable!("the attempts are counted")
     }
