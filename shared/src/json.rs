@@ -292,17 +292,25 @@ pub fn same(a: &str, b: &str) -> bool {
 /// Source: PostgreSQL's `jsonb.c` (`JsonbToCString`), `jsonb_util.c`
 /// (`lengthCompareJsonbStringValue`), `json.c` (`escape_json`).
 pub fn print_jsonb(raw: &str, out: &mut String) -> Option<()> {
-    print_value(raw, out, 0)
+    print_value(raw, &[], out, 0)
 }
 
-fn print_value(raw: &str, out: &mut String, depth: u32) -> Option<()> {
+/// As [`print_jsonb`], without these fields of the object: `jsonb - text[]`.
+pub fn print_jsonb_without(raw: &str, fields: &[&str], out: &mut String) -> Option<()> {
+    print_value(raw, fields, out, 0)
+}
+
+fn print_value(raw: &str, left_out: &[&str], out: &mut String, depth: u32) -> Option<()> {
     if depth > MOST_DEPTH {
         return None;
     }
     match raw.as_bytes().first()? {
         b'{' => {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).ok()?;
-            let mut fields: Vec<_> = fields.into_iter().collect();
+            let fields = fields.into_iter();
+            let mut fields: Vec<_> = fields
+                .filter(|(key, _)| !left_out.contains(&key.as_str()))
+                .collect();
             // Stable, and the map is in byte order already.
             fields.sort_by_key(|(key, _)| key.len());
             out.push('{');
@@ -310,7 +318,7 @@ fn print_value(raw: &str, out: &mut String, depth: u32) -> Option<()> {
                 out.push_str(if i == 0 { "" } else { ", " });
                 print_string(&key, out);
                 out.push_str(": ");
-                print_value(value.get(), out, depth + 1)?;
+                print_value(value.get(), &[], out, depth + 1)?;
             }
             out.push('}');
         }
@@ -319,7 +327,7 @@ fn print_value(raw: &str, out: &mut String, depth: u32) -> Option<()> {
             out.push('[');
             for (i, item) in items.into_iter().enumerate() {
                 out.push_str(if i == 0 { "" } else { ", " });
-                print_value(item.get(), out, depth + 1)?;
+                print_value(item.get(), &[], out, depth + 1)?;
             }
             out.push(']');
         }

@@ -44,6 +44,9 @@ pub struct Page {
     pub rejected: Vec<Rejected>,
     /// Whether no page follows.
     pub last: bool,
+    /// Fields that these profiles leave open, and that the same users have when
+    /// read by id: they are not compared.
+    pub unloaded: &'static [&'static str],
     /// With the last page: how many users the provider says that there are,
     /// where it says so.
     pub counted: Option<u64>,

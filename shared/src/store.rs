@@ -425,16 +425,19 @@ impl Store {
     }
 
     /// Which of these listed users differ from their rows, by their places in
-    /// `profiles`; `seen`: a moment before the listing was asked for.
+    /// `profiles`; `seen`: a moment before the listing was asked for;
+    /// `unloaded`: fields that the listing leaves open.
     pub async fn compare(
         &self,
         profiles: &[Profile],
         seen: At,
+        unloaded: &[&str],
     ) -> Result<Vec<(usize, Difference)>, StoreError> {
         let ids: Vec<_> = profiles.iter().map(|p| p.id.as_str()).collect();
         let digests: Vec<_> = profiles
             .iter()
-            .map(|p| p.printed().map(|printed| Sha256::digest(printed).to_vec()))
+            .map(|p| p.printed(unloaded))
+            .map(|printed| printed.map(|printed| Sha256::digest(printed).to_vec()))
             .collect();
         let versions: Vec<_> = profiles
             .iter()
@@ -449,6 +452,7 @@ impl Store {
                     (&versions, Type::TIMESTAMPTZ_ARRAY),
                     (&seen.to_system(), Type::TIMESTAMPTZ),
                     (&self.staleness(false), Type::FLOAT8),
+                    (&unloaded, Type::TEXT_ARRAY),
                 ],
             )
             .await?;

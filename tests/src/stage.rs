@@ -285,7 +285,7 @@ impl Stage {
                 WHEN kept.id IS NULL THEN 'no row'
                 WHEN kept.deleted_at IS NOT NULL THEN 'shown as deleted'
                 WHEN kept.updated_at IS NULL THEN 'no version'
-                WHEN kept.raw_json::text <> new.profile::jsonb::text THEN
+                WHEN (kept.raw_json - $6)::text <> (new.profile::jsonb - $6)::text THEN
                   format('raw_json is %s, and not %s', kept.raw_json, new.profile)
                 WHEN kept.name IS DISTINCT FROM new.name THEN 'name'
                 WHEN kept.email IS DISTINCT FROM new.email THEN 'email'
@@ -298,7 +298,7 @@ impl Stage {
             WHERE kept.id IS NULL
               OR kept.deleted_at IS NOT NULL
               OR kept.updated_at IS NULL
-              OR kept.raw_json::text <> new.profile::jsonb::text
+              OR (kept.raw_json - $6)::text <> (new.profile::jsonb - $6)::text
               OR (kept.name, kept.email, extract(epoch FROM kept.created_at) * 1000)
                 IS DISTINCT FROM (new.name, new.email, new.created_at)";
         let parameters: Parameters<'_> = &[
@@ -307,6 +307,7 @@ impl Stage {
             (&names, Type::TEXT_ARRAY),
             (&emails, Type::TEXT_ARRAY),
             (&created, Type::INT8_ARRAY),
+            (&self.simulator.unlisted(), Type::TEXT_ARRAY),
         ];
         let rows = self.query(sql, parameters).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())

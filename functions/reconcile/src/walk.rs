@@ -211,7 +211,10 @@ async fn apply(
     }
     let mut profiles = page.profiles;
     profiles.retain(|profile| tally.met.insert(profile.id.as_str()));
-    let differences = sources.store.compare(&profiles, seen).await?;
+    let differences = sources
+        .store
+        .compare(&profiles, seen, page.unloaded)
+        .await?;
     for _ in differences.len()..profiles.len() {
         tally.count(Outcome::Unchanged);
     }

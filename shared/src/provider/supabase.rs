@@ -27,6 +27,13 @@ use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bear
 /// Users a page; the most that a server with cursors gives.
 const PAGE: u64 = 1000;
 
+/// What stands in other tables: a read loads it, a listing does not, and shows
+/// it as null or not at all.
+///
+/// Source: the server's `FindUsersInAudience` and `findUser`
+/// (`internal/models/user.go`).
+const UNLISTED: &[&str] = &["identities", "factors"];
+
 /// Supabase Auth, hosted or self-hosted.
 pub struct Supabase {
     facts: Facts,
@@ -312,7 +319,14 @@ impl SupabaseListing {
             .collect();
         // Counted twice where pages overlap: the check is a little milder.
         self.at.deleted += u64::try_from(items.len() - living.len()).unwrap_or(0);
-        super::page_of(&living, "id", profile, Cow::Borrowed)
+        let unloaded = |item: &&RawValue| {
+            json::Fields::of(item.get()).is_ok_and(|user| user.get("identities").is_none())
+        };
+        let mut page = super::page_of(&living, "id", profile, Cow::Borrowed);
+        if living.iter().any(unloaded) {
+            page.unloaded = UNLISTED;
+        }
+        page
     }
 
     fn read_by_page(&mut self, items: &[&RawValue], total: Option<u64>) -> Result<Page, Misread> {
@@ -545,6 +559,20 @@ mod tests {
         let end = r#"{"users":[],"aud":"x","pagination":{"has_more":false}}"#;
         let page = listing.read(&answer(200, end)).unwrap();
         assert_eq!(ids(&page), (vec![], true));
+    }
+
+    #[test]
+    fn what_a_listing_leaves_open_is_said() {
+        let unloaded = |identities: &str| {
+            let body = format!(
+                r#"{{"users":[{{"id":"1"{identities}}}],"pagination":{{"has_more":false}}}}"#
+            );
+            let page = supabase().listing(None).read(&answer(200, body)).unwrap();
+            page.unloaded
+        };
+        assert_eq!(unloaded(r#","identities":null"#), UNLISTED);
+        assert_eq!(unloaded(""), UNLISTED);
+        assert!(unloaded(r#","identities":[]"#).is_empty());
     }
 
     /// Users by their age in seconds, the newest first.

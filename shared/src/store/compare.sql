@@ -6,6 +6,7 @@
 -- $3 timestamptz[] version; NULL where the provider has none
 -- $4 timestamptz   a moment before the listing was asked for
 -- $5 float8        staleness of the provider's listing in seconds
+-- $6 text[]        fields of the profile that the listing leaves open
 SELECT
   new.place,
   CASE
@@ -15,6 +16,8 @@ SELECT
     WHEN kept.updated_at IS NULL THEN 'updated'
     -- The row says of itself what only the future can know: edited by hand.
     WHEN content.same THEN 'doubtful'
+    -- Only a read shows the whole profile.
+    WHEN cardinality($6) > 0 THEN 'doubtful'
     WHEN new.version > kept.updated_at THEN 'updated'
     WHEN new.version IS NULL
       AND kept.updated_at < $4 - make_interval(secs => $5) THEN 'updated'
@@ -25,7 +28,9 @@ FROM unnest($1::text[], $2::bytea[], $3::timestamptz[])
 LEFT JOIN neon_identity.users_sync AS kept USING (id)
 CROSS JOIN LATERAL (
   SELECT new.digest IS NOT DISTINCT FROM sha256(convert_to(jsonb_build_array(
-    kept.raw_json, kept.name, kept.email, extract(epoch FROM kept.created_at)
+    -- Nothing can be taken from what somebody put in by hand and is no object.
+    CASE WHEN jsonb_typeof(kept.raw_json) = 'object' THEN kept.raw_json - $6 ELSE kept.raw_json END,
+    kept.name, kept.email, extract(epoch FROM kept.created_at)
   )::text, 'UTF8')) AS same
 ) AS content
 WHERE NOT (

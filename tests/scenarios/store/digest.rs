@@ -16,7 +16,10 @@ async fn compare(
     profiles: &[Profile],
     seen: i64,
 ) -> Result<Vec<(usize, Difference)>> {
-    let mut differences = bench.store.compare(profiles, At::from_micros(seen)).await?;
+    let mut differences = bench
+        .store
+        .compare(profiles, At::from_micros(seen), &[])
+        .await?;
     differences.sort_by_key(|(place, _)| *place);
     Ok(differences)
 }
@@ -326,10 +329,14 @@ fn a_printed_profile_is_what_postgres_prints() -> Result<()> {
         let differences = differences.expect("PostgreSQL takes what storable() lets through");
         for (place, _) in &differences {
             let profile = &profiles[*place];
-            prop_assert!(false, "{:?} of {}", profile.printed(), profile.raw_json);
+            prop_assert!(false, "{:?} of {}", profile.printed(&[]), profile.raw_json);
         }
         // Each was printed by the crate itself and not left to PostgreSQL.
-        prop_assert!(profiles.iter().all(|profile| profile.printed().is_some()));
+        prop_assert!(
+            profiles
+                .iter()
+                .all(|profile| profile.printed(&[]).is_some())
+        );
         Ok(())
     });
     checked.map_err(|error| anyhow::anyhow!("{error}"))

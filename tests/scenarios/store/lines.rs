@@ -165,7 +165,9 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
         store.bind().await?;
         store.join(&[(&profile, now)], true).await?;
         profile.name = Some("Bob".to_owned());
-        store.compare(std::slice::from_ref(&profile), now).await?;
+        store
+            .compare(std::slice::from_ref(&profile), now, &[])
+            .await?;
         let (now, looks) = store.look(std::slice::from_ref(&id)).await?;
         let settled = store
             .settle_present(&looks[0], &profile, now, true, true)

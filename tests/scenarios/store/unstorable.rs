@@ -73,9 +73,9 @@ async fn the_largest_that_postgres_holds_is_stored_and_found_equal() -> Result<(
         let row = bench.existing("u").await?;
         let now = bench.store.now().await?;
         let profiles = std::slice::from_ref(&profile);
-        let differences = bench.store.compare(profiles, now).await?;
+        let differences = bench.store.compare(profiles, now, &[]).await?;
         // What the crate leaves to PostgreSQL to print is compared there.
-        let printed = profile.printed().is_some();
+        let printed = profile.printed(&[]).is_some();
         assert_eq!(differences.is_empty(), printed, "{number}");
         bench.join(&profile, now.as_micros(), false).await?;
         assert_eq!(bench.existing("u").await?, row, "{number}");

@@ -101,6 +101,13 @@ impl Vendor for Supabase {
         }
     }
 
+    fn unlisted(&self) -> &'static [&'static str] {
+        match self.lists_identities {
+            true => &[],
+            false => &["identities", "factors"],
+        }
+    }
+
     fn empty_listing(&self) -> String {
         r#"{"users":[],"aud":"authenticated"}"#.to_owned()
     }

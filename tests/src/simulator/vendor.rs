@@ -61,6 +61,11 @@ pub trait Vendor: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Fields that a read shows and a listing leaves open, so that a row may have either.
+    fn unlisted(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// A profile as a table may keep it: without what opens other doors.
     fn kept(&self, profile: Arc<str>) -> Arc<str> {
         profile

@@ -66,6 +66,11 @@ impl World {
         (page, walk.next().map(|(position, _)| position))
     }
 
+    /// Fields of a profile in which a row may differ, because listings leave them open.
+    pub fn unlisted(&self) -> &'static [&'static str] {
+        self.vendor().unlisted()
+    }
+
     /// A living user.
     pub fn user(&self, id: &str) -> Option<Truth> {
         let vendor = self.vendor();
