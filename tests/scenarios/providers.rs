@@ -1,9 +1,9 @@
 //! What only some providers do, with the real binaries: a key that names no project, a record of
-//! events, tokens, SQL to install. Each provider's answers are written out here.
+//! events. Each provider's answers are written out here.
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
@@ -224,97 +224,5 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
         asked.iter().any(|path| path.contains("range_start=")),
         "{asked:?}"
     );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_token_is_kept_and_asked_for_again_when_it_is_refused() -> Result<()> {
-    let granted = Arc::new(Mutex::new(0));
-    let auth0 = Provider::start(move |path, authorization| {
-        let mut granted = granted.lock().expect("the count");
-        if path == "/oauth/token" {
-            *granted += 1;
-            let token = format!("token-{granted}");
-            return (200, json!({"access_token": token, "expires_in": 86400}));
-        }
-        // The first token was revoked.
-        if authorization != "Bearer token-2" {
-            return (401, json!({"statusCode": 401, "error": "Unauthorized"}));
-        }
-        let user = json!({
-            "user_id": "auth0|1", "created_at": "2025-02-01T12:34:56Z",
-            "identities": [{"access_token": "hidden"}],
-        });
-        (200, json!({"users": [user], "total": 1}))
-    })
-    .await?;
-    let provider = json!({
-        "name": "auth0", "domain": "tenant.eu.auth0.com", "client_id": "id", "client_secret": "s",
-        "webhook_token": "w", "api_url": auth0.url,
-    });
-    let stage = Stage::new(provider, None).await?;
-    stage.invoke("provision", json!({})).await??;
-    let report = stage.invoke("reconcile", json!({})).await??;
-    assert_eq!(report["created"], 1, "{report}");
-    let asked: Vec<_> = auth0
-        .asked()
-        .iter()
-        .map(|path| {
-            path.split_once('?')
-                .map_or(path.clone(), |(path, _)| path.to_owned())
-        })
-        .collect();
-    let users = "/api/v2/users";
-    assert_eq!(asked, ["/oauth/token", users, "/oauth/token", users]);
-    let raw = "SELECT raw_json::text FROM neon_identity.users_sync";
-    assert!(!stage.ask(raw).await?.contains("hidden"));
-
-    let error = stage.invoke("reconcile", json!({"mode": "events"})).await?;
-    let error = format!("{:?}", error.err());
-    assert!(error.contains("auth0 keeps no record of events"), "{error}");
-    Ok(())
-}
-
-#[tokio::test]
-async fn provision_answers_the_sql_to_install_where_there_is_some() -> Result<()> {
-    let supabase = Provider::start(|_, _| (500, json!({}))).await?;
-    let provider = json!({
-        "name": "supabase", "project_url": supabase.url, "service_role_key": "k",
-        "webhook_token": "t",
-    });
-    let stage = Stage::new(provider, None).await?;
-    let answer = stage.invoke("provision", json!({})).await??;
-    let sql = answer["install_sql"].as_str().context("find the SQL")?;
-    assert!(sql.contains("ON auth.users"), "{sql}");
-
-    // It is SQL, and a sign-up goes on where pg_net doesn't.
-    let outside = stage.database.connect().await?;
-    outside
-        .batch_execute("CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid, email text)")
-        .await?;
-    let without_extension = sql.replace("CREATE EXTENSION IF NOT EXISTS pg_net;", "");
-    outside.batch_execute(&without_extension).await?;
-    outside.batch_execute(&without_extension).await?;
-    outside
-        .batch_execute("INSERT INTO auth.users VALUES (gen_random_uuid(), 'a')")
-        .await?;
-    // With it, it is called with what it takes.
-    outside
-        .batch_execute(
-            "CREATE SCHEMA net; CREATE TABLE net.sent (url text, body jsonb, headers jsonb);
-            CREATE FUNCTION net.http_post(url text, body jsonb DEFAULT '{}',
-                params jsonb DEFAULT '{}', headers jsonb DEFAULT '{}',
-                timeout_milliseconds int DEFAULT 5000) RETURNS bigint LANGUAGE sql AS
-                'INSERT INTO net.sent VALUES (url, body, headers) RETURNING 1::bigint';
-            INSERT INTO auth.users VALUES ('b7fd0253-6e16-4d4e-b61b-5943cb1b2102', 'b');
-            UPDATE auth.users SET email = 'c' WHERE email = 'b';
-            DELETE FROM auth.users WHERE email = 'c'",
-        )
-        .await?;
-    let sent = stage
-        .ask("SELECT string_agg(concat_ws(' ', body->>'type', body #>> '{record,id}', body #>> '{old_record,id}'), ',') FROM net.sent")
-        .await?;
-    let id = "b7fd0253-6e16-4d4e-b61b-5943cb1b2102";
-    assert_eq!(sent, format!("INSERT {id},UPDATE {id} {id},DELETE {id}"));
     Ok(())
 }

@@ -1,0 +1,384 @@
+//! What only Auth0 does: hints that hold little, tokens that end, searches with a ceiling, slow
+//! plans, ids that come back, and accounts' tokens that are nobody's profile.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::simulator::{Auth0, Call, Clock, Message, Options, RateLimit, SignUp};
+use tests::stage::{Setup, Stage};
+
+use super::Site;
+
+/// 15 January 2026, noon, in milliseconds.
+const NOON: i64 = 1_768_478_400_000;
+
+/// A tenant whose clock is moved by hand.
+async fn by_hand() -> Result<(Site, Clock)> {
+    let clock = Clock::by_hand(NOON);
+    let setup = Setup {
+        simulator: Options {
+            clock: clock.clone(),
+            ..Options::default()
+        },
+        ..Setup::of(Auth0::default())
+    };
+    Ok((Site::of(setup).await?, clock))
+}
+
+async fn tenant() -> Result<Site> {
+    Site::of(Setup::of(Auth0::default())).await
+}
+
+fn with_google(name: &str) -> SignUp {
+    SignUp {
+        name: Some(name.to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        oauth: Some("google".to_owned()),
+        ..SignUp::default()
+    }
+}
+
+fn tokens_asked_for(site: &Site) -> usize {
+    let requests = site.simulator().requests();
+    let tokens = requests.iter().filter(|asked| asked.path == "/oauth/token");
+    tokens.count()
+}
+
+/// An event as the stream sends it, about this user.
+fn event(kind: &str, user: &Value) -> Value {
+    json!({
+        "specversion": "1.0", "type": kind, "source": "urn:auth0:simulated.eu.auth0.com",
+        "id": format!("evt_{}", fastrand::u64(..)), "time": "2026-01-15T12:00:00.000Z",
+        "data": {"object": user}, "a0tenant": "simulated", "a0stream": "est_1",
+    })
+}
+
+fn tell(site: &Site, event: &Value) -> Message {
+    let kind = event["type"].as_str().unwrap_or_default();
+    site.simulator().tell(kind, event.to_string())
+}
+
+#[tokio::test]
+async fn an_event_says_that_a_user_changed_and_a_read_says_how() -> Result<()> {
+    let site = tenant().await?;
+    let id = site.simulator().create("Ada", "ada@example.com")?;
+    site.simulator().take_messages();
+    // Old, and only a few fields.
+    let told = event("user.updated", &json!({"user_id": id, "name": "Long ago"}));
+    site.taken(&tell(&site, &told)).await?;
+    assert_eq!(site.stage.the_row(&id).await?.name.as_deref(), Some("Ada"));
+    site.stage.assert_in_sync().await?;
+    assert!(id.contains('|'), "{id}");
+    let requests = site.simulator().requests();
+    let read = requests.iter().find(|asked| asked.call == Call::Read);
+    let path = &read.context("nobody was read")?.path;
+    assert_eq!(*path, format!("/api/v2/users/{}", id.replace('|', "%7C")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_test_of_the_stream_is_about_nobody() -> Result<()> {
+    let site = tenant().await?;
+    let mut test = event(
+        "user.created",
+        &json!({"user_id": "auth0|test", "name": "Test"}),
+    );
+    test["a0purpose"] = "test".into();
+    site.taken(&tell(&site, &test)).await?;
+    assert!(site.stage.table().await?.is_empty() && site.stage.rejections().await?.is_empty());
+    assert_eq!(site.simulator().count(Call::Read), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_serves_many_deliveries_until_it_is_refused() -> Result<()> {
+    let (site, clock) = by_hand().await?;
+    for number in 0..5 {
+        site.simulator()
+            .create("Ada", &format!("ada{number}@example.com"))?;
+    }
+    site.deliver_all().await?;
+    assert_eq!(tokens_asked_for(&site), 1);
+    // A day later by Auth0's clock, which the function does not see.
+    clock.advance(Duration::from_secs(86_400));
+    for number in 5..8 {
+        site.simulator()
+            .create("Ada", &format!("ada{number}@example.com"))?;
+    }
+    site.deliver_all().await?;
+    assert_eq!(tokens_asked_for(&site), 2);
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_token_that_is_about_to_end_is_not_used_again() -> Result<()> {
+    let site = Site::of(Setup::of(Auth0 {
+        token_lifetime: 61,
+        ..Auth0::default()
+    }))
+    .await?;
+    site.simulator().create("Ada", "ada@example.com")?;
+    site.deliver_all().await?;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    site.simulator().create("Bob", "bob@example.com")?;
+    site.deliver_all().await?;
+    assert_eq!(tokens_asked_for(&site), 2);
+    let requests = site.simulator().requests();
+    assert!(requests.iter().all(|asked| asked.status == Some(200)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_who_signed_up_at_one_moment_are_all_listed() -> Result<()> {
+    let (site, clock) = by_hand().await?;
+    site.simulator().seed(2_000);
+    for moment in 0..3 {
+        for number in 0..450 {
+            let email = format!("import{moment}.{number}@example.com");
+            site.simulator().create("Imported", &email)?;
+        }
+        clock.advance(Duration::from_secs(1));
+    }
+    site.simulator().create("Last", "last@example.com")?;
+    site.simulator().take_messages();
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["created"], 3_351, "{report}");
+    site.stage.assert_in_sync().await?;
+    let before = site.stage.versions().await?;
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["unchanged"], 3_351, "{report}");
+    assert!(
+        site.stage.versions().await? == before,
+        "a tuple was written"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_at_one_moment_than_a_search_shows_fail_the_run_loudly() -> Result<()> {
+    let (site, clock) = by_hand().await?;
+    site.simulator().seed(300);
+    site.complete(json!({})).await?;
+    for number in 0..1_050 {
+        site.simulator()
+            .create("Imported", &format!("import{number}@example.com"))?;
+    }
+    clock.advance(Duration::from_secs(1));
+    site.simulator().create("Last", "last@example.com")?;
+    site.simulator().take_messages();
+    let ids: Vec<String> = site
+        .simulator()
+        .truth()
+        .take(3)
+        .map(|user| user.id)
+        .collect();
+    site.simulator().delete(&ids[1])?;
+    let advice = site.failed(json!({})).await?;
+    assert!(
+        advice.contains("1000 users who signed up at one moment"),
+        "{advice}"
+    );
+    let table = site.stage.table().await?;
+    assert!(table.iter().all(|row| row.lives()), "somebody is deleted");
+    assert!(table.len() > 1_000, "{} rows", table.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_requests_a_second_are_enough() -> Result<()> {
+    let site = tenant().await?;
+    let simulator = site.simulator();
+    simulator.seed(230);
+    let limit = |site: &Site, per_second: Option<usize>| {
+        site.simulator().switch(|switches| {
+            switches.rate_limit = per_second.map(|per_second| RateLimit {
+                per_second,
+                retry_after: false,
+            });
+        });
+    };
+    limit(&site, Some(2));
+    site.complete(json!({})).await?;
+    site.stage.assert_in_sync().await?;
+    // `x-ratelimit-reset` is heeded: nobody who asks one by one is refused twice on end.
+    let requests = simulator.requests();
+    let statuses: Vec<u16> = requests.iter().filter_map(|asked| asked.status).collect();
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(
+        !statuses.windows(2).any(|two| two == [429, 429]),
+        "{statuses:?}"
+    );
+
+    // Reads by id are many at a time, and each of them gets its turn.
+    let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
+    for id in &ids[..24] {
+        simulator.delete(id)?;
+    }
+    simulator.take_messages();
+    simulator.clear_requests();
+    let report = site.complete(json!({"max_deletes": 24})).await?;
+    assert_eq!(report["deleted"], 24, "{report}");
+    let requests = simulator.requests();
+    let refused = requests
+        .iter()
+        .filter(|asked| asked.status == Some(429))
+        .count();
+    let all = requests.len();
+    ensure!(
+        refused < all * 2 / 3,
+        "{refused} of {all} requests were refused"
+    );
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_delivery_is_sent_again_while_auth0_is_rate_limiting() -> Result<()> {
+    let site = tenant().await?;
+    let simulator = site.simulator();
+    simulator.create("Ada", "ada@example.com")?;
+    simulator.switch(|switches| {
+        switches.rate_limit = Some(RateLimit {
+            per_second: 0,
+            retry_after: false,
+        });
+    });
+    let message = simulator.take_messages().swap_remove(0);
+    assert_eq!(site.deliver(&message).await?, 503);
+    assert!(site.stage.table().await?.is_empty() && site.stage.rejections().await?.is_empty());
+    simulator.clear_troubles();
+    site.taken(&message).await?;
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn an_id_comes_back_and_the_earlier_life_s_end_may_be_late() -> Result<()> {
+    let site = tenant().await?;
+    let (stage, simulator) = (&site.stage, site.simulator());
+    let id = simulator.sign_up(with_google("Ada"))?;
+    site.deliver_all().await?;
+    simulator.delete(&id)?;
+    let end = simulator.take_messages().swap_remove(0);
+    site.taken(&end).await?;
+    assert!(!stage.the_row(&id).await?.lives());
+
+    assert_eq!(simulator.sign_up(with_google("Ada again"))?, id);
+    site.deliver_all().await?;
+    stage.assert_in_sync().await?;
+    assert_eq!(stage.the_row(&id).await?.name.as_deref(), Some("Ada again"));
+    site.taken(&end).await?;
+    stage.assert_in_sync().await?;
+
+    // The next life's beginning arrives before this one's end.
+    simulator.delete(&id)?;
+    simulator.sign_up(with_google("Ada once more"))?;
+    for message in simulator.take_messages().iter().rev() {
+        site.taken(message).await?;
+        stage.assert_in_sync().await?;
+    }
+    // And a later life's end counts.
+    simulator.delete(&id)?;
+    site.deliver_all().await?;
+    assert!(!stage.the_row(&id).await?.lives());
+    stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_run_finds_whose_id_came_back() -> Result<()> {
+    let site = tenant().await?;
+    let simulator = site.simulator();
+    let id = simulator.sign_up(with_google("Ada"))?;
+    simulator.delete(&id)?;
+    site.deliver_all().await?;
+    assert!(!site.stage.the_row(&id).await?.lives());
+    simulator.sign_up(with_google("Ada again"))?;
+    simulator.take_messages();
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["revived"], 1, "{report}");
+    site.stage.assert_in_sync().await
+}
+
+/// Where a token might have been kept: rows, rejections and the functions' logs.
+async fn kept(site: &Site) -> Result<String> {
+    let mut kept = [site.webhook.logs()?, site.reconcile.logs()?].concat();
+    for row in site.stage.table().await? {
+        kept.push_str(&row.raw_json);
+    }
+    let bodies = "SELECT coalesce(convert_from(body, 'UTF8'), '') || reason AS kept
+        FROM neon_identity.rejections";
+    for rejection in site.stage.json(bodies).await? {
+        kept.push_str(rejection["kept"].as_str().unwrap_or_default());
+    }
+    Ok(kept)
+}
+
+#[tokio::test]
+async fn tokens_of_accounts_are_kept_nowhere() -> Result<()> {
+    let site = tenant().await?;
+    let simulator = site.simulator();
+    simulator.seed(20);
+    let id = simulator.sign_up(with_google("Ada"))?;
+    simulator.link_oauth(&id, "github")?;
+    site.deliver_all().await?;
+    // Listed, and not to be stored.
+    let social = simulator.truth().find(|user| user.id.starts_with("google"));
+    let social = social.context("nobody came by Google")?.id;
+    let account = json!({"user_id": social, "connection": "google-oauth2", "huge": 1,
+        "identities": [{"access_token": "secret-1", "refresh_token": "secret-2"}]});
+    let huge = account
+        .to_string()
+        .replace("\"huge\":1", "\"huge\":1e200000");
+    simulator.show_profile(&social, &huge)?;
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["rejected"], 1, "{report}");
+    // Told, and not to be stored: what is read, what is told, and half of it.
+    let told = tell(&site, &event("user.updated", &json!({"user_id": social})));
+    assert_eq!(site.deliver(&told).await?, 400);
+    let mut odd = account;
+    odd["user_id"] = 7.into();
+    let odd = event("user.created", &odd);
+    assert_eq!(site.deliver(&tell(&site, &odd)).await?, 400);
+    let text = odd.to_string();
+    let half = &text[..text.find("secret-1").context("no token")? + 20];
+    let half = simulator.tell("user.created", half.to_owned());
+    assert_eq!(site.deliver(&half).await?, 400);
+
+    assert_eq!(site.stage.rejections().await?.len(), 4);
+    let kept = kept(&site).await?;
+    for secret in [
+        "access_token",
+        "refresh_token",
+        "ya29",
+        "secret-1",
+        "secret-2",
+    ] {
+        assert!(!kept.contains(secret), "{secret} is kept");
+    }
+    assert!(kept.contains("google-oauth2"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn there_is_no_record_of_events() -> Result<()> {
+    let site = tenant().await?;
+    let error = site.failed(json!({"mode": "events"})).await?;
+    ensure!(error.contains("auth0 keeps no record of events"), "{error}");
+    Ok(())
+}
+
+/// Signing secrets are another provider's: the function says so and does not start.
+#[tokio::test]
+async fn a_signing_secret_is_refused() -> Result<()> {
+    let stage = Stage::on(
+        tests::postgres::Postgres::shared().await?,
+        Setup::of(Auth0::default()),
+    )
+    .await?;
+    stage.change_secret(|secret| secret["signing_secrets"] = json!(["whsec_AAAA"]))?;
+    let error = stage.webhook().await.err().context("it started")?;
+    assert!(
+        format!("{error:#}").contains("signing_secrets is not used by auth0"),
+        "{error:#}"
+    );
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! What only Supabase does: whole rows in webhooks, password hash included, of which the id alone
+//! may be taken; soft deletions; listings of two kinds; SQL to install.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::simulator::{SignUp, Supabase};
+use tests::stage::Setup;
+
+use super::{Site, users_may_come_and_go_at_every_page};
+use crate::delivery::client;
+
+async fn project() -> Result<Site> {
+    Site::of(Setup::of(Supabase::default())).await
+}
+
+#[tokio::test]
+async fn neither_hash_nor_token_is_kept_anywhere() -> Result<()> {
+    let site = project().await?;
+    let simulator = site.simulator();
+    let id = simulator.create("Ada", "ada@example.com")?;
+    simulator.rename(&id, "Ada King")?;
+    let told = simulator.take_messages();
+    let update = told.last().context("nothing is told")?;
+    site.taken(update).await?;
+    // Rows that can't be taken, as a whole, by half, and with an id that is none.
+    let text = String::from_utf8(update.body.to_vec())?;
+    let secrets = [
+        "encrypted_password",
+        "$2a$10$",
+        "confirmation_token",
+        "confirmation-token",
+    ];
+    for secret in secrets {
+        assert!(text.contains(secret), "the row has no {secret}");
+    }
+    for body in [
+        text.replace(&format!("\"{id}\""), "7"),
+        text[..text.len() - 20].to_owned(),
+        text.replace(&id, "no-uuid"),
+    ] {
+        let message = simulator.tell("UPDATE", body);
+        assert_eq!(site.deliver(&message).await?, 400);
+    }
+    simulator.take_messages();
+    simulator.delete(&id)?;
+    site.deliver_all().await?;
+    site.complete(json!({})).await?;
+
+    assert_eq!(site.stage.rejections().await?.len(), 3);
+    let everything = "SELECT concat(raw_json, name, email) AS kept FROM neon_identity.users_sync
+        UNION ALL SELECT convert_from(body, 'UTF8') || reason FROM neon_identity.rejections";
+    let mut kept = [site.webhook.logs()?, site.reconcile.logs()?].concat();
+    for row in site.stage.json(everything).await? {
+        kept.push_str(row["kept"].as_str().unwrap_or_default());
+    }
+    for secret in secrets {
+        assert!(!kept.contains(secret), "{secret} is kept");
+    }
+    assert!(kept.contains("no-uuid") && kept.contains(&id));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_s_id_alone_is_taken_and_the_user_read() -> Result<()> {
+    let site = project().await?;
+    let id = site.simulator().create("Ada", "ada@example.com")?;
+    site.simulator().take_messages();
+    let body = json!({
+        "type": "UPDATE", "schema": "auth", "table": "users",
+        "record": {"id": id, "email": "old@example.com"}, "old_record": {"id": id},
+    });
+    let message = site.simulator().tell("UPDATE", body.to_string());
+    site.taken(&message).await?;
+    let row = site.stage.the_row(&id).await?;
+    assert_eq!(row.email.as_deref(), Some("ada@example.com"));
+    // Other tables' rows are nobody's.
+    let other = body.to_string().replace("\"users\"", "\"sessions\"");
+    site.taken(&site.simulator().tell("UPDATE", other)).await?;
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn what_a_read_shows_and_a_listing_does_not_stays() -> Result<()> {
+    let site = project().await?;
+    let (stage, simulator) = (&site.stage, site.simulator());
+    let identities = async |id: &str| -> Result<Value> {
+        let profile: Value = serde_json::from_str(&stage.the_row(id).await?.raw_json)?;
+        Ok(profile["identities"].clone())
+    };
+    let told = simulator.create("Ada", "ada@example.com")?;
+    site.deliver_all().await?;
+    let listed = simulator.create("Grace", "grace@example.com")?;
+    simulator.take_messages();
+    site.complete(json!({})).await?;
+    assert_eq!(identities(&told).await?[0]["provider"], "email");
+    assert_eq!(identities(&listed).await?, Value::Null);
+    // What changed without a delivery is read, so that it stays whole.
+    simulator.rename(&told, "Ada King")?;
+    simulator.take_messages();
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["updated"], 1, "{report}");
+    assert_eq!(identities(&told).await?[0]["provider"], "email");
+    stage.assert_in_sync().await?;
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["unchanged"], 2, "{report}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_soft_deletion_is_a_deletion_told_or_not() -> Result<()> {
+    let site = project().await?;
+    let (stage, simulator) = (&site.stage, site.simulator());
+    let told = simulator.create("Ada", "ada@example.com")?;
+    let lost = simulator.create("Grace", "grace@example.com")?;
+    simulator.create("Edsger", "edsger@example.com")?;
+    site.deliver_all().await?;
+    let softly = json!({"should_soft_delete": true});
+    simulator.update(&told, &softly)?;
+    site.deliver_all().await?;
+    let row = stage.the_row(&told).await?;
+    assert!(!row.lives());
+    // The profile stays as it was, and is not what the server leaves of it.
+    assert_eq!(row.email.as_deref(), Some("ada@example.com"));
+    simulator.update(&lost, &softly)?;
+    simulator.take_messages();
+    let report = site.complete(json!({})).await?;
+    assert_eq!(
+        (&report["deleted"], &report["revived"]),
+        (&json!(1), &json!(0)),
+        "{report}"
+    );
+    stage.assert_in_sync().await?;
+    // Both are listed still, and the next run knows better.
+    let before = stage.versions().await?;
+    site.complete(json!({})).await?;
+    assert!(stage.versions().await? == before, "a tuple was written");
+    simulator.delete(&told)?;
+    site.deliver_all().await?;
+    stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn an_empty_email_is_none() -> Result<()> {
+    let site = project().await?;
+    let anonymous = site.simulator().create_anonymous()?;
+    let unnamed = site.simulator().sign_up(SignUp::default())?;
+    site.deliver_all().await?;
+    for id in [anonymous, unnamed] {
+        let row = site.stage.the_row(&id).await?;
+        assert!(row.raw_json.contains(r#""email": """#), "{}", row.raw_json);
+        assert_eq!((row.email, row.name), (None, None));
+    }
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_server_with_cursors_is_walked_by_them() -> Result<()> {
+    users_may_come_and_go_at_every_page(Setup::of(Supabase {
+        cursors: true,
+        ..Supabase::default()
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn an_older_server_s_answers_are_understood() -> Result<()> {
+    let site = Site::of(Setup::of(Supabase {
+        versioned: false,
+        lists_identities: true,
+        whole_rows: false,
+        ..Supabase::default()
+    }))
+    .await?;
+    site.simulator().seed(10);
+    let id = site.simulator().create("Ada", "ada@example.com")?;
+    site.deliver_all().await?;
+    site.complete(json!({})).await?;
+    site.simulator().delete(&id)?;
+    site.simulator().take_messages();
+    assert_eq!(site.complete(json!({})).await?["deleted"], 1);
+    site.stage.assert_in_sync().await
+}
+
+/// What `provision` answers, run in a database that has Supabase's table and a stand-in for its
+/// extension, which keeps what it is to send; that is then sent.
+#[tokio::test]
+async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
+    let site = project().await?;
+    let answer = site.stage.provision().await?;
+    let sql = answer["install_sql"].as_str().context("find the SQL")?;
+    let token = site.stage.secret()["provider"]["webhook_token"].clone();
+    let sql = sql
+        .replace("CREATE EXTENSION IF NOT EXISTS pg_net;", "")
+        .replace("WEBHOOK_URL", site.webhook.url())
+        .replace("WEBHOOK_TOKEN", token.as_str().context("no token")?);
+    let stage = &site.stage;
+    stage
+        .execute("CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid, email text, encrypted_password text)")
+        .await?;
+    // Twice: that is how its values are changed.
+    stage.execute(&sql).await?;
+    stage.execute(&sql).await?;
+    // A sign-up goes on where the extension does not, or not yet.
+    stage
+        .execute("INSERT INTO auth.users VALUES (gen_random_uuid(), 'a', 'hash')")
+        .await?;
+    stage
+        .execute(
+            "CREATE SCHEMA net;
+            CREATE TABLE net.sent (number serial, url text, body jsonb, headers jsonb, within int);
+            CREATE FUNCTION net.http_post(url text, body jsonb DEFAULT '{}',
+                params jsonb DEFAULT '{}', headers jsonb DEFAULT '{\"Content-Type\": \"application/json\"}',
+                timeout_milliseconds int DEFAULT 1000) RETURNS bigint LANGUAGE sql AS
+                'INSERT INTO net.sent (url, body, headers, within)
+                 VALUES (url, body, headers, timeout_milliseconds) RETURNING number::bigint'",
+        )
+        .await?;
+    // The auth server's own user may change users and nothing else here.
+    let server = format!("auth_server_{}", fastrand::u32(..));
+    stage
+        .execute(&format!(
+            "CREATE ROLE {server}; GRANT USAGE ON SCHEMA auth TO {server};
+            GRANT ALL ON auth.users TO {server}"
+        ))
+        .await?;
+    let id = site.simulator().create("Ada", "ada@example.com")?;
+    let as_server = async |statement: &str| -> Result<Value> {
+        stage
+            .execute(&format!("SET ROLE {server}; {statement}; RESET ROLE"))
+            .await?;
+        let sent = stage.json("SELECT * FROM net.sent ORDER BY number").await?;
+        stage.execute("TRUNCATE net.sent").await?;
+        ensure!(sent.len() == 1, "{sent:?}");
+        Ok(sent[0].clone())
+    };
+    let send = async |sent: &Value| -> Result<u16> {
+        let url = sent["url"].as_str().context("no URL")?;
+        let mut request = client()?.post(url).body(sent["body"].to_string());
+        for (name, value) in sent["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        Ok(request.send().await?.status().as_u16())
+    };
+
+    let told = as_server(&format!(
+        "INSERT INTO auth.users VALUES ('{id}', 'b', 'hash')"
+    ))
+    .await?;
+    let row = json!({ "id": id });
+    let body = |kind: &str, new: &Value, old: &Value| json!({"type": kind, "table": "users", "schema": "auth", "record": new, "old_record": old});
+    assert_eq!(told["body"], body("INSERT", &row, &Value::Null));
+    assert_eq!(told["within"], 5_000);
+    assert_eq!(send(&told).await?, 200);
+    stage.assert_in_sync().await?;
+
+    site.simulator().rename(&id, "Ada King")?;
+    let told = as_server(&format!(
+        "UPDATE auth.users SET email = 'c' WHERE id = '{id}'"
+    ))
+    .await?;
+    assert_eq!(told["body"], body("UPDATE", &row, &row));
+    assert_eq!(send(&told).await?, 200);
+    assert_eq!(stage.the_row(&id).await?.name.as_deref(), Some("Ada King"));
+
+    site.simulator().delete(&id)?;
+    let told = as_server(&format!("DELETE FROM auth.users WHERE id = '{id}'")).await?;
+    assert_eq!(told["body"], body("DELETE", &Value::Null, &row));
+    assert_eq!(send(&told).await?, 200);
+    stage.assert_in_sync().await?;
+    assert!(!stage.the_row(&id).await?.lives());
+    stage
+        .execute(&format!("DROP OWNED BY {server}; DROP ROLE {server}"))
+        .await
+}
