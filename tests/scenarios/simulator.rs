@@ -13,6 +13,7 @@ mod sender;
 mod signing;
 mod supabase;
 mod webhooks;
+mod workos;
 
 use anyhow::{Context, Result};
 use axum::http::{HeaderMap, Method, StatusCode};

@@ -20,12 +20,14 @@ mod mishaps;
 mod pump;
 mod schedule;
 mod signing;
+mod workos;
 
 pub use attempts::{Attempt, Outcome};
 pub use bearer::Bearer;
 pub use mishaps::Mishaps;
 pub use schedule::Schedule;
 pub use signing::{Signing, Svix};
+pub use workos::WorkOs;
 
 use endpoint::Endpoint;
 
@@ -76,6 +78,14 @@ impl Options {
             schedule: Schedule::once(),
             time_out: Duration::from_secs(5),
             ..Self::new(Bearer::supabase(token), endpoint)
+        }
+    }
+
+    /// The pace of WorkOS' webhooks.
+    pub fn workos(secret: impl Into<String>, endpoint: impl Into<String>) -> Self {
+        Self {
+            schedule: Schedule::workos(),
+            ..Self::new(WorkOs::new([secret]), endpoint)
         }
     }
 

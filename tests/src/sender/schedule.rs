@@ -53,6 +53,25 @@ impl Schedule {
         }
     }
 
+    /// WorkOS': at once and six times more over three days, ever further apart. What lies between
+    /// is not published.
+    pub fn workos() -> Self {
+        let seconds = [
+            0,
+            3 * MINUTE,
+            12 * MINUTE,
+            50 * MINUTE,
+            3 * HOUR + 30 * MINUTE,
+            13 * HOUR + 30 * MINUTE,
+            53 * HOUR + 55 * MINUTE,
+        ];
+        Self {
+            steps: seconds.map(Duration::from_secs).to_vec(),
+            heeds: false,
+            ..Self::svix()
+        }
+    }
+
     /// One attempt and no more.
     pub fn once() -> Self {
         Self {
@@ -118,6 +137,19 @@ mod tests {
         assert!(schedule.ends_with(&Outcome::Answered(404)));
         assert!(!schedule.ends_with(&Outcome::Answered(503)));
         assert!(!Schedule::svix().ends_with(&Outcome::Answered(404)));
+    }
+
+    #[test]
+    fn workos_tries_six_times_more_within_three_days() {
+        let schedule = Schedule::workos();
+        let waits: Vec<u64> = (1..)
+            .map_while(|attempt| schedule.wait(attempt, None))
+            .map(|wait| wait.as_secs())
+            .collect();
+        assert_eq!((waits.len(), waits[0]), (7, 0));
+        assert!(waits.is_sorted());
+        assert_eq!(waits.iter().sum::<u64>(), 3 * 24 * 60 * 60);
+        assert!(!schedule.ends_with(&Outcome::Answered(404)));
     }
 
     #[test]

@@ -126,6 +126,9 @@ pub struct Switches {
     pub lag_ms: u64,
     /// The share of reads that a lagging replica answers, 0 to 1; the others see the newest state.
     pub lag_share: f64,
+    /// What is told from now on can be seen in the provider's record of events, where it has one,
+    /// only this many milliseconds later.
+    pub record_lag_ms: u64,
     /// Query parameters refused as unknown, as older servers do.
     pub refused_parameters: BTreeSet<String>,
     /// The rate limit, if there is one.
@@ -139,6 +142,7 @@ impl Default for Switches {
         Self {
             lag_ms: 0,
             lag_share: 1.0,
+            record_lag_ms: 0,
             refused_parameters: BTreeSet::new(),
             rate_limit: None,
             latency_ms: 0,

@@ -33,6 +33,7 @@ pub mod stack;
 pub mod supabase;
 mod users;
 mod vendor;
+pub mod workos;
 mod world;
 
 pub use auth0::Auth0;
@@ -47,7 +48,8 @@ pub use users::{Position, View};
 pub use vendor::{
     After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject, Vendor,
 };
-pub use world::{Moment, Page, Slice, Taken, Truth, World};
+pub use workos::{LostCursor, WorkOs};
+pub use world::{Moment, Page, Recorded, Slice, Taken, Truth, World};
 
 /// Makes a provider with a project like any other.
 type Make = fn() -> Arc<dyn Vendor>;
@@ -55,6 +57,7 @@ type Make = fn() -> Arc<dyn Vendor>;
 /// The simulated providers, by their names in the functions' secret.
 pub const VENDORS: &[(&str, Make)] = &[
     ("stack", || Arc::new(Stack::default())),
+    ("workos", || Arc::new(WorkOs::default())),
     ("auth0", || Arc::new(Auth0::default())),
     ("supabase", || Arc::new(Supabase::default())),
 ];

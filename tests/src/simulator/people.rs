@@ -59,6 +59,26 @@ impl Seeded {
         (user.uuid() == id).then_some(user)
     }
 
+    /// A ULID of the time of sign-up that holds the index.
+    pub(super) fn ulid(self) -> String {
+        let high = mix(self.seed.wrapping_add(self.index) ^ 0x756c) & 0xffff_ffff;
+        ulid(
+            self.created_at(),
+            u128::from(high) << 48 | u128::from(self.hidden_index()),
+        )
+    }
+
+    /// The seeded user with this ULID.
+    pub(super) fn of_ulid(seed: u64, id: &str) -> Option<Self> {
+        // The last ten digits hold 50 bits.
+        let low = id.get(16..)?.bytes().try_fold(0, |number: u64, digit| {
+            let value = CROCKFORD.iter().position(|known| *known == digit)?;
+            Some(number << 5 | u64::try_from(value).ok()?)
+        })?;
+        let user = Self::of_hidden_index(seed, low);
+        (user.ulid() == id).then_some(user)
+    }
+
     /// 24 hexadecimal digits, as MongoDB's ids have, that hold the index.
     pub(super) fn object_id(self) -> String {
         let high = mix(self.seed.wrapping_add(self.index) ^ 0x6f69) & INDEX_BITS;
@@ -86,6 +106,20 @@ impl Seeded {
 
 fn mask(seed: u64) -> u64 {
     mix(seed ^ 0x6d61_736b) & INDEX_BITS
+}
+
+/// Crockford's 32 digits.
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// 48 bits of milliseconds since 1970 and 80 others, as 26 digits that sort by them.
+pub(super) fn ulid(millis: i64, random: u128) -> String {
+    let time = u128::try_from(millis).unwrap_or(0) & ((1 << 48) - 1);
+    let number = time << 80 | random & ((1 << 80) - 1);
+    let digit = |at: u32| {
+        let value = usize::try_from(number >> (5 * at) & 31).unwrap_or(0);
+        char::from(CROCKFORD[value])
+    };
+    (0..26).rev().map(digit).collect()
 }
 
 const INDEX_BITS: u64 = (1 << 48) - 1;

@@ -18,6 +18,8 @@ pub enum Call {
     Update,
     /// The end of one user.
     Delete,
+    /// A page of the provider's record of events.
+    Events,
     /// Anything else: tokens, counts, unknown paths.
     Other,
 }

@@ -66,6 +66,11 @@ pub trait Vendor: Send + Sync + 'static {
         &[]
     }
 
+    /// The id under which the provider's own record keeps an event, where there is a record.
+    fn recorded_as(&self, _event: &Event) -> Option<String> {
+        None
+    }
+
     /// A profile as a table may keep it: without what opens other doors.
     fn kept(&self, profile: Arc<str>) -> Arc<str> {
         profile

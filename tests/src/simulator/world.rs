@@ -12,18 +12,21 @@ use super::message::Message;
 use super::requests::Log;
 use super::users::{Found, Users, View};
 use super::vendor::{After, Change, Effect, Refused, Subject, User, Vendor};
+use record::Record;
 use troubles::Hook;
 
 mod asked;
 mod happenings;
 mod outbox;
 mod reads;
+mod record;
 mod slices;
 mod troubles;
 mod truth;
 
 pub use outbox::Taken;
 pub use reads::Page;
+pub use record::Recorded;
 pub use slices::Slice;
 pub use troubles::Moment;
 pub use truth::Truth;
@@ -45,6 +48,7 @@ struct Inner {
 struct State {
     users: Users,
     outbox: VecDeque<Message>,
+    record: Record,
     /// Messages that a sender took and has not done with.
     sending: usize,
     random: fastrand::Rng,
@@ -62,6 +66,7 @@ impl World {
             state: Mutex::new(State {
                 users: Users::new(seed),
                 outbox: VecDeque::new(),
+                record: Record::default(),
                 sending: 0,
                 random: fastrand::Rng::with_seed(seed),
                 plan: Plan::default(),
@@ -119,6 +124,7 @@ impl World {
             After::Gone => state.users.remove(vendor, &effect.id, now),
         }
         for event in &effect.events {
+            self.record_event(state, event, now);
             let message = Message::new(
                 event.kind.clone(),
                 event.body.clone(),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::World;
 use crate::simulator::message::Message;
+use crate::simulator::vendor::Event;
 
 /// A message that a sender took out of the outbox; when this is dropped, the sender is done with
 /// it, one way or the other.
@@ -21,10 +22,16 @@ impl Drop for Taken {
 }
 
 impl World {
-    /// Has a message of any type and body sent.
+    /// Has a message of any type and body sent, and recorded where the provider keeps a record.
     pub fn tell(&self, kind: &str, body: impl Into<Bytes>) -> Message {
+        let body = body.into();
         let mut state = self.state();
         let now = self.0.clock.now();
+        let event = Event {
+            kind: kind.to_owned(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        };
+        self.record_event(&mut state, &event, now);
         let message = Message::new(kind, body, now, &mut state.random);
         state.outbox.push_back(message.clone());
         drop(state);

@@ -40,6 +40,26 @@ impl World {
         self.state().users.position(self.vendor(), id, view)
     }
 
+    /// The users from a position on, or back from it, that pass a filter, each with its id.
+    pub fn listed(
+        &self,
+        view: View,
+        from: Option<Position>,
+        descending: bool,
+        limit: usize,
+        passes: impl Fn(&str, &Reading) -> bool,
+    ) -> Vec<(String, Arc<str>)> {
+        let state = self.state();
+        let vendor = self.vendor();
+        state
+            .users
+            .walk(vendor, view, from, descending)
+            .filter(|((_, id), found)| passes(id, &found.reading(vendor)))
+            .take(limit)
+            .map(|((_, id), found)| (id, found.text(vendor)))
+            .collect()
+    }
+
     /// The users from a position on, or back from it, that pass a filter.
     pub fn page(
         &self,
