@@ -102,8 +102,8 @@ impl Provider for WorkOs {
         if answer.status == StatusCode::OK {
             return super::read_user(id, "id", answer, profile).map(Some);
         }
-        match (answer.status, code(answer).as_deref()) {
-            (StatusCode::NOT_FOUND, Some("entity_not_found")) => Ok(None),
+        match answer.status {
+            StatusCode::NOT_FOUND if says_no_such_user(answer) => Ok(None),
             _ => Err(refused(answer)),
         }
     }
@@ -230,6 +230,19 @@ fn profile(raw: &str) -> Result<Profile, Unreadable> {
         Some(_) => Ok(profile),
         None => Err(Unreadable("the user has no updated_at")),
     }
+}
+
+/// Whether an answer says, in WorkOS' own words, that there is no such user.
+/// The OpenAPI document promises the message alone; WorkOS' emulator has
+/// another code, which it also gives for an unknown address.
+fn says_no_such_user(answer: &Answer) -> bool {
+    let Ok(error) = json::Fields::of_bytes(&answer.body) else {
+        return false;
+    };
+    error.string("code").as_deref() == Some("entity_not_found")
+        || error
+            .string("message")
+            .is_some_and(|message| message.starts_with("User not found"))
 }
 
 /// The error code in an answer of WorkOS' own; some have a message alone.
@@ -527,12 +540,21 @@ mod tests {
     }
 
     #[test]
-    fn only_entity_not_found_means_deleted() {
+    fn only_workos_own_word_means_deleted() {
         let id = UserId::new("user_01TEST").unwrap();
         let check = |status, body: &str| workos().user(&id, &answer(status, body));
         let gone = include_str!("../../../events/workos/get.404.json");
         assert!(matches!(check(404, gone), Ok(None)));
+        let without_code = r#"{"message":"User not found: 'user_01TEST'."}"#;
+        assert!(matches!(check(404, without_code), Ok(None)));
+        let emulator = r#"{"message":"User not found","code":"not_found"}"#;
+        assert!(matches!(check(404, emulator), Ok(None)));
+        assert!(check(410, gone).is_err());
+        let address = r#"{"message":"Not Found","code":"not_found"}"#;
+        assert!(matches!(check(404, address), Err(Misread::Refused(_))));
         assert!(matches!(check(404, "Not Found"), Err(Misread::Garbled(_))));
+        let page = "<html>User not found</html>";
+        assert!(matches!(check(404, page), Err(Misread::Garbled(_))));
         let other = r#"{"message":"Not Found","error":"Not Found"}"#;
         assert!(matches!(check(404, other), Err(Misread::Refused(_))));
         let Err(Misread::Refused(advice)) = check(401, r#"{"message":"Unauthorized"}"#) else {
