@@ -151,6 +151,8 @@ struct RecordedBody {
 async fn gone(sources: Sources<'_>, tally: &mut Tally, id: &UserId, at: At) -> Result<(), Stopped> {
     match sources.store.gone(id, at).await? {
         Outcome::Tied => tally.doubt(id, Difference::Doubtful),
+        // Its delivery has been quicker.
+        Outcome::Unchanged => tally.count(Outcome::Unchanged),
         _ => tally.figures.deleted += 1,
     }
     Ok(())

@@ -136,6 +136,11 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
         lost = keep_lease(sources.store, run) => Err(lost),
     };
     let outcome = match drained {
+        Err(Stopped::OutOfTime) if tally.figures.pages == 0 => Err(Stopped::Failed(
+            "the provider's record of events gave no page in time: see whether its API is up, and \
+             whether the function has time enough"
+                .to_owned(),
+        )),
         Err(Stopped::OutOfTime) => Ok(Outcome::Partial),
         Err(stopped) => Err(stopped),
         Ok(()) => Ok(Outcome::Complete),

@@ -26,6 +26,9 @@ written AS (
 )
 SELECT CASE
   WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
-  WHEN EXISTS (SELECT FROM written) THEN 'updated'
-  ELSE 'tied'
+  WHEN NOT EXISTS (SELECT FROM written) THEN 'tied'
+  -- The row as it was when the statement began: shown as deleted already.
+  WHEN EXISTS (SELECT FROM neon_identity.users_sync WHERE id = $1 AND deleted_at IS NOT NULL)
+    THEN 'unchanged'
+  ELSE 'updated'
 END;
