@@ -95,6 +95,20 @@ fn a_schedule_has_the_right_unit_and_fields() {
 }
 
 #[test]
+fn the_record_of_events_is_drained_where_somebody_says_so() {
+    assert_follows(inputs);
+    assert_breaks(
+        inputs,
+        r#"{"mode":"events"}"#,
+        r#"{"mode":"event"}"#,
+        r#""event""#,
+    );
+    assert_breaks(inputs, "Default: DISABLED", "Default: ENABLED", "State");
+    assert_breaks(inputs, "!Ref EventsScheduleState", "ENABLED", "State");
+    assert_breaks(inputs, "Input: \"{}\"", "Input: \"\"", "{}");
+}
+
+#[test]
 fn the_environment_is_what_the_code_reads() {
     assert_follows(environment);
     assert_breaks(environment, "        SCHEMA: !Ref Schema\n", "", "SCHEMA");
@@ -376,6 +390,31 @@ fn schedules(template: &Value) -> Vec<String> {
     });
     if found == 0 {
         problems.push("nothing runs on a schedule".to_owned());
+    }
+    problems
+}
+
+/// What schedules invoke `reconcile` with: a run over the listing always, and one over the record of
+/// events, which most providers don't keep, only where a parameter's default was changed.
+fn inputs(template: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut listings = 0;
+    let events = &template["Resources"]["ReconcileFunction"]["Properties"]["Events"];
+    for (name, event) in events.as_object().into_iter().flatten() {
+        let properties = &event["Properties"];
+        match text(&properties["Input"]) {
+            "{}" => listings += usize::from(properties["State"].is_null()),
+            r#"{"mode":"events"}"# => {
+                let parameter = text(&properties["State"]["Ref"]);
+                if template["Parameters"][parameter]["Default"] != "DISABLED" {
+                    problems.push(format!("{name}: State is not DISABLED by default"));
+                }
+            }
+            input => problems.push(format!("{name}: reconcile does not take {input}")),
+        }
+    }
+    if listings != 1 {
+        problems.push("not one schedule that invokes with {}".to_owned());
     }
     problems
 }
