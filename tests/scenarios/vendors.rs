@@ -2,11 +2,12 @@
 //! is like the provider. They need Node and `npm ci`, which `make setup` sees to.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::simulator::{Auth0, Options, Simulator, Stack, Supabase, Vendor};
+use tests::sender;
+use tests::simulator::{Auth0, Options, Simulator, Stack, Supabase, Vendor, WorkOs};
 use tests::tools::{node, workspace};
 use tokio::process::Command;
 
@@ -76,6 +77,27 @@ async fn supabase_s_client_manages_users() -> Result<()> {
         accepts("supabase", project, told).await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn workos_client_manages_users_and_takes_our_signatures() -> Result<()> {
+    let environment = WorkOs::default();
+    let simulator = Simulator::start(environment.clone(), Options::default()).await?;
+    let id = simulator.create("Ada", "ada@example.com")?;
+    simulator.rename(&id, "Grace")?;
+    simulator.delete(&id)?;
+    let secret = "whsec_0FWAiVGkEfGBqqsJH4aNAGBJ4";
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let signed = simulator.take_messages().into_iter().map(|message| {
+        json!({
+            "payload": String::from_utf8_lossy(&message.body),
+            "signature": sender::WorkOs::new([secret]).signature(&message.body, now),
+            "secret": secret,
+        })
+    });
+    let signed: Value = signed.collect();
+    let told = json!({"api_key": environment.api_keys[0], "signed": signed});
+    accepts("workos", environment, told).await
 }
 
 #[tokio::test]
