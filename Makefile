@@ -1,5 +1,5 @@
 # Each target installs what it needs first (tests/setup.sh) and needs Rust, Python 3 and make.
-# A variable may stand before or after the target: `make demo PROVIDER=stack`.
+# A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo dev test check audit bench clean
@@ -19,7 +19,7 @@ build: ## Build the three functions for this machine, as they are deployed
 	@tests/setup.sh build
 	cargo build --release --locked
 
-demo: ## Show the main job from nothing; STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY take a real project
+demo: ## Show the main job from nothing; PROVIDER=stack|clerk|workos|auth0|supabase, keys: see README
 	@tests/setup.sh demo
 	cargo build --release --locked
 	$(run) --bin demo

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod each_provider;
+mod fixtures;
 mod harness;
 mod layout;
 mod providers;

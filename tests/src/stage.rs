@@ -162,7 +162,7 @@ impl Stage {
     }
 
     /// Starts an instance of a function.
-    async fn start(&self, name: &str) -> Result<Function> {
+    pub async fn start(&self, name: &str) -> Result<Function> {
         let function = Function::spawn(name, self.secret_file.env()).await?;
         function.ready().await?;
         Ok(function)

@@ -4,19 +4,19 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::FileTypeExt;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
-use tests::sender::{self, Sender, Svix};
-use tests::simulator::{Options, Simulator, Stack};
+use tests::sender::{Sender, Svix};
+use tests::simulator::{self, Options, Simulator, Stack, Vendor};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Flags, what they mean, and what holds without them. The flag `--a-b` may also be given as the
 /// environment's `SIMULATOR_A_B`.
 const FLAGS: &[(&str, &str)] = &[
+    ("provider", "which one to be; stack"),
     ("port", "port on 127.0.0.1; a free one"),
     ("users", "users there from the beginning; 0"),
     ("seed", "what everything random is drawn from; 0"),
@@ -26,11 +26,15 @@ const FLAGS: &[(&str, &str)] = &[
     ),
     (
         "signing-secret",
-        "whsec_… that signs them, several with blanks between; a new one",
+        "what signs them, where they are signed; several of Stack Auth's with blanks between; a new \
+         one",
     ),
-    ("faster", "how many times faster than Svix to try again; 1"),
-    ("project-id", "the project's id; a fixed one"),
-    ("secret-server-key", "the project's key; a fixed one"),
+    (
+        "faster",
+        "how many times faster than the provider to try again; 1",
+    ),
+    ("project-id", "Stack Auth's project id; a fixed one"),
+    ("secret-server-key", "Stack Auth's key; a fixed one"),
 ];
 
 #[tokio::main]
@@ -38,12 +42,21 @@ async fn main() -> Result<()> {
     let flags = Flags::read(std::env::args().skip(1))?;
     let seed = flags.number("seed")?;
 
+    let vendor = vendor(&flags)?;
     let secrets: Vec<String> = match flags.get("signing-secret") {
         Some(secrets) => secrets.split_whitespace().map(str::to_owned).collect(),
-        None => vec![new_secret(seed)],
+        None => vendor
+            .signing_secret(&mut fastrand::Rng::with_seed(seed))
+            .into_iter()
+            .collect(),
     };
     let endpoints = flags.get("webhook-url").unwrap_or_default();
-    let mut sending = sender::Options::new(Svix::new(&secrets)?, "");
+    // Where it will be is not known yet, and sending does not need it.
+    let secret = json!({ "signing_secrets": secrets, "provider": vendor.secret("") });
+    let mut sending = vendor.sending(&secret, "")?;
+    if secrets.len() > 1 {
+        sending.signing = Arc::new(Svix::new(&secrets)?);
+    }
     sending.endpoints = endpoints.split_whitespace().map(str::to_owned).collect();
     sending.seed = seed;
     if let Some(times) = flags.get("faster") {
@@ -51,28 +64,23 @@ async fn main() -> Result<()> {
     }
     let sender = Sender::new(sending)?;
 
-    let mut project = Stack::default();
-    if let Some(id) = flags.get("project-id") {
-        project.project_id = id;
-    }
-    if let Some(key) = flags.get("secret-server-key") {
-        project.secret_server_key = key;
-    }
     let options = Options {
         seed,
         port: flags.number("port")?.try_into().context("read --port")?,
         beside: sender.routes(),
         ..Options::default()
     };
-    let simulator = Simulator::start(project, options).await?;
+    let simulator = Simulator::of(vendor, options).await?;
     simulator.seed(flags.number("users")?);
     let sending = sender.run(&simulator);
-    let addresses = json!({
+    let mut addresses = json!({
         "api_url": simulator.api_url(),
         "control_url": simulator.control_url(),
         "provider": simulator.secret(),
-        "signing_secrets": secrets,
     });
+    if !secrets.is_empty() {
+        addresses["signing_secrets"] = json!(secrets);
+    }
     // Before anybody knows that we run, and may end us.
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
@@ -124,10 +132,21 @@ impl Flags {
     }
 }
 
-fn new_secret(seed: u64) -> String {
-    let mut key = [0; 24];
-    fastrand::Rng::with_seed(seed).fill(&mut key);
-    format!("whsec_{}", BASE64.encode(key))
+/// The provider to be.
+fn vendor(flags: &Flags) -> Result<Arc<dyn Vendor>> {
+    match flags.get("provider").as_deref() {
+        None | Some("stack") => {
+            let mut project = Stack::default();
+            if let Some(id) = flags.get("project-id") {
+                project.project_id = id;
+            }
+            if let Some(key) = flags.get("secret-server-key") {
+                project.secret_server_key = key;
+            }
+            Ok(Arc::new(project))
+        }
+        Some(name) => simulator::vendor(name),
+    }
 }
 
 /// Waits for the end of standard input, if it is a pipe: a shell gives its background jobs an

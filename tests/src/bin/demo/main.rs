@@ -1,7 +1,8 @@
 //! Shows the main job from nothing: users of a provider arrive in a Postgres, as one watches.
 //!
 //! `demo` ends by itself and leaves nothing running; `demo --stay` stays up and says what to try.
-//! With `STACK_PROJECT_ID` and `STACK_SECRET_SERVER_KEY` set it takes that real project's users.
+//! `PROVIDER` names the provider, which is simulated; with the keys of a project of one's own in
+//! the environment it is that project's users that are shown.
 
 #![expect(clippy::print_stdout, reason = "showing is what it is for")]
 
@@ -41,6 +42,7 @@ struct Stage {
     provider: Provider,
     server: Postgres,
     database: tests::database::Database,
+    secret: Value,
     _secret: SecretFile,
 }
 
@@ -50,11 +52,11 @@ async fn demo(stay: bool) -> Result<()> {
     provision(&stage).await?;
     backfill(&stage).await?;
     let webhook = stage.lambda.url("webhook");
-    stage.provider.deliver_to(webhook)?;
+    stage.provider.deliver_to(&stage.secret, &webhook)?;
     if stay {
         return stay::stay(&stage).await;
     }
-    if let Provider::Simulated { simulator, .. } = &stage.provider {
+    if let Some(simulator) = stage.provider.simulator() {
         live::show(&stage, simulator).await?;
     }
     let rows = stage.database.connect().await?;
@@ -75,20 +77,17 @@ async fn set_up() -> Result<Stage> {
     let server = Postgres::start(Options::default()).await?;
     let database = server.database().await?;
     let provider = Provider::of_environment().await?;
-    let secret = SecretFile::new(&json!({
-        "database_url": database.url(),
-        "admin_database_url": database.owner_url(),
-        "signing_secrets": [provider.signing_secret()],
-        "provider": provider.secret(),
-    }))?;
-    let lambda = Lambda::start(&secret.path()).await?;
+    let secret = provider.secret(database.url(), database.owner_url());
+    let file = SecretFile::new(&secret)?;
+    let lambda = Lambda::start(&file.path()).await?;
     step.done(&provider.described());
     Ok(Stage {
         lambda,
         provider,
         server,
         database,
-        _secret: secret,
+        secret,
+        _secret: file,
     })
 }
 
@@ -147,7 +146,7 @@ async fn in_sync(stage: &Stage) -> Result<(i64, i64)> {
     ] {
         ensure!(report[figure] == 0, "out of sync: {report}");
     }
-    if let Provider::Simulated { simulator, .. } = &stage.provider {
+    if let Some(simulator) = stage.provider.simulator() {
         show::compare(&client, simulator).await?;
     }
     show::counts(&client).await

@@ -4,7 +4,6 @@ use anyhow::Result;
 use tests::tools::workspace;
 
 use crate::Stage;
-use crate::provider::Provider;
 
 pub(crate) async fn stay(stage: &Stage) -> Result<()> {
     let port = stage.lambda.port();
@@ -25,7 +24,7 @@ pub(crate) async fn stay(stage: &Stage) -> Result<()> {
         stage.server.programs().join("psql").display(),
         stage.database.owner_url(),
     );
-    if let Provider::Simulated { simulator, .. } = &stage.provider {
+    if let Some(simulator) = stage.provider.simulator() {
         println!(
             "The provider: somebody signs up, and the webhook is sent to {}",
             stage.lambda.url("webhook")
