@@ -20,7 +20,7 @@ use crate::profile::{Profile, UserId};
 use crate::provider::{Answer, Misread, Request};
 
 /// An adapter's walk: which page to ask for, and what the answer holds.
-pub trait Listing: Send {
+pub trait Listing: Send + Sync {
     /// Asks for the next page.
     fn request(&self) -> Request;
 
