@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test check audit bench clean
+.PHONY: help setup build demo dev test torture check audit bench clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -36,6 +36,11 @@ test: ## Unit tests, then the real binaries against a real Postgres
 	cargo test --locked --workspace --lib --bins
 	@# They wait more than they work: for a provider's replicas, for back-offs.
 	RUST_TEST_THREADS=16 cargo test --locked --workspace --test '*'
+
+torture: ## Random schedules of all that can go wrong; SCHEDULES=1000 of each provider or of PROVIDER, from SEED on
+	@tests/setup.sh test
+	cargo build --release --locked
+	SCHEDULES=$${SCHEDULES:-1000} cargo test --locked --package tests --test torture
 
 check: ## Formatting, lints, documentation, licences, template.yaml
 	@tests/setup.sh check

@@ -131,6 +131,11 @@ impl Stage {
         self.secret_file.write(&secret)
     }
 
+    /// What a function is started with.
+    pub fn environment(&self) -> [(String, String); 1] {
+        self.secret_file.env()
+    }
+
     /// How the provider sends to an endpoint, with the secret as it is now.
     pub fn sending(&self, endpoint: &str) -> Result<sender::Options> {
         self.simulator.sending(&self.secret(), endpoint)
@@ -163,7 +168,7 @@ impl Stage {
 
     /// Starts an instance of a function.
     pub async fn start(&self, name: &str) -> Result<Function> {
-        let function = Function::spawn(name, self.secret_file.env()).await?;
+        let function = Function::spawn(name, self.environment()).await?;
         function.ready().await?;
         Ok(function)
     }
@@ -275,7 +280,7 @@ impl Stage {
     }
 
     /// How rows differ from what is true of these users.
-    async fn differences(&self, users: &[Truth]) -> Result<Vec<String>> {
+    pub async fn differences(&self, users: &[Truth]) -> Result<Vec<String>> {
         let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
         let profiles: Vec<&str> = users.iter().map(|user| &*user.profile).collect();
         let names: Vec<_> = users.iter().map(|user| &user.reading.name).collect();

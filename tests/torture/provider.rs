@@ -1,0 +1,61 @@
+//! What of a provider decides how it may be tortured.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use shared::secret::Secret;
+use tests::simulator;
+
+/// A provider under torture.
+#[derive(Debug, Clone)]
+pub(crate) struct Provider {
+    /// As in the secret.
+    pub(crate) name: String,
+    /// By how much its replicas may lag, for the adapter's promises to hold.
+    pub(crate) longest_lag_ms: u64,
+    /// The fewest users a page for which the adapter's walk is made: pages that overlap must not be
+    /// smaller than what they overlap by.
+    pub(crate) smallest_page: u64,
+    /// Whether an id may come back.
+    pub(crate) ids_return: bool,
+    /// Whether it keeps a record of events that `reconcile` drains.
+    pub(crate) has_record: bool,
+}
+
+impl Provider {
+    /// The provider of this name.
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let vendor = simulator::vendor(name)?;
+        let mut secret = serde_json::json!({
+            "database_url": "postgres://nobody@localhost/nothing",
+            "provider": vendor.secret("http://127.0.0.1:1"),
+        });
+        if let Some(signing_secret) = vendor.signing_secret(&mut fastrand::Rng::with_seed(0)) {
+            secret["signing_secrets"] = serde_json::json!([signing_secret]);
+        }
+        let adapter = Secret::parse(&secret.to_string())?.provider;
+        let facts = adapter.facts();
+        // Auth0's simulator lags in its searches alone, as Auth0 does.
+        let staleness = match name {
+            "auth0" => facts.listing_staleness,
+            _ => facts.staleness.min(facts.listing_staleness),
+        };
+        let longest_lag = staleness.mul_f64(0.9).min(Duration::from_secs(20));
+        Ok(Self {
+            name: name.to_owned(),
+            longest_lag_ms: u64::try_from(longest_lag.as_millis())?,
+            smallest_page: match name {
+                "clerk" | "supabase" => 44,
+                _ => 2,
+            },
+            ids_return: facts.ids_return,
+            has_record: adapter.events().is_some(),
+        })
+    }
+
+    /// All that are simulated.
+    pub(crate) fn all() -> Result<Vec<Self>> {
+        let names = simulator::VENDORS.iter().map(|(name, _)| *name);
+        names.map(Self::named).collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! Holds what the table shows, and ever showed, against what really happened.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use serde_json::Value;
+use tests::simulator::Truth;
+use tokio_postgres::types::Type;
+
+use crate::book::Book;
+use crate::fleet::Ended;
+use crate::ground::Ground;
+
+/// What is wrong once all deliveries have come to an end: whoever's last change was acknowledged
+/// has to be right, whatever else was lost.
+pub(crate) async fn before_reconcile(ground: &Ground, book: &Book) -> Result<Vec<String>> {
+    let owed = book.owed();
+    let world = &ground.stage.simulator;
+    let living: Vec<Truth> = owed.iter().filter_map(|id| world.user(id)).collect();
+    let mut problems = ground.stage.differences(&living).await?;
+    let gone: Vec<&str> = owed
+        .iter()
+        .map(String::as_str)
+        .filter(|id| world.user(id).is_none())
+        .collect();
+    let sql = "SELECT format('%s: %s', gone.id, CASE
+            WHEN kept.id IS NULL THEN 'deleted, and there is no tombstone'
+            ELSE 'deleted, and shown as living'
+        END)
+        FROM unnest($1::text[]) AS gone (id)
+        LEFT JOIN neon_identity.users_sync AS kept USING (id)
+        WHERE kept.deleted_at IS NULL";
+    let rows = ground
+        .stage
+        .query(sql, &[(&gone, Type::TEXT_ARRAY)])
+        .await?;
+    problems.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    Ok(problems
+        .iter()
+        .map(|problem| format!("acknowledged, and lost: {problem}"))
+        .collect())
+}
+
+/// What is wrong once a reconcile was complete.
+pub(crate) async fn after_reconcile(ground: &Ground, book: &Book) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    if let Err(problem) = ground.stage.assert_in_sync().await {
+        problems.push(format!("{problem:#}"));
+    }
+    problems.extend(history(ground, book).await?);
+    problems.extend(runs(ground, book).await?);
+    for rejection in ground.stage.rejections().await? {
+        problems.push(format!("rejected without reason: {rejection}"));
+    }
+    Ok(problems)
+}
+
+/// No state that a row ever had may be one that nobody could come to believe.
+async fn history(ground: &Ground, book: &Book) -> Result<Vec<String>> {
+    let sql = "SELECT id, deleted_at IS NOT NULL, (extract(epoch FROM at) * 1000)::float8
+        FROM torture.history ORDER BY number";
+    let users = book.users();
+    let mut tombstoned = HashSet::new();
+    let mut problems = Vec::new();
+    for row in ground.stage.query(sql, &[]).await? {
+        let (id, tombstone, at): (String, bool, f64) = (row.get(0), row.get(1), row.get(2));
+        let facts = users.get(&id).cloned().unwrap_or_default();
+        // The provider's clock and the database's are this machine's, and count alike.
+        let deleted = facts
+            .deletions
+            .iter()
+            .any(|deletion| *deletion as f64 <= at + 1.0);
+        if tombstone && !deleted {
+            problems.push(format!("{id}: a living user was tombstoned"));
+        }
+        if !tombstone && tombstoned.contains(&id) && facts.returns.is_empty() {
+            problems.push(format!("{id}: a deleted user came back"));
+        }
+        if tombstone {
+            tombstoned.insert(id);
+        }
+    }
+    problems.dedup();
+    Ok(problems)
+}
+
+/// Every run that got as far as Postgres has its row, and the row says what became of it.
+async fn runs(ground: &Ground, book: &Book) -> Result<Vec<String>> {
+    let mut rows = ground.stage.runs().await?;
+    let mut problems = Vec::new();
+    let ended = book.runs();
+    for report in ended.iter().filter_map(|ended| match ended {
+        Ended::Reported(report) => Some(report),
+        _ => None,
+    }) {
+        match rows.iter().position(|row| tells(row, report)) {
+            Some(at) => drop(rows.swap_remove(at)),
+            None => problems.push(format!("no row in runs says what a run answered: {report}")),
+        }
+    }
+    // What is left is of runs that failed or died; those may have died behind their end.
+    let died = ended
+        .iter()
+        .filter(|ended| **ended == Ended::Killed)
+        .count();
+    let failed = ended
+        .iter()
+        .filter(|ended| matches!(ended, Ended::Failed(_)))
+        .count();
+    let succeeded = rows
+        .iter()
+        .filter(|row| !row["outcome"].is_null() && row["outcome"] != "failed")
+        .count();
+    if succeeded > died + failed {
+        problems.push(format!(
+            "{succeeded} rows in runs tell of a success that nobody was told of: {rows:?}"
+        ));
+    }
+    for row in rows {
+        if row["outcome"] == "failed" && row["error"].is_null() {
+            problems.push(format!("a run failed without a word: {row}"));
+        }
+        if row["outcome"].is_null() != row["finished_at"].is_null() {
+            problems.push(format!("a run that is half over: {row}"));
+        }
+    }
+    Ok(problems)
+}
+
+fn tells(row: &Value, report: &Value) -> bool {
+    let report = report.as_object();
+    report.is_some_and(|report| report.iter().all(|(name, value)| row[name] == *value))
+}
