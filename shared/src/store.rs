@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
@@ -143,11 +143,25 @@ pub struct Store {
     facts: Facts,
     patience: Patience,
     deadline: Option<Instant>,
-    live: Mutex<Option<Arc<Client>>>,
+    live: Mutex<Option<Live>>,
+}
+
+/// The connection, and when something came of it last.
+struct Live {
+    client: Arc<Client>,
+    used: Instant,
 }
 
 /// What even the last attempt is given.
 const BRIEFLY: Duration = Duration::from_secs(1);
+
+/// A connection that was not used for this long may be dead without a word:
+/// its function was frozen, or a gateway between has forgotten it.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// For the first answer after that; then the statement is sent again, on a new
+/// connection.
+const AFTER_IDLE: Duration = Duration::from_secs(2);
 
 type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
@@ -542,8 +556,9 @@ impl Store {
         Ok(rows.first().map(|row| At::from_system(row.get(0))))
     }
 
-    /// Ends a run's row, and gives the lease back.
-    pub async fn close_run(&self, run: i64, closing: Closing<'_>) -> Result<(), StoreError> {
+    /// Ends a run's row, and gives the lease back; false: another run has taken
+    /// the lease meanwhile, and this one's row says so.
+    pub async fn close_run(&self, run: i64, closing: Closing<'_>) -> Result<bool, StoreError> {
         let f = closing.figures;
         let figures = vec![
             f.listed,
@@ -559,20 +574,24 @@ impl Store {
         ];
         let untouched = closing.walk.is_none();
         let saved = closing.walk.unwrap_or_default();
-        self.all(
-            sql!("close_run"),
-            &[
-                (&run, Type::INT8),
-                (&closing.outcome, Type::TEXT),
-                (&closing.error, Type::TEXT),
-                (&figures, Type::INT8_ARRAY),
-                (&saved.position, Type::TEXT),
-                (&saved.met, Type::BYTEA),
-                (&untouched, Type::BOOL),
-            ],
-        )
-        .await
-        .map(|_| ())
+        let rows = self
+            .all(
+                sql!("close_run"),
+                &[
+                    (&run, Type::INT8),
+                    (&closing.outcome, Type::TEXT),
+                    (&closing.error, Type::TEXT),
+                    (&figures, Type::INT8_ARRAY),
+                    (&saved.position, Type::TEXT),
+                    (&saved.met, Type::BYTEA),
+                    (&untouched, Type::BOOL),
+                ],
+            )
+            .await?;
+        // No row: somebody has deleted it.
+        Ok(rows
+            .first()
+            .is_none_or(|row| row.get::<_, &str>(0) == closing.outcome))
     }
 
     /// Up to which event the provider's record is drained; `None`: it never was.
@@ -634,24 +653,26 @@ impl Store {
         let sql = self.schema.of(sql);
         let until = self.give_up(self.patience.connect);
         loop {
-            let client = self.client(until).await?;
+            let (client, idle) = self.client(until).await?;
             let answered = client.query_typed(&sql, parameters);
-            let by = (Instant::now() + BRIEFLY).max(self.give_up(self.patience.statement));
+            let mut by = (Instant::now() + BRIEFLY).max(self.give_up(self.patience.statement));
+            let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
+            if doubtful {
+                by = by.min(Instant::now() + AFTER_IDLE);
+            }
             let answer = timeout_at(by, answered).await;
             let error = match answer {
-                Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(error)) => StoreError::of(&error),
-                Err(_) => {
-                    let _ = client
-                        .cancel_token()
-                        .cancel_query(self.target.tls.clone())
-                        .await;
-                    StoreError::Unreachable("a statement took too long".to_owned())
+                Ok(Ok(rows)) => {
+                    self.used(&client).await;
+                    return Ok(rows);
                 }
+                Ok(Err(error)) => StoreError::of(&error),
+                Err(_) => StoreError::Unreachable("a statement took too long".to_owned()),
             };
             let lost = matches!(error, StoreError::Unreachable(_));
             if lost {
                 self.forget(&client).await;
+                self.cancel(&client);
             }
             if !(lost || matches!(error, StoreError::Collided)) || Instant::now() >= until {
                 return Err(error);
@@ -660,17 +681,37 @@ impl Store {
         }
     }
 
+    /// Has the server end what nobody waits for any more. Nobody waits for
+    /// this either: a server that doesn't answer doesn't take this in.
+    fn cancel(&self, client: &Client) {
+        if client.is_closed() {
+            return;
+        }
+        let (token, tls) = (client.cancel_token(), self.target.tls.clone());
+        tokio::spawn(timeout(AFTER_IDLE, async move {
+            let _ = token.cancel_query(tls).await;
+        }));
+    }
+
     /// When this much patience ends.
     fn give_up(&self, patience: Duration) -> Instant {
         let until = Instant::now() + patience;
         self.deadline.map_or(until, |deadline| until.min(deadline))
     }
 
-    /// The connection; a new one if there is none.
-    async fn client(&self, until: Instant) -> Result<Arc<Client>, StoreError> {
+    /// The connection, and for how long it was not used; a new one if there is
+    /// none.
+    async fn client(&self, until: Instant) -> Result<(Arc<Client>, Duration), StoreError> {
         let mut live = self.live.lock().await;
-        if let Some(client) = live.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(client.clone());
+        if let Some(live) = live.as_ref().filter(|live| !live.client.is_closed()) {
+            // What waits for another statement's end is not a sign of death.
+            let busy = Arc::strong_count(&live.client) > 1;
+            let idle = if busy {
+                Duration::ZERO
+            } else {
+                live.used.elapsed()
+            };
+            return Ok((live.client.clone(), idle));
         }
         let mut pause = Duration::from_millis(100);
         loop {
@@ -679,8 +720,11 @@ impl Store {
             let error = match opened {
                 Ok(Ok(client)) => {
                     let client = Arc::new(client);
-                    *live = Some(client.clone());
-                    return Ok(client);
+                    *live = Some(Live {
+                        client: client.clone(),
+                        used: Instant::now(),
+                    });
+                    return Ok((client, Duration::ZERO));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => StoreError::Unreachable("no connection in time".to_owned()),
@@ -694,11 +738,19 @@ impl Store {
         }
     }
 
+    async fn used(&self, client: &Arc<Client>) {
+        if let Some(live) = self.live.lock().await.as_mut()
+            && Arc::ptr_eq(&live.client, client)
+        {
+            live.used = Instant::now();
+        }
+    }
+
     async fn forget(&self, lost: &Arc<Client>) {
         let mut live = self.live.lock().await;
         if live
             .as_ref()
-            .is_some_and(|client| Arc::ptr_eq(client, lost))
+            .is_some_and(|live| Arc::ptr_eq(&live.client, lost))
         {
             *live = None;
         }

@@ -1,10 +1,13 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
+mod asleep;
 mod delivery;
 mod each_provider;
 mod fixtures;
 mod harness;
 mod layout;
+mod long_walk;
+mod pooler;
 mod providers;
 mod provision;
 mod reconcile;

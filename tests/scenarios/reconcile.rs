@@ -1280,6 +1280,6 @@ async fn memory_does_not_grow_with_profiles() -> Result<()> {
 }
 
 #[expect(clippy::print_stderr, reason = "for `cargo test -- --nocapture`")]
-fn say(figures: &str) {
+pub(crate) fn say(figures: &str) {
     eprintln!("{figures}");
 }

@@ -184,6 +184,20 @@ impl Function {
         }
     }
 
+    /// Stops the last started instance where it is, as Lambda freezes one, until [`Function::thaw`].
+    pub fn freeze(&self) -> Result<()> {
+        let (_, _, process) = self.last();
+        process.get().context("find the process")?.freeze()
+    }
+
+    /// Lets the last started instance go on.
+    pub fn thaw(&self) {
+        let (_, _, process) = self.last();
+        if let Some(process) = process.get() {
+            process.signal("CONT");
+        }
+    }
+
     /// Whether any instance runs.
     pub fn is_running(&self) -> bool {
         let running = |process: &Watched| matches!(process.ended(), Ok(None));

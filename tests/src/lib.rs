@@ -7,6 +7,7 @@ mod certificates;
 pub mod database;
 pub mod function;
 pub mod function_url;
+pub mod gate;
 pub mod meter;
 pub mod pgbouncer;
 pub mod postgres;

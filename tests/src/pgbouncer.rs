@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +19,8 @@ use crate::watchdog::Watched;
 pub struct PgBouncer {
     port: u16,
     server_port: u16,
-    process: Watched,
+    program: PathBuf,
+    process: Mutex<Option<Watched>>,
     folder: Scratch,
 }
 
@@ -42,20 +45,37 @@ impl PgBouncer {
         fs::write(&settings, text).context("write pgbouncer.ini")?;
         give_away(&users)?;
         give_away(&settings)?;
-        let mut command = Watched::command(&program, "TERM");
-        command.arg(&settings).current_dir(folder.path());
-        if let Some((user, group)) = unprivileged()? {
-            command.uid(user).gid(group);
-        }
-        let process = Watched::spawn(&mut command, &folder.path().join("log"))?;
         let bouncer = Self {
             port,
             server_port: server.port(),
-            process,
+            program,
+            process: Mutex::new(None),
             folder,
         };
-        bouncer.wait_until_ready().await?;
+        bouncer.start_again().await?;
         Ok(bouncer)
+    }
+
+    /// Starts a stopped pooler again, on the same port.
+    pub async fn start_again(&self) -> Result<()> {
+        let folder = self.folder.path();
+        let mut command = Watched::command(&self.program, "TERM");
+        command
+            .arg(folder.join("pgbouncer.ini"))
+            .current_dir(folder);
+        if let Some((user, group)) = unprivileged()? {
+            command.uid(user).gid(group);
+        }
+        let process = Watched::spawn(&mut command, &folder.join("log"))?;
+        *self.process() = Some(process);
+        self.wait_until_ready().await
+    }
+
+    /// Stops the pooler at once, as a crash does, and waits until it is gone.
+    pub fn stop(&self) {
+        if let Some(process) = self.process().take() {
+            process.kill();
+        }
     }
 
     /// The URL that reaches through the pooler what `url` reaches directly.
@@ -71,10 +91,15 @@ impl PgBouncer {
         fs::read_to_string(self.folder.path().join("log")).context("read pgbouncer's log")
     }
 
+    fn process(&self) -> MutexGuard<'_, Option<Watched>> {
+        self.process.lock().expect("no holder of this lock panics")
+    }
+
     async fn wait_until_ready(&self) -> Result<()> {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-            if self.process.ended()?.is_some() || start.elapsed() > Duration::from_secs(10) {
+            let ended = self.process().as_ref().map(Watched::ended).transpose()?;
+            if ended.flatten().is_some() || start.elapsed() > Duration::from_secs(10) {
                 bail!("start pgbouncer: {}", self.log()?);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -98,8 +98,27 @@ impl Watched {
         bail!("the program still runs after {limit:?}")
     }
 
+    /// Sends SIGSTOP and blocks until the program stands still.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("STOP");
+        for _ in 0..5000 {
+            if self.status("State:")?.starts_with('T') {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bail!("the program does not stop")
+    }
+
     /// The most memory that the program has held so far, in KiB, as long as it runs.
     pub fn peak_memory(&self) -> Result<u64> {
+        let line = self.status("VmHWM:")?;
+        let number = line.split_whitespace().next();
+        number.context("read VmHWM")?.parse().context("read VmHWM")
+    }
+
+    /// A line of the kernel's about the program.
+    fn status(&self, name: &str) -> Result<String> {
         let shell = self.0.lock().expect("no holder of this lock panics").id();
         let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))
             .context("list the watchdog's children")?;
@@ -109,9 +128,11 @@ impl Watched {
             .context("find the program")?;
         let status = std::fs::read_to_string(format!("/proc/{program}/status"))
             .context("read the program's status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number.context("find VmHWM")?.parse().context("read VmHWM")
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line
+            .with_context(|| format!("find {name}"))?
+            .trim()
+            .to_owned())
     }
 }
 

@@ -14,6 +14,7 @@ use shared::store::{Difference, Outcome, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
+use crate::run::lost_lease;
 use crate::walk::{Tally, settle, stopped};
 
 /// The first run goes back as far as this: every event that it meets again is
@@ -100,9 +101,7 @@ async fn move_to(sources: Sources<'_>, tally: &Tally, cursor: Option<&str>) -> R
     if sources.store.set_event_cursor(tally.run, cursor).await? {
         return Ok(());
     }
-    Err(Stopped::Failed(
-        "another run has taken the lease: this one was too slow".to_owned(),
-    ))
+    Err(lost_lease())
 }
 
 /// Applies a page. Observations join in whatever order, so a user's newest

@@ -12,7 +12,7 @@ use crate::walk::{Tally, Walk, by_id, stopped};
 use crate::{Outcome, Report, Stopped, drain, sweep};
 
 /// A run that dies gives the lease up after this long.
-const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 const RENEWAL: Duration = Duration::from_secs(7);
 
@@ -60,7 +60,9 @@ pub(crate) async fn run(
     };
     let closed = sources.store.close_run(run, closing).await;
     let outcome = ended.outcome?;
-    closed?;
+    if !closed? {
+        return Err(lost_lease());
+    }
     Ok(Report {
         outcome,
         figures: ended.figures,
@@ -104,13 +106,7 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         lost = keep_lease(sources.store, run) => Err(lost),
     };
     let outcome = match worked {
-        // Nothing was read: it is not the time that is short.
-        Err(Stopped::OutOfTime) if tally.figures.pages == 0 => Err(Stopped::Failed(
-            "the provider's listing gave no page in time: see whether its API is up, and whether \
-             the function has time enough"
-                .to_owned(),
-        )),
-        Err(Stopped::OutOfTime) => Ok(Outcome::Partial),
+        Err(Stopped::OutOfTime) => out_of_time(&walk, &mut tally, saved.position.as_deref()),
         ended => ended,
     };
     let saved = match &outcome {
@@ -125,6 +121,38 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         figures: tally.figures,
         walk: (!request.dry_run).then_some(saved),
     }
+}
+
+/// The next run goes on, if it has a better chance than this one: else it would
+/// come to the same end for ever, and nobody would notice.
+fn out_of_time(
+    walk: &Walk<'_>,
+    tally: &mut Tally,
+    began_at: Option<&str>,
+) -> Result<Outcome, Stopped> {
+    let figures = &mut tally.figures;
+    // Nothing was read: it is not the time that is short.
+    if figures.pages == 0 {
+        return Err(Stopped::Failed(
+            "the provider's listing gave no page in time: see whether its API is up, and whether \
+             the function has time enough"
+                .to_owned(),
+        ));
+    }
+    let written = figures.created + figures.updated + figures.revived + figures.deleted;
+    if began_at != Some(walk.position()) || written + tally.found > 0 {
+        return Ok(Outcome::Partial);
+    }
+    if let Some(missing) = tally.too_many_to_confirm {
+        figures.held = missing;
+        return Ok(Outcome::Held);
+    }
+    Err(Stopped::Failed(
+        "the function's time is too short to get anywhere: give it a longer timeout (Lambda's \
+         longest is 900 seconds), and see whether Postgres or the provider is slow. The next run \
+         begins anew"
+            .to_owned(),
+    ))
 }
 
 /// Drains the record of events instead of walking the listing, whose place
@@ -166,6 +194,10 @@ async fn work(
     Ok(swept)
 }
 
+pub(crate) fn lost_lease() -> Stopped {
+    Stopped::Failed("another run has taken the lease: this one was too slow".to_owned())
+}
+
 /// Renews the lease for as long as it is ours.
 async fn keep_lease(store: &Store, run: i64) -> Stopped {
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
@@ -173,11 +205,7 @@ async fn keep_lease(store: &Store, run: i64) -> Stopped {
         renewal.tick().await;
         match store.renew_lease(run, LEASE).await {
             Ok(Some(_)) => {}
-            Ok(None) => {
-                return Stopped::Failed(
-                    "another run has taken the lease: this one was too slow".to_owned(),
-                );
-            }
+            Ok(None) => return lost_lease(),
             Err(StoreError::Unreachable(_)) => {}
             Err(error) => return error.into(),
         }

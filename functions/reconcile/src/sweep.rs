@@ -1,8 +1,9 @@
 //! Who is in the table and was not listed: each is read by id, and only whom
 //! the provider itself says it doesn't have is tombstoned, under the brake.
 //!
-//! Invariant: it takes a [`Complete`]; and either all whom it may tombstone
-//! are confirmed and few enough, or none is tombstoned.
+//! Invariant: it takes a [`Complete`]; and nobody is tombstoned before it is
+//! certain that all who are to be are few enough: because so few are missing,
+//! or because all who are missing were read.
 
 use futures_util::StreamExt;
 use shared::client::Unanswered;
@@ -11,9 +12,9 @@ use shared::profile::{At, UserId};
 use shared::provider::Misread;
 use shared::reading::Reread;
 use shared::store::Look;
-use tokio::time::Instant;
 
-use crate::walk::{Tally, Walk, by_id, reject, stopped, take_in, unread};
+use crate::run::{LEASE, lost_lease};
+use crate::walk::{Tally, Walk, by_id, reject, stopped, take_in, time_to_reread, unread};
 use crate::{Outcome, Stopped};
 
 /// Users that are looked up together.
@@ -38,31 +39,62 @@ pub(crate) async fn sweep(
     // The larger of 10 and 5 % of the living.
     let most = max_deletes.unwrap_or_else(|| (live / 20).max(10));
     let missing = missing(walk, tally).await?;
-    let mut confirmed: Vec<(At, Vec<Look>)> = Vec::new();
+    // So few that each can be tombstoned as soon as it is confirmed: should
+    // the time be over before all are, the next run has fewer to read.
+    let few = !exceeds(missing.len(), most);
+    let mut confirmed = Vec::new();
     let mut count = 0;
     let mut asked = 0;
     for lot in missing.chunks(LOT) {
-        if Instant::now() >= walk.until {
-            return Err(Stopped::OutOfTime);
-        }
-        let (looked_at, gone) = confirm(walk, tally, lot).await?;
+        time_to_reread(walk.sources, walk.until)?;
+        let (gone, ended) = confirm(walk, tally, lot).await?;
         asked += lot.len();
-        count += gone.len();
-        confirmed.push((looked_at, gone));
+        count += gone.looks.len();
+        confirmed.push(gone);
         if exceeds(count, most) {
             tally.figures.held = figure(count + missing.len() - asked);
             return Ok(Outcome::Held);
         }
+        if few && !tally.dry_run {
+            tombstone(walk, tally, confirmed.drain(..)).await?;
+        }
+        if !few && count > 0 {
+            tally.too_many_to_confirm = Some(figure(missing.len()));
+        }
+        ended?;
     }
     if tally.dry_run {
         tally.figures.deleted = figure(count);
         return Ok(Outcome::Complete);
     }
-    for (looked_at, gone) in confirmed {
-        let tombstoned = store.settle_gone(&gone, looked_at, Some(tally.run)).await?;
+    tombstone(walk, tally, confirmed.into_iter()).await?;
+    Ok(Outcome::Complete)
+}
+
+/// Users whom the provider, asked after a look at their rows, did not have.
+struct Gone {
+    looked_at: At,
+    looks: Vec<Look>,
+}
+
+async fn tombstone(
+    walk: &Walk<'_>,
+    tally: &mut Tally,
+    confirmed: impl Iterator<Item = Gone>,
+) -> Result<(), Stopped> {
+    let store = walk.sources.store;
+    for gone in confirmed.filter(|gone| !gone.looks.is_empty()) {
+        // A function that was frozen may have outlived its lease: it has to
+        // know, or would call a sweep complete that wrote nothing.
+        if store.renew_lease(tally.run, LEASE).await?.is_none() {
+            return Err(lost_lease());
+        }
+        let tombstoned = store
+            .settle_gone(&gone.looks, gone.looked_at, Some(tally.run))
+            .await?;
         tally.figures.deleted += figure(tombstoned.len());
     }
-    Ok(Outcome::Complete)
+    Ok(())
 }
 
 fn exceeds(count: usize, most: i64) -> bool {
@@ -93,19 +125,22 @@ async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Vec<UserId>, Stopped>
     }
 }
 
-/// Reads users by id: who is there after all is taken in; gives who is gone.
+/// Reads users by id: who is there after all is taken in; gives who is gone,
+/// as far as the time sufficed.
 async fn confirm(
     walk: &Walk<'_>,
     tally: &mut Tally,
     lot: &[UserId],
-) -> Result<(At, Vec<Look>), Stopped> {
+) -> Result<(Gone, Result<(), Stopped>), Stopped> {
     let sources = walk.sources;
     let (looked_at, mut reads) = sources.reread(lot, by_id(walk.until)).await?;
-    let mut gone = Vec::new();
+    let mut looks = Vec::new();
+    let mut ended = Ok(());
     while let Some(Reread { look, read }) = reads.next().await {
         match read {
-            Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => gone.push(look),
+            Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => looks.push(look),
             Ok(Some(profile)) => {
+                tally.found += 1;
                 if tally.dry_run {
                     tally.figures.listed += 1;
                     tally.figures.unchanged += 1;
@@ -114,10 +149,17 @@ async fn confirm(
                 }
             }
             Err(Unanswered::Misread(Misread::Unreadable(unreadable))) => {
+                tally.found += 1;
                 reject(sources, tally, unread(&look.id, unreadable.to_string())).await?;
             }
-            Err(error) => return Err(stopped(error, walk.until)),
+            Err(error) => match stopped(error, walk.until) {
+                Stopped::OutOfTime => {
+                    ended = Err(Stopped::OutOfTime);
+                    break;
+                }
+                stopped => return Err(stopped),
+            },
         }
     }
-    Ok((looked_at, gone))
+    Ok((Gone { looked_at, looks }, ended))
 }

@@ -39,6 +39,11 @@ pub(crate) struct Tally {
     pub(crate) figures: Figures,
     /// Whom the walk is done with; a doubtful user only once they are settled.
     pub(crate) met: Met,
+    /// Users whom the sweep missed and found by id.
+    pub(crate) found: i64,
+    /// How many are missing, if there are more than may be tombstoned: should
+    /// the time be too short to read them all, it may never suffice.
+    pub(crate) too_many_to_confirm: Option<i64>,
     doubtful: Vec<(UserId, Difference)>,
 }
 
@@ -49,6 +54,8 @@ impl Tally {
             dry_run,
             figures: Figures::default(),
             met: met.map(Met::from_bytes).unwrap_or_default(),
+            found: 0,
+            too_many_to_confirm: None,
             doubtful: Vec::new(),
         }
     }
@@ -82,6 +89,8 @@ pub(crate) struct Walk<'a> {
     listing: Box<dyn Listing>,
     /// Where the next run would go on: before what isn't applied yet.
     position: String,
+    /// Where the page is that has the first of those who are in doubt.
+    doubted: Option<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -92,14 +101,16 @@ impl<'a> Walk<'a> {
         Self {
             sources,
             until,
-            listed_until: until - settling.min(left / 4),
+            listed_until: until - settling.min(left / 2),
             position: listing.position(),
             listing,
+            doubted: None,
         }
     }
 
+    /// Who was not settled in time is read again by the next run.
     pub(crate) fn position(&self) -> &str {
-        &self.position
+        self.doubted.as_ref().unwrap_or(&self.position)
     }
 
     /// Walks from here to the last page. `now`: the database's clock.
@@ -109,14 +120,8 @@ impl<'a> Walk<'a> {
         now: At,
     ) -> Result<Complete, Stopped> {
         let ended = self.list(tally, now).await;
-        let time_to_settle = Instant::now() + self.sources.provider.facts().staleness < self.until;
-        let settles = match &ended {
-            Ok(_) => true,
-            Err(Stopped::OutOfTime) => time_to_settle,
-            Err(_) => false,
-        };
-        if settles {
-            settle(self.sources, tally, self.until).await?;
+        if let Ok(_) | Err(Stopped::OutOfTime) = &ended {
+            self.settle(tally).await?;
         }
         let complete = ended?.complete(&tally.met);
         complete.map_err(|short| Stopped::Failed(short.to_string()))
@@ -132,6 +137,7 @@ impl<'a> Walk<'a> {
             tally.figures.pages += 1;
             if let Some(ending) = Ending::after(&page) {
                 apply(sources, tally, page, seen).await?;
+                self.note_doubt(tally);
                 return Ok(ending);
             }
             let position = self.listing.position();
@@ -140,15 +146,28 @@ impl<'a> Walk<'a> {
                 fetch(sources, self.listing.as_mut(), until),
             );
             (seen, known) = (known, applied?);
+            self.note_doubt(tally);
             self.position = position;
             if tally.doubtful.len() >= LOT {
-                settle(sources, tally, self.until).await?;
+                self.settle(tally).await?;
             }
             if Instant::now() >= until {
                 return Err(Stopped::OutOfTime);
             }
             page = next?;
         }
+    }
+
+    fn note_doubt(&mut self, tally: &Tally) {
+        if !tally.doubtful.is_empty() && self.doubted.is_none() {
+            self.doubted = Some(self.position.clone());
+        }
+    }
+
+    async fn settle(&mut self, tally: &mut Tally) -> Result<(), Stopped> {
+        settle(self.sources, tally, self.until).await?;
+        self.doubted = None;
+        Ok(())
     }
 }
 
@@ -327,6 +346,7 @@ pub(crate) async fn settle(
             }
             continue;
         }
+        time_to_reread(sources, until)?;
         let ids: Vec<_> = lot.iter().map(|(id, _)| id.clone()).collect();
         let (looked_at, mut reads) = sources.reread(&ids, by_id(until)).await?;
         while let Some(Reread { look, read }) = reads.next().await {
@@ -344,6 +364,14 @@ pub(crate) async fn settle(
         }
     }
     Ok(())
+}
+
+/// Whether the provider's replicas can be waited for.
+pub(crate) fn time_to_reread(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
+    if Instant::now() + sources.provider.facts().staleness < until {
+        return Ok(());
+    }
+    Err(Stopped::OutOfTime)
 }
 
 /// Takes in a user who was read after a look at the row, and counts it.

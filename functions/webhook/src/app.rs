@@ -13,15 +13,18 @@ use shared::signature::{Forged, Verified};
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::sync::RwLock;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::Delivery;
 
 /// A database that sleeps wakes within seconds; a sender waits 15.
 const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(6),
+    connect: Duration::from_secs(8),
     statement: Duration::from_secs(8),
 };
+
+/// Lambda gives the start 10 seconds.
+const TO_CONNECT: Duration = Duration::from_secs(6);
 
 /// One instance of the function.
 pub struct App {
@@ -44,8 +47,10 @@ impl App {
     pub async fn new(start: Start) -> anyhow::Result<Self> {
         let secret = start.credentials.load().await?;
         let connected = Connected::new(secret, &start.schema)?;
-        if let Err(error) = connected.store.connect().await {
-            tracing::error!(%error, "no connection yet");
+        match timeout(TO_CONNECT, connected.store.connect()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "no connection yet"),
+            Err(_) => tracing::error!("no connection in time"),
         }
         let effort = Effort {
             until: Instant::now() + Duration::from_secs(3),

@@ -1,4 +1,6 @@
--- Ends a run's row, gives the lease back, and keeps where a partial walk was.
+-- Ends a run's row, gives the lease back, and keeps where a partial walk was;
+-- gives back the outcome that the row has: whoever took the lease from a run
+-- that seemed dead has called it failed, and what it did later is not trusted.
 --
 -- $1  bigint  run
 -- $2  text    outcome
@@ -17,9 +19,9 @@ WITH released AS (
   WHERE run_id = $1
 )
 UPDATE neon_identity.runs SET
-  finished_at = clock_timestamp(),
-  outcome = $2,
-  error = $3,
+  finished_at = coalesce(finished_at, clock_timestamp()),
+  outcome = CASE WHEN finished_at IS NULL THEN $2 ELSE outcome END,
+  error = CASE WHEN finished_at IS NULL THEN $3 ELSE error END,
   listed = $4[1],
   created = $4[2],
   updated = $4[3],
@@ -30,4 +32,5 @@ UPDATE neon_identity.runs SET
   held = $4[8],
   pages = $4[9],
   duration_ms = $4[10]
-WHERE id = $1;
+WHERE id = $1
+RETURNING outcome;

@@ -16,6 +16,11 @@ use tokio_postgres::{Client, Config};
 use super::StoreError;
 use crate::secret::Misconfigured;
 
+/// How long the other side's machine may say nothing at all, not even that it
+/// got what was sent: a gateway that has forgotten a connection drops it
+/// without a word. Shorter than the lease of a run.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// A database that can be connected to.
 #[derive(Clone)]
 pub struct Target {
@@ -95,6 +100,14 @@ fn parse(url: &str) -> Result<Target, String> {
     if config.get_connect_timeout().is_none() {
         // A database that sleeps takes seconds to accept.
         config.connect_timeout(Duration::from_secs(10));
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    if !query.contains("keepalives") {
+        config.keepalives_idle(SILENCE);
+        config.keepalives_interval(SILENCE / 3);
+        config.keepalives_retries(3);
     }
     let tls = asked.connector(&mut config)?;
     Ok(Target {
@@ -178,6 +191,22 @@ mod tests {
         assert!(check("?sslmode=require&sslrootcert=system").is_err());
         assert!(check("?sslmode=allow").is_err());
         assert!(check("?sslmode=verify-full&sslrootcert=/nonexistent.pem").is_err());
+    }
+
+    #[test]
+    fn a_silent_network_is_noticed_unless_the_url_says_when() {
+        let silence = |parameters: &str| {
+            let target = parse(&format!("postgres://u:p@h/d{parameters}")).unwrap();
+            let config = target.config;
+            let seconds = |time: Duration| time.as_secs();
+            (
+                config.get_tcp_user_timeout().copied().map(seconds),
+                seconds(config.get_keepalives_idle()),
+            )
+        };
+        assert_eq!(silence(""), (Some(10), 10));
+        assert_eq!(silence("?tcp_user_timeout=77"), (Some(77), 10));
+        assert_eq!(silence("?keepalives_idle=77"), (Some(10), 77));
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Bench {
         Ok(taken.map(|(_, saved)| (saved.position, saved.met)))
     }
 
-    async fn close(&self, run: i64, outcome: &str, walk: Option<Saved>) -> Result<()> {
+    /// Whether the run was still the lease's, or never had it.
+    async fn close(&self, run: i64, outcome: &str, walk: Option<Saved>) -> Result<bool> {
         let closing = Closing {
             outcome,
             error: None,
@@ -134,15 +135,19 @@ async fn a_run_that_died_is_marked_failed_by_whoever_takes_its_lease() -> Result
     assert_eq!((outcome.as_deref(), over), (Some("failed"), true));
     assert!(
         error
+            .as_ref()
             .context("it says why")?
             .contains("stopped before it could finish")
     );
     assert_eq!(bench.run_row(next).await?, (None, false, None));
     // Should it live after all, it has lost the lease.
     assert_eq!(bench.store.renew_lease(died, LEASE).await?, None);
-    bench
-        .close(died, "failed", Some(place("stolen", b"")))
-        .await?;
+    for outcome in ["complete", "partial"] {
+        let closed = bench.close(died, outcome, Some(place("stolen", b"")));
+        assert!(!closed.await?, "it is told");
+        let (kept, _, kept_error) = bench.run_row(died).await?;
+        assert_eq!((kept.as_deref(), &kept_error), (Some("failed"), &error));
+    }
     assert!(bench.store.renew_lease(next, LEASE).await?.is_some());
     bench
         .close(next, "partial", Some(place("own", b"")))

@@ -15,11 +15,15 @@ use tests::postgres::{Options, Postgres};
 use tests::secret_file::SecretFile;
 use tests::sender::{self, Sender, Svix};
 use tests::simulator::{self, Simulator, Stack};
+use tests::stage::{Setup, Stage};
 use tests::tools::workspace;
 use tokio_postgres::Client;
 
 const USERS: u64 = 20_000;
 const DELIVERIES: usize = 200;
+const MILLION: u64 = 1_000_000;
+/// An invocation of a long walk: Lambda's own longest is 15 times this.
+const SHORT: Duration = Duration::from_secs(60);
 const SIGNING_SECRET: &str = "whsec_YmVuY2hfYmVuY2hfYmVuY2hfYmVuY2g=";
 
 #[tokio::main]
@@ -45,22 +49,23 @@ async fn main() -> Result<()> {
         "{:<46} {:>12} {:>12} {:>8}",
         "", "users-sync", "peer", "ratio"
     );
-    whole_listings(&provider, &database, &meter, &secret).await?;
+    let few = whole_listings(&provider, &database, &meter, &secret).await?;
     println!(
         "\n{:<46} {:>12} {:>12} {:>8}",
         "", "users-sync", "limit", "ratio"
     );
     deliveries(&provider, &secret).await?;
-    sizes()
+    sizes()?;
+    long_walk(&server, few).await
 }
 
-/// The first and the second reconcile, beside a hand-written one.
+/// The first and the second reconcile, beside a hand-written one; gives the peak memory in KiB.
 async fn whole_listings(
     provider: &Simulator,
     database: &Database,
     meter: &Meter,
     secret: &SecretFile,
-) -> Result<()> {
+) -> Result<u64> {
     let reconcile = Function::spawn("reconcile", secret.env()).await?;
     let client = database.connect().await?;
     meter.sent();
@@ -102,7 +107,7 @@ async fn whole_listings(
         mega(memory * 1024),
         mega(all as u64),
     );
-    Ok(())
+    Ok(memory)
 }
 
 async fn run(reconcile: &Function) -> Result<()> {
@@ -182,6 +187,7 @@ async fn wal(client: &Client) -> Result<i64> {
 async fn deliveries(provider: &Simulator, secret: &SecretFile) -> Result<()> {
     let webhook = Function::spawn("webhook", secret.env()).await?;
     let started = webhook.ready().await?;
+    let cold = Instant::now();
     let options = sender::Options::new(Svix::new([SIGNING_SECRET])?, webhook.url());
     let sender = Sender::new(options)?;
     let mut times = Vec::new();
@@ -196,6 +202,13 @@ async fn deliveries(provider: &Simulator, secret: &SecretFile) -> Result<()> {
             .deliver_once(created.context("no user.created")?)
             .await?;
         ensure!(status == 200, "webhook answers {status}");
+        if i == 0 {
+            row(
+                "first delivery, start and all, ms",
+                millis(started + cold.elapsed()),
+                15_000.0,
+            );
+        }
         times.push(begun.elapsed());
     }
     times.sort();
@@ -232,6 +245,65 @@ fn sizes() -> Result<()> {
             .len();
         row(&format!("{function}: binary, MB"), mega(size), 50.0);
     }
+    Ok(())
+}
+
+/// A million users, walked in invocations that are too short for all of them. `few`: the peak
+/// memory, in KiB, with as many users as above.
+async fn long_walk(server: &Postgres, few: u64) -> Result<()> {
+    let stage = Stage::on(server, Setup::default()).await?;
+    stage.simulator.seed(MILLION);
+    let reconcile = stage.reconcile().await?;
+    let client = stage.database.connect().await?;
+    println!("\n{MILLION} users, {} s an invocation", SHORT.as_secs());
+    for walk in ["first", "in sync"] {
+        let begun = Instant::now();
+        let mut runs = 0;
+        let mut kept = 0;
+        loop {
+            let report = reconcile.invoke_with_deadline(json!({}), SHORT).await?;
+            runs += 1;
+            if report["outcome"] == "complete" {
+                break;
+            }
+            ensure!(report["outcome"] == "partial" && runs < 100, "{report}");
+            let sql = "SELECT octet_length(met) FROM neon_identity.walk";
+            kept = kept.max(client.query_one(sql, &[]).await?.get::<_, i32>(0));
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        row(&format!("{walk}: seconds, in {runs} runs"), seconds, 900.0);
+        row(
+            &format!("{walk}: MB kept between runs"),
+            mega(kept.try_into()?),
+            8.0,
+        );
+    }
+    let begun = Instant::now();
+    stage.assert_in_sync_by_digest(997).await?;
+    println!(
+        "the table is the provider's, by a digest of all in {:?}",
+        begun.elapsed()
+    );
+    let memory = reconcile.peak_memory()?;
+    row("peak memory, MB", mega(memory * 1024), 512.0);
+    // A hash of 8 bytes in a set that doubles, and twice as bytes on their way.
+    let more = memory.saturating_sub(few) as f64 * 1024.0 / (MILLION - USERS) as f64;
+    row(&format!("bytes a user more than {USERS}"), more, 64.0);
+
+    let met = vec![0xa5_u8; 8_000_000];
+    let begun = Instant::now();
+    let save = "UPDATE neon_identity.walk SET met = $1";
+    client.execute(save, &[&met]).await?;
+    let saved = begun.elapsed();
+    let found = client.query_one("SELECT met FROM neon_identity.walk", &[]);
+    ensure!(found.await?.get::<_, Vec<u8>>(0) == met);
+    // What a run whose time is over is given for it.
+    row(
+        "whom a million's walk has met: to save, ms",
+        millis(saved),
+        1_000.0,
+    );
+    row("to load, ms", millis(begun.elapsed() - saved), 1_000.0);
     Ok(())
 }
 
