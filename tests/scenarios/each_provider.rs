@@ -97,7 +97,7 @@ impl Site {
 /// One test of each fact for each provider that is simulated.
 macro_rules! for_each_provider {
     ($($fact:ident)*) => {
-        for_each_provider! { @ [$($fact)*] stack workos auth0 supabase }
+        for_each_provider! { @ [$($fact)*] stack clerk workos auth0 supabase }
     };
     (@ $facts:tt $($provider:ident)*) => {
         $(for_each_provider! { % $provider $facts })*

@@ -2,6 +2,7 @@
 //! provider was seen to do.
 
 mod auth0;
+mod clerk;
 mod control;
 mod errors;
 mod faults;

@@ -111,9 +111,10 @@ impl Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Requests within any second of the provider's clock.
+    /// Requests within any second of the provider's clock, or so many times more within as many
+    /// seconds as the provider counts over.
     pub per_second: usize,
-    /// Whether the refusal says `Retry-After: 1`.
+    /// Whether the refusal says in `Retry-After` when there is room again.
     #[serde(default)]
     pub retry_after: bool,
 }

@@ -23,7 +23,7 @@ type LimitHeaders = Vec<(&'static str, String)>;
 #[derive(Clone)]
 pub(super) struct Front {
     world: World,
-    /// When the requests of the last second were let through, in milliseconds since 1970.
+    /// When the requests that still count were let through, in milliseconds since 1970.
     recent: Arc<Mutex<VecDeque<i64>>>,
 }
 
@@ -35,24 +35,33 @@ impl Front {
         }
     }
 
-    /// Whether one more request is within the limit, which it then counts against; and what every
-    /// answer says of it.
-    fn within(&self, limit: RateLimit) -> (bool, LimitHeaders) {
+    /// Whether one more request is within the limit, which it then counts against; in how many
+    /// seconds there is room again; and what every answer says of it.
+    fn within(&self, limit: RateLimit) -> (bool, u64, LimitHeaders) {
         let now = self.world.clock().now();
+        let seconds = self.world.vendor().limited_seconds();
+        let most = usize::try_from(seconds)
+            .unwrap_or(1)
+            .saturating_mul(limit.per_second);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        while recent.front().is_some_and(|at| now - *at >= 1_000) {
+        while recent
+            .front()
+            .is_some_and(|at| now - *at >= seconds * 1_000)
+        {
             recent.pop_front();
         }
-        let within = recent.len() < limit.per_second;
+        let within = recent.len() < most;
         if within {
             recent.push_back(now);
         }
-        let remaining = limit.per_second.saturating_sub(recent.len());
+        let remaining = most.saturating_sub(recent.len());
         let oldest = recent.front().copied().unwrap_or(now);
         // In whole seconds, and not before there is room again.
-        let reset = (oldest + 1_000 + 999).div_euclid(1_000);
+        let reset = (oldest + seconds * 1_000 + 999).div_euclid(1_000);
         let headers = self.world.vendor().limit_headers(limit, remaining, reset);
-        (within, headers)
+        let wait = oldest + seconds * 1_000 - now;
+        let wait = u64::try_from((wait + 999).div_euclid(1_000)).unwrap_or(0);
+        (within, wait.max(1), headers)
     }
 }
 
@@ -72,8 +81,8 @@ pub(super) async fn pass(
         .map(|limit| (limit, front.within(limit)));
     let limited = rated
         .as_ref()
-        .filter(|(_, (within, _))| !within)
-        .map(|(limit, _)| *limit);
+        .filter(|(_, (within, ..))| !within)
+        .map(|(limit, (_, wait, _))| limit.retry_after.then_some(*wait));
     let fault = match limited {
         Some(_) => None,
         None => world.meet(call),
@@ -89,10 +98,10 @@ pub(super) async fn pass(
     });
     tokio::time::sleep(Duration::from_millis(switches.latency_ms)).await;
     let mut response = match limited {
-        Some(limit) => refuse(world, limit.retry_after.then_some(1)),
+        Some(retry_after) => refuse(world, retry_after),
         None => answer(world, &line, call, fault, request, next).await,
     };
-    for (name, value) in rated.into_iter().flat_map(|(_, (_, headers))| headers) {
+    for (name, value) in rated.into_iter().flat_map(|(_, (_, _, headers))| headers) {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::sender;
 
 pub mod auth0;
+pub mod clerk;
 mod clock;
 mod control;
 mod faults;
@@ -37,6 +38,7 @@ pub mod workos;
 mod world;
 
 pub use auth0::Auth0;
+pub use clerk::Clerk;
 pub use clock::Clock;
 pub use faults::{Fault, RateLimit, Switches, Trouble};
 pub use message::Message;
@@ -57,6 +59,7 @@ type Make = fn() -> Arc<dyn Vendor>;
 /// The simulated providers, by their names in the functions' secret.
 pub const VENDORS: &[(&str, Make)] = &[
     ("stack", || Arc::new(Stack::default())),
+    ("clerk", || Arc::new(Clerk::default())),
     ("workos", || Arc::new(WorkOs::default())),
     ("auth0", || Arc::new(Auth0::default())),
     ("supabase", || Arc::new(Supabase::default())),

@@ -50,6 +50,12 @@ pub trait Vendor: Send + Sync + 'static {
     /// The refusal of one request too many.
     fn too_many_requests(&self) -> Refused;
 
+    /// Over how many seconds requests are counted: the limit is so many times what it allows in
+    /// one.
+    fn limited_seconds(&self) -> i64 {
+        1
+    }
+
     /// What every answer says of the rate limit, when `remaining` requests are left until `reset`,
     /// in seconds since 1970.
     fn limit_headers(

@@ -1,0 +1,126 @@
+//! The Backend API's errors: a list of them, and an id to trace them by.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::simulator::vendor::Refused;
+
+fn refused(status: StatusCode, error: &Value) -> Refused {
+    Refused {
+        status,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body: json!({ "errors": [error], "clerk_trace_id": "0123456789abcdef0123456789abcdef" })
+            .to_string(),
+    }
+}
+
+fn coded(status: StatusCode, message: &str, long_message: &str, code: &str) -> Refused {
+    refused(
+        status,
+        &json!({ "message": message, "long_message": long_message, "code": code }),
+    )
+}
+
+/// About a parameter of the query or a field of the body.
+fn of_parameter(name: &str, message: &str, code: &str) -> Refused {
+    let error = json!({
+        "message": message,
+        "long_message": format!("{name} {message}"),
+        "code": code,
+        "meta": { "param_name": name },
+    });
+    refused(StatusCode::UNPROCESSABLE_ENTITY, &error)
+}
+
+pub(super) fn no_such_user(id: &str) -> Refused {
+    let long_message = format!("No user was found with id {id}");
+    coded(
+        StatusCode::NOT_FOUND,
+        "not found",
+        &long_message,
+        "resource_not_found",
+    )
+}
+
+pub(super) fn unknown(name: &str) -> Refused {
+    let message = "is not a valid parameter for this request.";
+    of_parameter(name, message, "form_param_unknown")
+}
+
+pub(super) fn invalid(name: &str, message: &str) -> Refused {
+    of_parameter(name, message, "form_param_value_invalid")
+}
+
+pub(super) fn wrong_type(name: &str, kind: &str) -> Refused {
+    let message = format!("must be {kind}.");
+    of_parameter(name, &message, "form_param_type_invalid")
+}
+
+pub(super) fn not_json() -> Refused {
+    let message = "Request body invalid";
+    let long_message = "The request body is invalid. Please consult the API documentation for \
+                        more information.";
+    coded(
+        StatusCode::BAD_REQUEST,
+        message,
+        long_message,
+        "request_body_invalid",
+    )
+}
+
+/// Nothing that the user could be told from others by.
+pub(super) fn no_identifier() -> Refused {
+    let message = "data doesn't match user requirements set for this instance";
+    coded(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        message,
+        message,
+        "form_data_missing",
+    )
+}
+
+pub(super) fn taken(name: &str) -> Refused {
+    let message = "That one is taken. Please try another.";
+    of_parameter(name, message, "form_identifier_exists")
+}
+
+pub(super) fn no_key() -> Refused {
+    let message = "Invalid Authorization header format";
+    let long_message = "Invalid Authorization header format. Must be 'Bearer <YOUR_API_KEY>'";
+    coded(
+        StatusCode::UNAUTHORIZED,
+        message,
+        long_message,
+        "authorization_header_format_invalid",
+    )
+}
+
+pub(super) fn wrong_key() -> Refused {
+    let message = "The provided Clerk Secret Key is invalid. Make sure that your Clerk Secret \
+                   Key is correct.";
+    coded(
+        StatusCode::UNAUTHORIZED,
+        message,
+        message,
+        "clerk_key_invalid",
+    )
+}
+
+pub(super) fn too_many_requests() -> Refused {
+    let message = "Too many requests. Please try again in a bit.";
+    coded(
+        StatusCode::TOO_MANY_REQUESTS,
+        message,
+        message,
+        "too_many_requests",
+    )
+}
+
+/// What is no address of the API's is not answered in its words.
+pub(super) fn nowhere() -> Refused {
+    Refused {
+        status: StatusCode::NOT_FOUND,
+        headers: vec![("content-type", "text/plain; charset=utf-8".to_owned())],
+        body: "404 page not found".to_owned(),
+    }
+}

@@ -1,0 +1,197 @@
+//! Clerk's HTTP: who may ask, and for what.
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, patch};
+use serde_json::{Value, json};
+
+use super::listing::Wanted;
+use super::{Clerk, errors, fields};
+use crate::simulator::json::raw;
+use crate::simulator::users::View;
+use crate::simulator::vendor::{Change, Fields, Refused};
+use crate::simulator::world::World;
+
+#[derive(Clone)]
+struct Api {
+    instance: Clerk,
+    world: World,
+}
+
+pub(super) fn routes(instance: Clerk, world: World) -> Router {
+    let routes = Router::new()
+        .route("/v1/users", get(list).post(create))
+        .route("/v1/users/count", get(count))
+        .route("/v1/users/{id}", get(read).patch(update).delete(delete))
+        .route("/v1/users/{id}/metadata", patch(merge).put(replace));
+    let routes = match instance.tells_instance {
+        true => routes.route("/v1/instance", get(this_instance)),
+        false => routes,
+    };
+    routes
+        .fallback(async || errors::nowhere())
+        .with_state(Api { instance, world })
+}
+
+type Parameters = Query<Vec<(String, String)>>;
+
+async fn list(
+    State(api): State<Api>,
+    _: Allowed,
+    Query(parameters): Parameters,
+) -> Result<Response, Refused> {
+    let refused = api.world.switches().refused_parameters;
+    let wanted = Wanted::of(&parameters, &api.instance, |name| refused.contains(name))?;
+    if wanted.offset() >= api.instance.large_offset {
+        tokio::time::sleep(api.instance.large_offset_wait).await;
+    }
+    Ok(answered(wanted.answer(&api.world, &api.instance)?))
+}
+
+async fn count(
+    State(api): State<Api>,
+    _: Allowed,
+    Query(parameters): Parameters,
+) -> Result<Response, Refused> {
+    let wanted = Wanted::of(&parameters, &api.instance, |_| false)?;
+    let count = json!({ "object": "total_count", "total_count": wanted.count(&api.world) });
+    Ok(answered(count.to_string()))
+}
+
+async fn this_instance(State(api): State<Api>, _: Allowed) -> Response {
+    let instance = json!({
+        "object": "instance",
+        "id": api.instance.instance,
+        "environment_type": "development",
+        "allowed_origins": null,
+    });
+    answered(instance.to_string())
+}
+
+async fn read(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let profile = api.world.profile(&id, api.world.view());
+    let profile = profile.ok_or_else(|| errors::no_such_user(&id))?;
+    Ok(answered(profile.to_string()))
+}
+
+async fn create(State(api): State<Api>, _: Allowed, body: String) -> Result<Response, Refused> {
+    let wanted = parsed(&body)?;
+    no_longer_free(&api.world, &wanted)?;
+    let effect = api.world.change(None, &Change::Create(wanted))?;
+    Ok(answered(effect.answer))
+}
+
+/// Refuses an email that is somebody's. Two requests at once may both pass, as the world is not
+/// locked between the look and the change.
+fn no_longer_free(world: &World, wanted: &Fields) -> Result<(), Refused> {
+    let emails = fields::texts(wanted, "email_address")?;
+    let known = |email: &Option<String>| email.as_ref().is_some_and(|email| emails.contains(email));
+    let users = world.page(View::Now, None, false, 1, |_, user| known(&user.email));
+    match users.items.is_empty() || emails.is_empty() {
+        true => Ok(()),
+        false => Err(errors::taken("email_address")),
+    }
+}
+
+async fn update(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Response, Refused> {
+    let wanted = parsed(&body)?;
+    if wanted.contains_key(fields::MERGED) {
+        return Err(errors::unknown(fields::MERGED));
+    }
+    changed(&api, &id, wanted)
+}
+
+/// `PATCH …/metadata`: what is in it is merged, at any depth.
+async fn merge(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Response, Refused> {
+    let metadata = metadata(&body)?;
+    let wanted = Fields::from([(fields::MERGED.to_owned(), raw(&metadata))]);
+    changed(&api, &id, wanted)
+}
+
+/// `PUT …/metadata`: what is in it is all there is.
+async fn replace(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Response, Refused> {
+    let wanted = metadata(&body)?;
+    changed(&api, &id, wanted)
+}
+
+fn metadata(body: &str) -> Result<Fields, Refused> {
+    let wanted = parsed(body)?;
+    match wanted
+        .keys()
+        .find(|name| !fields::METADATA.contains(&name.as_str()))
+    {
+        Some(name) => Err(errors::unknown(name)),
+        None => Ok(wanted),
+    }
+}
+
+fn changed(api: &Api, id: &str, wanted: Fields) -> Result<Response, Refused> {
+    let effect = api.world.change(Some(id), &Change::Update(wanted))?;
+    Ok(answered(effect.answer))
+}
+
+async fn delete(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let effect = api.world.change(Some(&id), &Change::Delete);
+    let effect = effect.map_err(|refused| match refused.status {
+        StatusCode::NOT_FOUND => errors::no_such_user(&id),
+        _ => refused,
+    })?;
+    Ok(answered(effect.answer))
+}
+
+/// Proof that the request holds one of the instance's keys.
+struct Allowed;
+
+impl FromRequestParts<Api> for Allowed {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refused> {
+        let key = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+            .ok_or_else(errors::no_key)?;
+        match api.instance.secret_keys.iter().any(|known| known == key) {
+            true => Ok(Self),
+            false => Err(errors::wrong_key()),
+        }
+    }
+}
+
+fn parsed(body: &str) -> Result<Fields, Refused> {
+    let body = if body.is_empty() { "{}" } else { body };
+    // Not everything that is read as fields is what a field may hold.
+    serde_json::from_str::<Value>(body).map_err(|_| errors::not_json())?;
+    serde_json::from_str(body).map_err(|_| errors::not_json())
+}
+
+fn answered(body: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
