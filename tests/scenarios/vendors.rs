@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::sender;
-use tests::simulator::{Auth0, Options, Simulator, Stack, Supabase, Vendor, WorkOs};
+use tests::simulator::{Auth0, Clerk, Options, Simulator, Stack, Supabase, Vendor, WorkOs};
 use tests::tools::{node, workspace};
 use tokio::process::Command;
 
@@ -50,6 +50,16 @@ async fn accepts(name: &str, vendor: impl Vendor, mut told: Value) -> Result<()>
         asked.join("\n")
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn clerk_s_client_manages_users() -> Result<()> {
+    let instance = Clerk::default();
+    let told = json!({
+        "secret_key": instance.secret_keys[0],
+        "instance": instance.instance,
+    });
+    accepts("clerk", instance, told).await
 }
 
 #[tokio::test]
