@@ -138,15 +138,17 @@ pub trait Provider: Send + Sync {
     /// by its [`Listing::position`], left off.
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing>;
 
-    /// Asks which project the key is for, where [`Facts::project`] is `None`.
+    /// Asks which project the key is for, where [`Facts::project`] is `None`;
+    /// the key is what its header `Authorization` carries.
     fn project_request(&self) -> Option<Request> {
         None
     }
 
-    /// Reads the answer to [`Provider::project_request`]: the project's name,
-    /// the same for every key of the project.
-    fn project(&self, _answer: &Answer) -> Result<String, Misread> {
-        Err(Misread::Garbled("the provider was not asked for a project"))
+    /// Reads the answer to [`Provider::project_request`], a success or a refusal
+    /// (401, 403): the project's name, the same for every key of the project;
+    /// `None` where the answer gives none.
+    fn project(&self, _answer: &Answer) -> Result<Option<String>, Misread> {
+        Ok(None)
     }
 
     /// Asks for the token that all other requests need, where the secret's key

@@ -5,11 +5,12 @@
 //! provider's replicas may be: it is sent only when their bound has passed.
 
 use futures_util::stream::{self, Stream, StreamExt};
+use http::{StatusCode, header};
 use tokio::time::sleep;
 
 use crate::client::{Client, Effort, Unanswered};
 use crate::profile::{At, Profile, UserId};
-use crate::provider::{Provider, Told};
+use crate::provider::{Answer, Misread, Provider, Told};
 use crate::store::{Look, Store, StoreError};
 
 /// Reads under way at once; the slowest plan allows a few requests a second.
@@ -45,6 +46,10 @@ impl<'a> Sources<'a> {
     /// Learns which project the key is for, if the secret doesn't say and
     /// nobody has asked yet. It costs one request an instance, and a key that
     /// is another project's is noticed before anything is written.
+    ///
+    /// Where the provider gives no name (a server without that address, a
+    /// proxy's page), the key is the name: a schema that is bound to a real one
+    /// then takes nothing, so that whatever passes does no harm.
     pub async fn identify(self, effort: Effort) -> Result<(), Unanswered> {
         let Some(request) = self
             .provider
@@ -53,12 +58,24 @@ impl<'a> Sources<'a> {
         else {
             return Ok(());
         };
-        let read = |answer: &_| self.provider.project(answer);
+        let Some(key) = request.headers().get(header::AUTHORIZATION) else {
+            return Err(
+                Misread::Garbled("the provider's project is asked for without a key").into(),
+            );
+        };
+        let read = |answer: &Answer| match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.provider.project(answer),
+            status if status.is_success() => self.provider.project(answer),
+            _ => Ok(None),
+        };
         let project = self
             .client
             .ask(self.provider, &request, effort, read)
             .await?;
-        self.store.name_project(project);
+        if project.is_none() {
+            tracing::warn!("the provider does not say which project the key is for");
+        }
+        self.store.name_project(project, key.as_bytes());
         Ok(())
     }
 

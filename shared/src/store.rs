@@ -9,7 +9,7 @@ mod connect;
 mod error;
 mod schema;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -24,6 +24,7 @@ pub use schema::Schema;
 
 use crate::profile::{At, Profile, UserId};
 use crate::provider::Facts;
+use crate::signature::fingerprint;
 
 /// What a statement made of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,13 +117,27 @@ pub struct Closing<'a> {
 #[error(
     "this schema holds the users of {bound}, and the secret names {asked}: correct the secret, or, \
      to start over with the other project, use another SCHEMA, or delete the row in \
-     \"connection\" and run provision"
+     \"connection\" and run provision{}", of_a_key(*known_by_key)
 )]
 pub struct Foreign {
     /// The provider and project that the schema is bound to.
     pub bound: String,
     /// The provider and project of the secret.
     pub asked: String,
+    /// Whether one of the two is known by nothing but its key.
+    pub known_by_key: bool,
+}
+
+fn of_a_key(known_by_key: bool) -> &'static str {
+    match known_by_key {
+        true => {
+            ". \"key\" and a fingerprint is what a project goes by that the provider did not name \
+             when it was asked: if the key was only rotated, bind the schema anew as above; if the \
+             schema is bound to a name that is the key's, see that provider.api_url is right, and \
+             run this again: the provider is then asked again"
+        }
+        false => "",
+    }
 }
 
 /// How long to wait for what.
@@ -139,7 +154,7 @@ pub struct Store {
     target: Target,
     schema: Schema,
     provider: &'static str,
-    project: OnceLock<String>,
+    project: RwLock<Option<Known>>,
     facts: Facts,
     patience: Patience,
     deadline: Option<Instant>,
@@ -150,6 +165,18 @@ pub struct Store {
 struct Live {
     client: Arc<Client>,
     used: Instant,
+}
+
+/// What the name of a project begins with that is known by its key alone.
+const A_KEY: &str = "key ";
+
+/// A project, as far as it is known.
+#[derive(Clone)]
+struct Known {
+    /// All its names, the best one first; the schema may be bound to any.
+    names: Vec<String>,
+    /// Whether the one name is its key's, for want of a better one.
+    by_key: bool,
 }
 
 /// What even the last attempt is given.
@@ -178,10 +205,10 @@ impl Store {
             target,
             schema,
             provider: facts.name,
-            project: facts
-                .project
-                .clone()
-                .map_or_else(OnceLock::new, OnceLock::from),
+            project: RwLock::new(facts.project.clone().map(|project| Known {
+                names: vec![project],
+                by_key: false,
+            })),
             facts: facts.clone(),
             patience,
             deadline: None,
@@ -207,18 +234,43 @@ impl Store {
     }
 
     /// Which of the provider's projects the key is for, once that is known.
-    pub fn project(&self) -> Option<&str> {
-        self.project.get().map(String::as_str)
+    pub fn project(&self) -> Option<String> {
+        self.names().into_iter().next()
     }
 
-    /// Learns it. Before, nothing is written: the schema is bound to another.
-    pub fn name_project(&self, project: String) {
-        // Asked twice, the provider says the same.
-        let _ = self.project.set(project);
+    /// Learns it: the name that the provider gave, if it gave one, else the
+    /// key's fingerprint stands for it. A schema that is bound to the key is the
+    /// project's in any case: it was bound when the provider gave no name.
+    /// Before this, nothing is written: the schema is bound to another.
+    pub fn name_project(&self, given: Option<String>, key: &[u8]) {
+        let of_the_key = format!("{A_KEY}{}", &fingerprint(key)[..12]);
+        *self.known() = Some(Known {
+            by_key: given.is_none(),
+            names: given.into_iter().chain([of_the_key]).collect(),
+        });
     }
 
-    fn known_project(&self) -> &str {
-        self.project().unwrap_or_default()
+    /// Forgets the project if it is known by its key alone, so that the
+    /// provider is asked again; whether it was.
+    pub fn forget_key(&self) -> bool {
+        let mut known = self.known();
+        let by_key = known.as_ref().is_some_and(|known| known.by_key);
+        if by_key {
+            *known = None;
+        }
+        by_key
+    }
+
+    fn names(&self) -> Vec<String> {
+        let known = self.project.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .as_ref()
+            .map(|known| known.names.clone())
+            .unwrap_or_default()
+    }
+
+    fn known(&self) -> RwLockWriteGuard<'_, Option<Known>> {
+        self.project.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn staleness(&self, delivered: bool) -> f64 {
@@ -274,7 +326,7 @@ impl Store {
                     (&self.facts.ids_return, Type::BOOL),
                     (&delivered, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.known_project(), Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -299,7 +351,7 @@ impl Store {
                     (&staleness, Type::FLOAT8),
                     (&self.facts.ids_return, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.known_project(), Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -350,7 +402,7 @@ impl Store {
                     (&revive, Type::BOOL),
                     (&delivered, Type::BOOL),
                     (&self.provider, Type::TEXT),
-                    (&self.known_project(), Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -380,7 +432,7 @@ impl Store {
                     (&looked_at.to_system(), Type::TIMESTAMPTZ),
                     (&run, Type::INT8),
                     (&self.provider, Type::TEXT),
-                    (&self.known_project(), Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -408,7 +460,7 @@ impl Store {
         // A listed user has no event: their id stands for it, or their bytes.
         let event_id = match user {
             Some(id) => format!("user {}", id.as_str()),
-            None => format!("sha256 {}", crate::signature::fingerprint(body)),
+            None => format!("sha256 {}", fingerprint(body)),
         };
         self.reject("listing", &event_id, reason, body, user).await
     }
@@ -431,7 +483,7 @@ impl Store {
                     (&body, Type::BYTEA),
                     (&user.map(UserId::as_str), Type::TEXT),
                     (&self.provider, Type::TEXT),
-                    (&self.known_project(), Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -621,7 +673,7 @@ impl Store {
     pub async fn bind(&self) -> Result<(), StoreError> {
         let parameters: Parameters<'_> = &[
             (&self.provider, Type::TEXT),
-            (&self.known_project(), Type::TEXT),
+            (&self.names(), Type::TEXT_ARRAY),
         ];
         // A statement doesn't see what was committed while it waited; the next does.
         for _ in 0..3 {
@@ -633,13 +685,15 @@ impl Store {
     }
 
     fn permit(&self, provider: &str, project: &str) -> Result<(), StoreError> {
-        let asked = (self.provider, self.known_project());
-        if (provider, project) == asked {
+        let names = self.names();
+        if provider == self.provider && names.iter().any(|name| name == project) {
             return Ok(());
         }
+        let asked = names.first().map_or("", String::as_str);
         Err(StoreError::Foreign(Foreign {
             bound: format!("{provider} project {project}"),
-            asked: format!("{} project {}", asked.0, asked.1),
+            asked: format!("{} project {asked}", self.provider),
+            known_by_key: [project, asked].iter().any(|name| name.starts_with(A_KEY)),
         }))
     }
 

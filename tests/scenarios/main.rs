@@ -8,6 +8,7 @@ mod harness;
 mod layout;
 mod long_walk;
 mod pooler;
+mod projects;
 mod providers;
 mod provision;
 mod reconcile;

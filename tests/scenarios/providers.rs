@@ -57,13 +57,13 @@ impl Provider {
 }
 
 /// A database and the secret that names it and a provider.
-struct Stage {
+pub(crate) struct Stage {
     database: Database,
-    secret: Value,
+    pub(crate) secret: Value,
 }
 
 impl Stage {
-    async fn new(provider: Value, signing_secret: Option<&str>) -> Result<Self> {
+    pub(crate) async fn new(provider: Value, signing_secret: Option<&str>) -> Result<Self> {
         let database = Postgres::shared().await?.database().await?;
         let mut secret = json!({
             "database_url": database.url(),
@@ -76,21 +76,25 @@ impl Stage {
         Ok(Self { database, secret })
     }
 
-    async fn invoke(&self, name: &str, event: Value) -> Result<Result<Value, FunctionError>> {
+    pub(crate) async fn invoke(
+        &self,
+        name: &str,
+        event: Value,
+    ) -> Result<Result<Value, FunctionError>> {
         let file = SecretFile::new(&self.secret)?;
         let function = Function::spawn(name, file.env()).await?;
         function.ready().await?;
         Ok(function.invoke(event).await)
     }
 
-    async fn ask(&self, sql: &str) -> Result<String> {
+    pub(crate) async fn ask(&self, sql: &str) -> Result<String> {
         let row = self.database.connect().await?.query_one(sql, &[]).await?;
         let text: Option<String> = row.get(0);
         Ok(text.unwrap_or_default())
     }
 }
 
-const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+pub(crate) const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[tokio::test]
 async fn a_key_s_instance_is_asked_for_and_another_s_is_refused() -> Result<()> {

@@ -86,6 +86,13 @@ pub async fn handle(app: &App, delivery: Delivery<'_>, now: At, until: Instant) 
         }
     };
     let mut applied = within(until, apply(app, &connected, &verified, until)).await;
+    if let Err(Failure::Store(StoreError::NotThisProject)) = &applied
+        && connected.store.forget_key()
+    {
+        // The provider may give the project's name now, or the schema may have
+        // been given the name that the provider gives.
+        applied = within(until, apply(app, &connected, &verified, until)).await;
+    }
     if let Err(failure) = &applied
         && failure.may_come_of_a_rotated_secret()
         && let Some(refreshed) = app.refresh(&connected).await

@@ -147,14 +147,12 @@ impl Provider for Clerk {
         Some(self.api.get("/instance"))
     }
 
-    fn project(&self, answer: &Answer) -> Result<String, Misread> {
+    fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
         if answer.status != StatusCode::OK {
             return Err(refused(answer.status, code(answer).as_deref()));
         }
-        json::Fields::of_bytes(&answer.body)
-            .ok()
-            .and_then(|instance| instance.text("id"))
-            .ok_or(Misread::Garbled("the answer is not Clerk's instance"))
+        let instance = json::Fields::of_bytes(&answer.body).ok();
+        Ok(instance.and_then(|instance| instance.text("id")))
     }
 }
 
@@ -541,8 +539,16 @@ mod tests {
         let request = clerk().project_request().unwrap();
         assert_eq!(request.uri(), "https://api.clerk.com/v1/instance");
         let instance = r#"{"object":"instance","id":"ins_1","environment_type":"development"}"#;
-        assert_eq!(clerk().project(&answer(200, instance)).unwrap(), "ins_1");
-        assert!(clerk().project(&answer(200, "{}")).is_err());
+        let named = clerk().project(&answer(200, instance)).unwrap();
+        assert_eq!(named.as_deref(), Some("ins_1"));
+        for nameless in ["{}", "[]", "<html>", r#"{"id":7}"#] {
+            assert_eq!(clerk().project(&answer(200, nameless)).unwrap(), None);
+        }
+        let refused = answer(401, r#"{"errors":[{"code":"clerk_key_invalid"}]}"#);
+        assert!(matches!(
+            clerk().project(&refused),
+            Err(Misread::Refused(_))
+        ));
     }
 
     fn users(range: std::ops::Range<u32>) -> Answer {

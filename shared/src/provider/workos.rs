@@ -22,7 +22,7 @@ use crate::json;
 use crate::listing::{Cursor, Listing, Page};
 use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
-use crate::signature::{Forged, SigningSecret, Verified, fingerprint, verify_workos};
+use crate::signature::{Forged, SigningSecret, Verified, verify_workos};
 
 const API: &str = "https://api.workos.com";
 
@@ -37,8 +37,6 @@ pub struct WorkOs {
     facts: Facts,
     secrets: Vec<SigningSecret>,
     api: Api,
-    /// Stands for an environment that has nothing else to be known by.
-    key_fingerprint: String,
 }
 
 impl WorkOs {
@@ -48,11 +46,10 @@ impl WorkOs {
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
         let key = fields.required("api_key")?;
-        let key = key.trim();
         let mut headers = HeaderMap::new();
         headers.insert(
             header::AUTHORIZATION,
-            fields.header("api_key", &format!("Bearer {key}"))?,
+            fields.header("api_key", &format!("Bearer {}", key.trim()))?,
         );
         // Unpublished; Stack's second is taken to be on the safe side.
         let staleness = Duration::from_secs(1);
@@ -70,7 +67,6 @@ impl WorkOs {
                 base: fields.api_url("api_url", API)?,
                 headers,
             },
-            key_fingerprint: fingerprint(key.as_bytes()).chars().take(12).collect(),
         })
     }
 }
@@ -125,16 +121,14 @@ impl Provider for WorkOs {
         Some(self.api.get("/authorization/roles"))
     }
 
-    fn project(&self, answer: &Answer) -> Result<String, Misread> {
+    fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
         if answer.status != StatusCode::OK {
             return Err(refused(answer));
         }
-        let body = json::Fields::of_bytes(&answer.body).ok();
-        let roles = body
-            .as_ref()
+        let list = json::Fields::of_bytes(&answer.body).ok();
+        let roles: Vec<_> = list
             .and_then(|list| list.array("data"))
-            .ok_or(Misread::Garbled("the answer is not WorkOS' list of roles"))?;
-        let roles: Vec<_> = roles
+            .unwrap_or_default()
             .into_iter()
             .filter_map(|role| json::Fields::of(role).ok())
             .filter_map(|role| {
@@ -152,12 +146,8 @@ impl Provider for WorkOs {
                 .iter()
                 .min_by_key(|(_, created_at, id)| (*created_at, id.clone()))
         };
-        Ok(match member.or_else(oldest) {
-            Some((_, _, id)) => format!("environment of {id}"),
-            // Safe, but another key of the environment will be taken for
-            // another environment's.
-            None => format!("key {}", self.key_fingerprint),
-        })
+        let role = member.or_else(oldest);
+        Ok(role.map(|(_, _, id)| format!("environment of {id}")))
     }
 
     fn events(&self) -> Option<&dyn EventSource> {
@@ -571,13 +561,15 @@ mod tests {
         };
         let admin = r#"{"id":"role_2","slug":"admin","created_at":"2024-01-15T12:00:00.000Z"}"#;
         let member = r#"{"id":"role_1","slug":"member","created_at":"2024-01-16T12:00:00.000Z"}"#;
-        assert_eq!(check(&format!("{admin},{member}")), "environment of role_1");
-        assert_eq!(check(admin), "environment of role_2");
-        assert_eq!(
-            check(""),
-            format!("key {}", &fingerprint(b"sk_test_1")[..12])
-        );
-        assert!(workos().project(&answer(200, "{}")).is_err());
+        let both = check(&format!("{admin},{member}"));
+        assert_eq!(both.as_deref(), Some("environment of role_1"));
+        assert_eq!(check(admin).as_deref(), Some("environment of role_2"));
+        assert_eq!(check(""), None);
+        for nameless in ["{}", "[]", "<html>"] {
+            assert_eq!(workos().project(&answer(200, nameless)).unwrap(), None);
+        }
+        let refused = workos().project(&answer(403, r#"{"message":"Forbidden"}"#));
+        assert!(matches!(refused, Err(Misread::Refused(_))));
     }
 
     fn users(ids: &[&str], after: Option<&str>) -> Answer {

@@ -5,9 +5,9 @@
 -- $3 float8      staleness of the provider's reads in seconds; 0 for versions
 -- $4 boolean     whether a deleted user's id may come back
 -- $5 text        provider
--- $6 text        project
+-- $6 text[]      project, by all its names
 WITH bound AS (
-  SELECT FROM neon_identity.connection WHERE provider = $5 AND project = $6
+  SELECT FROM neon_identity.connection WHERE provider = $5 AND project = ANY ($6)
 ),
 written AS (
   INSERT INTO neon_identity.users_sync AS kept (raw_json, id, deleted_at)

@@ -10,9 +10,9 @@
 -- $8  boolean       whether a deleted user's id may come back
 -- $9  boolean       whether a delivery caused this (else a listing did)
 -- $10 text          provider
--- $11 text          project
+-- $11 text[]        project, by all its names
 WITH bound AS (
-  SELECT FROM neon_identity.connection WHERE provider = $10 AND project = $11
+  SELECT FROM neon_identity.connection WHERE provider = $10 AND project = ANY ($11)
 ),
 new AS (
   SELECT *

@@ -1,14 +1,14 @@
 -- Keeps what was signed or listed and could not be stored, once per event.
 --
--- $1 text  source: 'delivery' or 'listing'
--- $2 text  event_id
--- $3 text  reason
--- $4 bytea body
--- $5 text  user_id, where it could be read
--- $6 text  provider
--- $7 text  project
+-- $1 text   source: 'delivery' or 'listing'
+-- $2 text   event_id
+-- $3 text   reason
+-- $4 bytea  body
+-- $5 text   user_id, where it could be read
+-- $6 text   provider
+-- $7 text[] project, by all its names
 WITH bound AS (
-  SELECT FROM neon_identity.connection WHERE provider = $6 AND project = $7
+  SELECT FROM neon_identity.connection WHERE provider = $6 AND project = ANY ($7)
 ),
 kept AS (
   INSERT INTO neon_identity.rejections AS kept (source, event_id, reason, body, user_id)

@@ -6,12 +6,12 @@
 -- $3 timestamptz when the rows were looked at
 -- $4 bigint      the run that sweeps, which must hold the lease; NULL: a delivery
 -- $5 text        provider
--- $6 text        project
+-- $6 text[]      project, by all its names
 WITH permitted AS (
   SELECT
   FROM neon_identity.connection AS bound
   WHERE bound.provider = $5
-    AND bound.project = $6
+    AND bound.project = ANY ($6)
     AND ($4 IS NULL OR EXISTS (
       SELECT FROM neon_identity.walk
       WHERE walk.run_id = $4 AND walk.lease_until > clock_timestamp()

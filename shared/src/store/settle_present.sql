@@ -12,9 +12,9 @@
 -- $9  boolean     whether this may clear a tombstone
 -- $10 boolean     whether a delivery caused this (else a listing did)
 -- $11 text        provider
--- $12 text        project
+-- $12 text[]      project, by all its names
 WITH bound AS (
-  SELECT FROM neon_identity.connection WHERE provider = $11 AND project = $12
+  SELECT FROM neon_identity.connection WHERE provider = $11 AND project = ANY ($12)
 ),
 kept AS (
   SELECT

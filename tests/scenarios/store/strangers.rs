@@ -66,6 +66,7 @@ async fn another_project_s_store_writes_nothing() -> Result<()> {
                 facts.name,
                 store.project().unwrap_or_default()
             ),
+            known_by_key: false,
         };
         let foreign = Err(StoreError::Foreign(foreign));
         let (run, permitted) = store.open_run(false).await?;
