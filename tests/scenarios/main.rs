@@ -1,6 +1,7 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
 mod asleep;
+mod clerk;
 mod delivery;
 mod each_provider;
 mod fixtures;
