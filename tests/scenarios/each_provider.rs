@@ -127,6 +127,7 @@ for_each_provider! {
     a_deletion_may_arrive_before_the_creation
     what_does_not_prove_where_it_comes_from_is_refused
     what_is_signed_and_no_user_is_kept_once
+    while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies
     while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not
     who_is_there_is_taken_in_and_a_second_run_writes_nothing
     a_run_after_deliveries_writes_nothing
@@ -265,6 +266,41 @@ async fn what_is_signed_and_no_user_is_kept_once(setup: Setup) -> Result<()> {
     }
     assert!(site.stage.table().await?.is_empty());
     Ok(())
+}
+
+/// A hint can't be followed then; a statement needs nobody to confirm it.
+async fn while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies(
+    setup: Setup,
+) -> Result<()> {
+    let site = Site::of(setup).await?;
+    let simulator = site.simulator();
+    simulator.create("Bob", "bob@example.com")?;
+    site.deliver_all().await?;
+    let hints = simulator.count(Call::Read) > 0;
+    let id = simulator.create("Ada", "ada@example.com")?;
+    let mut messages = simulator.take_messages();
+    // Stack Auth makes a team first, of which nothing is to be known.
+    messages.retain(|message| !message.kind.starts_with("team"));
+    for fault in [
+        Fault::Status(500),
+        Fault::Html(502),
+        Fault::Html(404),
+        Fault::Dropped,
+        Fault::TooManyRequests {
+            retry_after: Some(600),
+        },
+    ] {
+        simulator.add_trouble(Trouble::every(fault.clone()));
+        let status = site.deliver(&messages[0]).await?;
+        assert_eq!(status, if hints { 503 } else { 200 }, "{fault:?}");
+        assert_eq!(site.stage.row(&id).await?.is_none(), hints, "{fault:?}");
+        simulator.clear_troubles();
+    }
+    assert!(site.stage.rejections().await?.is_empty());
+    for message in &messages {
+        site.taken(message).await?;
+    }
+    site.stage.assert_in_sync().await
 }
 
 async fn while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not(
