@@ -62,6 +62,19 @@ pub struct Facts {
     pub ids_return: bool,
 }
 
+impl Facts {
+    /// The `at` of a listed profile without a version, where `seen` is a moment
+    /// before the listing was asked for. A listing may be staler than a read,
+    /// and the row keeps no more than a time: so the time makes up for it, and
+    /// of every row holds what holds of a read's, that it shows a state of
+    /// after `at` less [`Facts::staleness`].
+    pub fn listed_at(&self, seen: At) -> At {
+        let staler = self.listing_staleness.saturating_sub(self.staleness);
+        let micros = i64::try_from(staler.as_micros()).unwrap_or(i64::MAX);
+        At::from_micros(seen.as_micros().saturating_sub(micros))
+    }
+}
+
 /// What a delivery tells.
 #[derive(Debug)]
 pub enum Event {
@@ -466,6 +479,23 @@ pub(crate) mod tests {
                 "kp_1234567890"
             );
         }
+    }
+
+    #[test]
+    fn a_listing_that_is_staler_than_reads_is_of_an_earlier_time() {
+        let seen = At::from_micros(100_000_000);
+        let mut facts = connected(
+            serde_json::json!({"name": "stack", "project_id": "p", "secret_server_key": "k"}),
+            Some("whsec_c2VjcmV0"),
+        )
+        .unwrap()
+        .facts()
+        .clone();
+        assert_eq!(facts.listed_at(seen), seen);
+        facts.listing_staleness = facts.staleness + Duration::from_secs(59);
+        assert_eq!(facts.listed_at(seen), At::from_micros(41_000_000));
+        facts.listing_staleness = Duration::ZERO;
+        assert_eq!(facts.listed_at(seen), seen);
     }
 
     #[test]

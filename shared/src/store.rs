@@ -35,7 +35,7 @@ pub enum Outcome {
     Updated,
     /// A tombstone was cleared.
     Revived,
-    /// The row says this already.
+    /// The row said this already.
     Unchanged,
     /// The row knows newer.
     Stale,
@@ -273,13 +273,12 @@ impl Store {
         self.project.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn staleness(&self, delivered: bool) -> f64 {
-        let staleness = if delivered {
-            self.facts.staleness
-        } else {
-            self.facts.listing_staleness
-        };
-        staleness.as_secs_f64()
+    /// Of what is joined; versions are never stale.
+    fn staleness(&self) -> f64 {
+        if self.facts.versioned {
+            return 0.0;
+        }
+        self.facts.staleness.as_secs_f64()
     }
 
     /// The database's clock.
@@ -307,11 +306,7 @@ impl Store {
             .map(|(p, _)| p.created_at.map(At::to_system))
             .collect();
         let ats: Vec<_> = sorted.iter().map(|(_, at)| at.to_system()).collect();
-        let staleness = if self.facts.versioned {
-            0.0
-        } else {
-            self.staleness(delivered)
-        };
+        let staleness = self.staleness();
         let rows = self
             .all(
                 sql!("join"),
@@ -337,11 +332,7 @@ impl Store {
 
     /// Joins a deletion.
     pub async fn gone(&self, id: &UserId, at: At) -> Result<Outcome, StoreError> {
-        let staleness = if self.facts.versioned {
-            0.0
-        } else {
-            self.staleness(true)
-        };
+        let staleness = self.staleness();
         let row = self
             .one(
                 sql!("gone"),
@@ -517,7 +508,7 @@ impl Store {
                     (&digests, Type::BYTEA_ARRAY),
                     (&versions, Type::TIMESTAMPTZ_ARRAY),
                     (&seen.to_system(), Type::TIMESTAMPTZ),
-                    (&self.staleness(false), Type::FLOAT8),
+                    (&self.facts.listing_staleness.as_secs_f64(), Type::FLOAT8),
                     (&unloaded, Type::TEXT_ARRAY),
                 ],
             )

@@ -238,6 +238,7 @@ async fn apply(
         tally.count(Outcome::Unchanged);
     }
     let mut newer = Vec::new();
+    let listed_at = sources.provider.facts().listed_at(seen);
     for (place, difference) in differences {
         let profile = &profiles[place];
         match difference {
@@ -245,7 +246,7 @@ async fn apply(
             Difference::Created if tally.dry_run => tally.count(Outcome::Created),
             Difference::Updated if tally.dry_run => tally.count(Outcome::Updated),
             Difference::Created | Difference::Updated => {
-                newer.push((profile, profile.version.unwrap_or(seen)));
+                newer.push((profile, profile.version.unwrap_or(listed_at)));
             }
         }
     }

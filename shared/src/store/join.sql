@@ -6,7 +6,7 @@
 -- $4  text[]        email
 -- $5  timestamptz[] created_at
 -- $6  timestamptz[] at: the profile's version, or when the provider was asked
--- $7  float8        staleness of the provider's reads in seconds; 0 for versions
+-- $7  float8        staleness of what `at` is the time of, in seconds; 0 for versions
 -- $8  boolean       whether a deleted user's id may come back
 -- $9  boolean       whether a delivery caused this (else a listing did)
 -- $10 text          provider
@@ -30,7 +30,7 @@ written AS (
     name = excluded.name,
     email = excluded.email,
     created_at = excluded.created_at,
-    updated_at = excluded.updated_at,
+    updated_at = greatest(kept.updated_at, excluded.updated_at),
     deleted_at = CASE
       WHEN kept.deleted_at IS NULL THEN NULL
       -- The id was given out again.
@@ -49,19 +49,21 @@ written AS (
         IS DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at))
     )
     OR (
-      -- There and back again: the same content, later. Were its time dropped,
-      -- a late delivery of what lay between would win for good.
+      -- A delivery of what the row says. Were its time dropped, and the user had
+      -- changed there and back, a late delivery of what lay between would win
+      -- for good. Were the row not written, with nothing to change in it, who
+      -- has looked at it and read what lay between would not notice.
       $9
-      AND kept.updated_at < excluded.updated_at
+      AND kept.updated_at <= excluded.updated_at + make_interval(secs => $7)
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at)
     )
   )
-  -- What would revive must not be a stale read of before the deletion.
+  -- Where ids come back, which was later, the deletion or what was read?
   AND (
     $8
-    AND kept.deleted_at < excluded.updated_at
     AND kept.deleted_at >= excluded.updated_at - make_interval(secs => $7)
+    AND kept.deleted_at <= excluded.updated_at + make_interval(secs => $7)
   ) IS NOT TRUE
   RETURNING kept.id, kept.xmax = 0 AS created
 )
@@ -70,13 +72,20 @@ SELECT
   CASE
     WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
     WHEN written.created THEN 'created'
-    WHEN written.id IS NOT NULL THEN 'updated'
     -- What follows looks at the row of when the statement began: if it has
     -- changed since, this says at worst 'tied', and a read settles that.
+    WHEN written.id IS NOT NULL THEN CASE
+      WHEN kept.updated_at >= new.at
+        AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+          IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
+        THEN 'unchanged'
+      ELSE 'updated'
+    END
     WHEN kept.updated_at > new.at + make_interval(secs => $7) THEN 'stale'
-    WHEN (kept.raw_json::text, kept.name, kept.email, kept.created_at)
-      IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
-      AND (NOT $9 OR kept.updated_at >= new.at) THEN 'unchanged'
+    WHEN NOT $9
+      AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+        IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
+      THEN 'unchanged'
     ELSE 'tied'
   END AS outcome
 FROM new

@@ -126,6 +126,27 @@ async fn a_row_that_changed_since_the_look_stays() -> Result<()> {
     Ok(())
 }
 
+/// A user changes there and back within one version. Who has looked, and read what lay between,
+/// must not write it after the second change was answered for.
+#[tokio::test]
+async fn a_delivery_of_what_the_row_says_is_noticed_by_whoever_looked_before() -> Result<()> {
+    for facts in [versions(), hints()] {
+        let bench = Bench::new(facts).await?;
+        let kept = named("u", "there");
+        bench.join(&kept, THEN, true).await?;
+        let (_, looked) = look(&bench, "u").await?;
+        assert_eq!(bench.join(&kept, THEN, true).await?, Unchanged);
+        let (between, at) = (named("u", "between"), At::from_micros(THEN));
+        let settled = bench
+            .store
+            .settle_present(&looked, &between, at, false, true)
+            .await?;
+        assert_eq!(settled, None);
+        assert_eq!(bench.existing("u").await?.name.as_deref(), Some("there"));
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_settled_listing_writes_only_what_differs() -> Result<()> {
     for (facts, version) in [(hints(), false), (versions(), true)] {
