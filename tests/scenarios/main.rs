@@ -2,6 +2,7 @@
 
 mod asleep;
 mod clerk;
+mod correctness;
 mod delivery;
 mod each_provider;
 mod fixtures;

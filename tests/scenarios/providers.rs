@@ -1,13 +1,17 @@
 //! What only some providers do, with the real binaries: a key that names no project, a record of
 //! events. Each provider's answers are written out here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tests::database::Database;
 use tests::function::Function;
 use tests::postgres::Postgres;
@@ -229,4 +233,84 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
         "{asked:?}"
     );
     Ok(())
+}
+/// A delivery's place in the record says nothing of those before it, and a run that fails has
+/// seen no more than it applied.
+#[tokio::test]
+async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applied() -> Result<()> {
+    let recovered = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&recovered);
+    let workos = Provider::start(move |path, _| {
+        let page = |events: Vec<Value>, after: Value| {
+            (
+                200,
+                json!({"data": events, "list_metadata": {"after": after}}),
+            )
+        };
+        match path {
+            "/authorization/roles" => {
+                page(vec![json!({"id": "role_1", "slug": "member"})], json!(null))
+            }
+            path if path.contains("range_start=") => page(
+                vec![event(1, "user.created", user("user_1", 1))],
+                json!("event_1"),
+            ),
+            path if path.ends_with("after=event%5F1") && answers.load(Ordering::SeqCst) => page(
+                vec![
+                    event(2, "user.deleted", user("user_1", 1)),
+                    event(3, "user.created", user("user_2", 3)),
+                ],
+                json!(null),
+            ),
+            _ => (403, json!({"message": "Forbidden"})),
+        }
+    })
+    .await?;
+    let provider = json!({"name": "workos", "api_key": "sk_test_1", "api_url": workos.url});
+    let stage = Stage::new(provider, Some("whsec_x")).await?;
+    stage.invoke("provision", json!({})).await??;
+    let cursor = "SELECT event_cursor FROM neon_identity.walk";
+    let living = "SELECT string_agg(id, ' ' ORDER BY id) FROM neon_identity.users_sync
+        WHERE deleted_at IS NULL";
+
+    let body = event(3, "user.created", user("user_2", 3)).to_string();
+    let answer = stage.invoke("webhook", delivery(&body)?).await??;
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    assert_eq!(stage.ask(living).await?, "user_2");
+    assert_eq!(stage.ask(cursor).await?, "");
+
+    let events = json!({"mode": "events"});
+    let failed = stage.invoke("reconcile", events.clone()).await?;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(stage.ask(living).await?, "user_1 user_2");
+    assert_eq!(stage.ask(cursor).await?, "event_1");
+
+    recovered.store(true, Ordering::SeqCst);
+    stage.invoke("reconcile", events).await??;
+    assert_eq!(stage.ask(living).await?, "user_2");
+    assert_eq!(stage.ask(cursor).await?, "event_3");
+    Ok(())
+}
+
+/// A function URL's event of a delivery that WorkOS signed.
+fn delivery(body: &str) -> Result<Value> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"whsec_x")?;
+    mac.update(format!("{now}.{body}").as_bytes());
+    let digest = mac.finalize().into_bytes();
+    let signature: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "",
+        "headers": {"workos-signature": format!("t={now}, v1={signature}")},
+        "requestContext": {
+            "accountId": "anonymous", "apiId": "local", "domainName": "local",
+            "domainPrefix": "local", "requestId": "r", "routeKey": "$default", "stage": "$default",
+            "time": "24/Nov/2026:12:00:00 +0000", "timeEpoch": 1_795_521_600_000_u64,
+            "http": {
+                "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+                "userAgent": "WorkOS",
+            },
+        },
+        "body": body, "isBase64Encoded": false,
+    }))
 }
