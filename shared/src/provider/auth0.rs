@@ -66,10 +66,12 @@ impl Auth0 {
             "client_secret": fields.required("client_secret")?,
             "audience": format!("https://{domain}/api/v2/"),
         });
+        let base = fields.api_url("api_url", &format!("https://{domain}"))?;
         Ok(Self {
             webhook_token: BearerToken::new(&fields.required("webhook_token")?),
             api: Api {
-                base: fields.api_url("api_url", &format!("https://{domain}"))?,
+                // Tokens come from beside it: some write the API's whole address.
+                base: base.trim_end_matches("/api/v2").to_owned(),
             },
             credentials: credentials.to_string(),
             facts: Facts {
@@ -501,6 +503,19 @@ mod tests {
         let by_hand = UserId::new("by hand").unwrap();
         let read = auth0().user(&by_hand, &answer(400, uri));
         assert!(matches!(read, Err(Misread::NoSuchId)));
+    }
+
+    #[test]
+    fn the_api_s_address_may_be_written_whole() {
+        for api_url in ["http://127.0.0.1:1", "http://127.0.0.1:1/api/v2/"] {
+            let mut secret = secret();
+            secret["api_url"] = api_url.into();
+            let auth0 = connected(secret, None).unwrap();
+            let user = auth0.user_request(&UserId::new("a|1").unwrap());
+            assert_eq!(user.uri(), "http://127.0.0.1:1/api/v2/users/a%7C1");
+            let token = auth0.token_request().unwrap();
+            assert_eq!(token.uri(), "http://127.0.0.1:1/oauth/token");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Supabase {
             .ok_or_else(|| {
                 fields.refuse("project_url", "is not a URL like https://<ref>.supabase.co")
             })?;
+        let base = fields.api_url("api_url", &project)?;
         let key = fields.required("service_role_key")?;
         let key = key.trim();
         let mut headers = HeaderMap::new();
@@ -78,7 +79,8 @@ impl Supabase {
             },
             webhook_token: BearerToken::new(&fields.required("webhook_token")?),
             api: Api {
-                base: fields.api_url("api_url", &project)?,
+                // Some write the whole address of Auth's API.
+                base: base.trim_end_matches("/auth/v1").to_owned(),
                 headers,
             },
         })
@@ -469,6 +471,19 @@ mod tests {
             error.starts_with("provider.project_url is not a URL"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_api_s_address_may_be_written_whole() {
+        for api_url in ["http://127.0.0.1:1/", "http://127.0.0.1:1/auth/v1"] {
+            let mut secret = secret();
+            secret["api_url"] = api_url.into();
+            let user = connected(secret, None)
+                .unwrap()
+                .user_request(&UserId::new(FOUR).unwrap());
+            let expected = format!("http://127.0.0.1:1/auth/v1/admin/users/{FOUR}");
+            assert_eq!(user.uri().to_string(), expected.replace('-', "%2D"));
+        }
     }
 
     #[test]
