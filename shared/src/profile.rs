@@ -81,7 +81,8 @@ impl fmt::Debug for At {
     }
 }
 
-/// A provider's id of a user: 1 to 1024 bytes without control characters.
+/// A provider's id of a user: 1 to 1024 bytes without control characters, and
+/// a name that a URL can hold.
 ///
 /// The upper bound keeps the primary key's index entry within a B-tree page
 /// (PostgreSQL refuses entries above about 2700 bytes).
@@ -97,6 +98,12 @@ impl UserId {
         }
         if id.len() > 1024 {
             return Err(Unreadable("the user's id is longer than 1024 bytes"));
+        }
+        if matches!(id.as_str(), "." | "..") {
+            // In a URL's path these are steps, encoded or not, and what is read is not a user.
+            return Err(Unreadable(
+                "the user's id is a dot segment, which no URL can name",
+            ));
         }
         if id.chars().any(char::is_control) {
             return Err(Unreadable("the user's id holds a control character"));
@@ -278,6 +285,15 @@ mod tests {
             check("a\0b"),
             Err(Unreadable("the user's id holds a control character"))
         );
+        assert_eq!(check("a.b..c"), Ok(6));
+        for dots in [".", ".."] {
+            assert_eq!(
+                check(dots),
+                Err(Unreadable(
+                    "the user's id is a dot segment, which no URL can name"
+                ))
+            );
+        }
     }
 
     #[test]

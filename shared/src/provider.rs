@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::value::RawValue;
 
 use crate::json;
@@ -306,6 +307,19 @@ fn shown(code: Option<&str>) -> &str {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     code.filter(|code| code.len() <= 64 && code.bytes().all(plain))
         .unwrap_or("and no code")
+}
+
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// An id or a value as a part of a path or a query. Unreserved characters stay:
+/// not every server decodes before it compares.
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 /// A GET request; `path` percent-encoded.

@@ -182,10 +182,10 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
                 event(5, "user.created", json!({"id": 7})),
                 event(6, "session.created", json!({})),
             ]),
-            path if path.ends_with("after=event%5F6") => {
+            path if path.ends_with("after=event_6") => {
                 list(vec![event(7, "user.deleted", user("user_2", 4))])
             }
-            path if path.ends_with("after=event%5F7") => (400, json!({"message": "Unknown"})),
+            path if path.ends_with("after=event_7") => (400, json!({"message": "Unknown"})),
             _ => (500, json!({})),
         }
     })

@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -133,7 +132,7 @@ impl Provider for Auth0 {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+        let id = super::encoded(id.as_str());
         self.api.get(&format!("/api/v2/users/{id}"))
     }
 
@@ -354,7 +353,7 @@ impl Listing for Auth0Listing {
         );
         if let Some(from) = &self.at.from {
             let q = format!("created_at:[{from} TO *]");
-            path.push_str(&format!("&q={}", utf8_percent_encode(&q, NON_ALPHANUMERIC)));
+            path.push_str(&format!("&q={}", super::encoded(&q)));
         }
         self.api.get(&path)
     }
@@ -597,7 +596,7 @@ mod tests {
                      &per_page=5&page=0";
         assert_eq!(next(&*listing), first);
         listing.read(&users(&[1, 2, 3, 4, 5], 7)).unwrap();
-        let from = "&q=created%5Fat%3A%5B2025%2D02%2D01T12%3A34%3A05%2E000Z%20TO%20%2A%5D";
+        let from = "&q=created_at%3A%5B2025-02-01T12%3A34%3A05.000Z%20TO%20%2A%5D";
         assert_eq!(next(&*listing), format!("{first}{from}"));
         let page = listing.read(&users(&[5, 6, 7], 3)).unwrap();
         assert_eq!((page.last, page.counted), (true, Some(7)));

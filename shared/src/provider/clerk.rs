@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -119,7 +118,7 @@ impl Provider for Clerk {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+        let id = super::encoded(id.as_str());
         self.api.get(&format!("/users/{id}"))
     }
 
@@ -342,7 +341,7 @@ impl Listing for ClerkListing {
             (Step::Count, _) => "/users/count".to_owned(),
             (Step::ByCursor, None) => format!("/users?limit={page}&order_by=%2Bcreated_at"),
             (Step::ByCursor, Some(after)) => {
-                let after = utf8_percent_encode(after, NON_ALPHANUMERIC);
+                let after = super::encoded(after);
                 format!("/users?limit={page}&order_by=%2Bcreated_at&starting_after={after}")
             }
             (Step::ByOffset, _) => {

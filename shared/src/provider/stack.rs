@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -120,7 +119,7 @@ impl Provider for Stack {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC);
+        let id = super::encoded(id.as_str());
         self.api.get(&format!("/users/{id}"))
     }
 
@@ -308,7 +307,7 @@ impl Listing for StackListing {
             path.push_str("&include_restricted=true");
         }
         if let Some(anchor) = self.at.anchors.last() {
-            let cursor = utf8_percent_encode(&anchor.id, NON_ALPHANUMERIC);
+            let cursor = super::encoded(&anchor.id);
             path.push_str(&format!("&cursor={cursor}"));
         }
         self.api.get(&path)
