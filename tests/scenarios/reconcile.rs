@@ -319,6 +319,18 @@ async fn a_placeholder_is_filled_or_found_to_be_nobody_s() -> Result<()> {
     run.stage.assert_in_sync().await
 }
 
+#[tokio::test]
+async fn an_id_that_no_url_can_name_stops_no_run() -> Result<()> {
+    let run = Run::backfilled(5).await?;
+    let ensure = "SELECT neon_identity.ensure_user('.'), neon_identity.ensure_user('..')";
+    run.stage.execute(ensure).await?;
+    let report = run.complete(json!({})).await?;
+    assert_eq!(report["deleted"], 0);
+    // The provider was not asked, so nobody says that they are gone.
+    assert!(run.stage.the_row("..").await?.lives());
+    Ok(())
+}
+
 // The brake.
 
 #[tokio::test]
