@@ -19,6 +19,9 @@ pub use aws::http_client;
 
 use crate::provider::{Answer, Misread, Provider, Request};
 
+/// However long a server says that something lasts, it is asked again by then.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A token is not used in the last minute that it is good for.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 
@@ -154,7 +157,7 @@ impl Client {
         *held = Some(Held {
             asked_with: request.body().clone(),
             authorization: token.authorization.clone(),
-            until: Instant::now() + token.lifetime.saturating_sub(BEFORE_EXPIRY),
+            until: Instant::now() + token.lifetime.min(LONGEST).saturating_sub(BEFORE_EXPIRY),
         });
         Ok(token.authorization)
     }
@@ -268,15 +271,20 @@ fn trouble(answer: &Answer) -> Option<Unanswered> {
 fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok();
     if let Some(seconds) = header("retry-after").and_then(|text| text.parse::<u64>().ok()) {
-        return Some(Duration::from_secs(seconds) + jitter(250));
+        return Some(wait(seconds));
     }
     let reset: i64 = header("x-ratelimit-reset")?.parse().ok()?;
     let now = jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(header("date")?)
         .ok()?
         .as_second();
-    let seconds = u64::try_from((reset - now).max(0)).ok()?;
-    Some(Duration::from_secs(seconds) + jitter(250))
+    let seconds = u64::try_from(reset.saturating_sub(now).max(0)).ok()?;
+    Some(wait(seconds))
+}
+
+/// No clock can show the end of what some servers ask for.
+fn wait(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(LONGEST) + jitter(250)
 }
 
 /// From a fifth of a second on, twice as long each time, up to 20 seconds.
@@ -304,10 +312,15 @@ mod tests {
         };
         assert_eq!(check(&[("retry-after", "7")]), Some(7));
         assert_eq!(check(&[("retry-after", "soon")]), None);
+        let endless = u64::MAX.to_string();
+        assert_eq!(check(&[("retry-after", &endless)]), Some(86_400));
         assert_eq!(check(&[]), None);
         let date = ("date", "Sat, 01 Feb 2025 12:34:56 GMT");
         assert_eq!(check(&[date, ("x-ratelimit-reset", "1738413299")]), Some(3));
         assert_eq!(check(&[date, ("x-ratelimit-reset", "1738413200")]), Some(0));
+        let (first, last) = (i64::MIN.to_string(), i64::MAX.to_string());
+        assert_eq!(check(&[date, ("x-ratelimit-reset", &first)]), Some(0));
+        assert_eq!(check(&[date, ("x-ratelimit-reset", &last)]), Some(86_400));
     }
 
     #[test]

@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::profile::{At, Unreadable};
@@ -15,6 +17,10 @@ use crate::profile::{At, Unreadable};
 /// Exponents beyond this would unfold a few bytes into as many digits each
 /// time PostgreSQL prints the row.
 const MOST_EXPONENT: u32 = 1000;
+
+/// Digits that all exponents of a text may add together: many small ones
+/// unfold a small text into one that neither memory nor PostgreSQL has room for.
+const MOST_UNFOLDED: u32 = 1 << 20;
 
 /// Depth at which [`print_jsonb`] leaves the printing to PostgreSQL.
 const MOST_DEPTH: u32 = 64;
@@ -26,13 +32,17 @@ pub fn storable(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     let bytes = raw.as_bytes();
     let mut mended = String::new();
     let mut kept = 0;
+    let mut unfolded = 0_u32;
     let mut i = 0;
     while i < bytes.len() {
         match bytes[i] {
             b'"' => i = mend_string(raw, i + 1, &mut mended, &mut kept),
             b'-' | b'0'..=b'9' => {
                 let end = number_end(bytes, i);
-                check_number(&raw[i..end])?;
+                unfolded = unfolded.saturating_add(exponent(&raw[i..end])?);
+                if unfolded > MOST_UNFOLDED {
+                    return Err(Unreadable("the numbers have too many large exponents"));
+                }
                 i = end;
             }
             _ => i += 1,
@@ -87,12 +97,13 @@ fn number_end(bytes: &[u8], start: usize) -> usize {
     start + bytes[start..].iter().take_while(|b| is_number(b)).count()
 }
 
-fn check_number(number: &str) -> Result<(), Unreadable> {
+/// The size of a number's exponent, if it is not too large.
+fn exponent(number: &str) -> Result<u32, Unreadable> {
     let Some((_, exponent)) = number.split_once(['e', 'E']) else {
-        return Ok(());
+        return Ok(0);
     };
     match exponent.trim_start_matches(['+', '-']).parse::<u32>() {
-        Ok(exponent) if exponent <= MOST_EXPONENT => Ok(()),
+        Ok(exponent) if exponent <= MOST_EXPONENT => Ok(exponent),
         _ => Err(Unreadable("a number has an exponent beyond 1000")),
     }
 }
@@ -163,23 +174,75 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Leaves out, of the value of the object's field `field`, every member that
+/// Leaves out, of the values of the object's field `field`, every member that
 /// `is_secret` by its key, at any depth, and keeps all the other bytes. What is
 /// no object is given back as it is.
 pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) -> Cow<'a, str> {
-    let value = Fields::of(raw).ok().and_then(|fields| fields.get(field));
-    let Some(value) = value else {
+    let Ok(Members(members)) = serde_json::from_str(raw) else {
         return Cow::Borrowed(raw);
     };
-    let mut kept = String::with_capacity(value.len());
-    without_members(value, is_secret, &mut kept);
-    if kept.len() == value.len() {
+    let mut out = String::new();
+    let mut kept = 0;
+    for value in members.iter().filter(|(key, _)| key == field) {
+        let value = value.1.get();
+        // The value is a part of `raw`.
+        let start = value.as_ptr() as usize - raw.as_ptr() as usize;
+        out.push_str(&raw[kept..start]);
+        without_members(value, &is_secret, &mut out);
+        kept = start + value.len();
+    }
+    out.push_str(&raw[kept..]);
+    if out.len() == raw.len() {
         return Cow::Borrowed(raw);
     }
-    // The value is a part of `raw`.
-    let start = value.as_ptr() as usize - raw.as_ptr() as usize;
-    let end = start + value.len();
-    Cow::Owned([&raw[..start], &kept, &raw[end..]].concat())
+    Cow::Owned(out)
+}
+
+/// An object's members as they stand: also those that [`Fields`] passes over
+/// because their key stands twice, or refuses because it is no text.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    members.push((key, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+/// A key as text, in which a lone surrogate is something else.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl Visitor<'_> for Visit {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Key(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+        deserializer.deserialize_bytes(Visit)
+    }
 }
 
 fn without_members(raw: &str, is_secret: impl Fn(&str) -> bool, out: &mut String) {
@@ -459,12 +522,37 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_stands_twice_or_is_no_text_hides_no_secret() {
+        let check = |raw: &str, expected: &str| {
+            assert_eq!(without(raw, "i", |key| key == "token"), expected);
+        };
+        check(
+            r#"{"i":{"token":1},"\ud800":2,"i":[{"token":3}]}"#,
+            r#"{"i":{},"\ud800":2,"i":[{}]}"#,
+        );
+        check(
+            r#"{"\u0069":{"\udc00":1,"token":2}}"#,
+            r#"{"\u0069":{"\udc00":1}}"#,
+        );
+    }
+
+    #[test]
     fn a_number_that_unfolds_without_bound_is_refused() {
         let refused = Err(Unreadable("a number has an exponent beyond 1000"));
         assert_eq!(storable("[1e1001]"), refused);
         assert_eq!(storable("[1E-99999999999999999999]"), refused);
         assert_eq!(storable("[1"), Err(Unreadable("not JSON")));
         assert!(storable(r#"["1e1001"]"#).is_ok());
+    }
+
+    #[test]
+    fn many_numbers_that_unfold_are_refused_together() {
+        let many = |count| format!("[{}1]", "1e1000,".repeat(count));
+        assert!(storable(&many(1000)).is_ok());
+        assert_eq!(
+            storable(&many(1100)),
+            Err(Unreadable("the numbers have too many large exponents"))
+        );
     }
 
     #[test]

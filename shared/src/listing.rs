@@ -13,11 +13,14 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
+use serde::de::DeserializeOwned;
+
 pub use cursor::Cursor;
 pub use overlap::{Fit, Overlap, Place};
 
 use crate::profile::{Profile, UserId};
 use crate::provider::{Answer, Misread, Request};
+use crate::signature::fingerprint;
 
 /// An adapter's walk: which page to ask for, and what the answer holds.
 pub trait Listing: Send + Sync {
@@ -33,6 +36,21 @@ pub trait Listing: Send + Sync {
 
     /// Asks for smaller pages; false where they can't be smaller.
     fn shrink(&mut self) -> bool;
+}
+
+/// More users than any project has; a walk that counts further was not here.
+pub(crate) const MOST_USERS: u64 = 1 << 40;
+
+/// Where a walk goes on: at a position that it gave itself, or at the start,
+/// if it gave none or the one that was kept makes no sense.
+pub(crate) fn resume<P: DeserializeOwned + Default>(
+    position: Option<&str>,
+    is_sound: fn(&P) -> bool,
+) -> P {
+    position
+        .and_then(|position| serde_json::from_str(position).ok())
+        .filter(is_sound)
+        .unwrap_or_default()
 }
 
 /// The users of one page.
@@ -61,6 +79,21 @@ pub struct Rejected {
     pub reason: String,
     /// The user as listed.
     pub body: String,
+}
+
+impl Rejected {
+    /// What it is kept under, once.
+    pub fn name(&self) -> String {
+        name_of(self.id.as_ref(), self.body.as_bytes())
+    }
+}
+
+/// A listed user has no event: their id stands for it, or their bytes.
+pub(crate) fn name_of(id: Option<&UserId>, body: &[u8]) -> String {
+    match id {
+        Some(id) => format!("user {}", id.as_str()),
+        None => format!("sha256 {}", fingerprint(body)),
+    }
 }
 
 impl std::fmt::Debug for Rejected {

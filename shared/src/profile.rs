@@ -5,6 +5,7 @@
 //! whoever reads a provider's bytes makes one through [`Profile::from_json`]
 //! and says by field what the columns are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -168,11 +169,18 @@ impl Profile {
         columns: impl FnOnce(&Fields<'_>) -> Columns,
     ) -> Result<Self, Unreadable> {
         let raw_json = json::storable(raw)?;
+        let mended = matches!(raw_json, Cow::Owned(_));
         let fields = Fields::of(&raw_json)?;
         let columns = columns(&fields);
         let id = columns.id.ok_or(Unreadable(
             "the user has no id, or one that is not a string",
         ))?;
+        // What was put in place of a character makes it another user's.
+        if mended && id.contains('\u{FFFD}') {
+            return Err(Unreadable(
+                "the user's id holds a character that Postgres can't hold",
+            ));
+        }
         Ok(Self {
             id: UserId::new(id)?,
             name: columns.name,
@@ -321,6 +329,26 @@ mod tests {
             version: None,
         })
         .unwrap()
+    }
+
+    #[test]
+    fn an_id_that_has_to_be_mended_is_none() {
+        let check = |raw: &str| {
+            let id = |fields: &Fields<'_>| fields.string("id");
+            let columns = |fields: &Fields<'_>| Columns {
+                id: id(fields),
+                name: None,
+                email: None,
+                created_at: None,
+                version: None,
+            };
+            Profile::from_json(raw, columns).map(|profile| profile.id.0)
+        };
+        let mended = "the user's id holds a character that Postgres can't hold";
+        assert_eq!(check(r#"{"id":"a\u0000"}"#), Err(Unreadable(mended)));
+        assert_eq!(check(r#"{"id":"a\ud800"}"#), Err(Unreadable(mended)));
+        assert_eq!(check(r#"{"id":"a","n":"\u0000"}"#), Ok("a".to_owned()));
+        assert_eq!(check("{\"id\":\"\u{FFFD}\"}"), Ok("\u{FFFD}".to_owned()));
     }
 
     #[test]

@@ -39,6 +39,15 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+impl Answer {
+    /// The body as text. Bytes that are no UTF-8 become U+FFFD, as escapes do
+    /// that stand for no character: one bad name must not spoil a page.
+    fn text(&self) -> Cow<'_, str> {
+        let body = self.body.strip_prefix(b"\xef\xbb\xbf");
+        String::from_utf8_lossy(body.unwrap_or(&self.body))
+    }
+}
+
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
@@ -181,6 +190,12 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// Whom a delivery is about, where [`Provider::event`] can read no more
+    /// than that: once the user can be read, the delivery is settled.
+    fn whom(&self, _body: &[u8]) -> Option<UserId> {
+        None
+    }
+
     /// What of a delivery's body may be kept when it can't be applied: a
     /// provider's rows may hold password hashes.
     fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
@@ -243,8 +258,9 @@ pub enum Recorded {
 /// One event of a provider's record.
 #[derive(Debug)]
 pub struct RecordedEvent {
-    /// The event's id, the same as its delivery's.
-    pub id: String,
+    /// The event's id, the same as its delivery's; `None` where it has none
+    /// that could be kept.
+    pub id: Option<String>,
     /// What it tells, as [`Provider::event`] has it.
     pub event: Result<Event, Unreadable>,
     /// The event as recorded.
@@ -259,24 +275,41 @@ fn read_user(
     answer: &Answer,
     profile: impl Fn(&str) -> Result<Profile, Unreadable>,
 ) -> Result<Profile, Misread> {
-    let raw =
-        std::str::from_utf8(&answer.body).map_err(|_| Misread::Garbled("the user is not UTF-8"))?;
-    let not_this_user = Misread::Garbled("the answer is not this user");
-    let Ok(user) = json::Fields::of(raw) else {
-        return Err(not_this_user);
+    let raw = &answer.text();
+    let user = match json::Fields::of(raw) {
+        Ok(user) => user,
+        Err(unreadable) => {
+            return Err(match serde_json::from_str::<&RawValue>(raw) {
+                Ok(_) => Misread::Unreadable(unreadable),
+                Err(_) => Misread::Garbled("the answer is not JSON, or half of it"),
+            });
+        }
     };
     match user.string(id_field) {
         Some(named) if named == id.as_str() => profile(raw).map_err(Misread::Unreadable),
         // Servers take a UUID's letters in upper case too, but give none out.
         Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(Misread::NoSuchId),
-        // An id of another type can't be stored, here or in a listing.
-        None if user.get(id_field).is_some() => profile(raw).map_err(Misread::Unreadable),
-        _ => Err(not_this_user),
+        Some(named) if UserId::new(named.as_str()).is_ok() => {
+            Err(Misread::Garbled("the answer is not this user"))
+        }
+        // What is no id can't be stored, here or in a listing, and asking
+        // again doesn't make it one.
+        _ => Err(Misread::Unreadable(profile(raw).err().unwrap_or(
+            Unreadable("the user has no id, or one that is not a string"),
+        ))),
     }
 }
 
+/// The user's id, if it is one that can be stored, and asked for.
 fn id_of(raw: &str, id_field: &str) -> Option<String> {
-    json::Fields::of(raw).ok()?.string(id_field)
+    let id = json::Fields::of(raw).ok()?.string(id_field)?;
+    UserId::new(id.as_str()).is_ok().then_some(id)
+}
+
+/// The user in an event's field `data`.
+fn user_in_data(body: &[u8]) -> Option<UserId> {
+    let envelope = json::Fields::of_bytes(body).ok()?;
+    UserId::new(id_of(envelope.get("data")?, "id")?).ok()
 }
 
 /// A page of these listed users, the last one or not. `raw_of` is what may be

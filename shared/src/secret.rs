@@ -171,6 +171,8 @@ impl Fields {
                 && uri.authority().is_some()
                 && uri.query().is_none()
         });
+        // Paths and queries are put behind it; a URL has 64 KiB at most.
+        let sound = sound && !url.contains('#') && url.len() <= 2048;
         if !sound {
             return Err(self.refuse(name, "is not an http or https URL"));
         }

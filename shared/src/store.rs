@@ -22,9 +22,9 @@ pub use connect::Target;
 pub use error::StoreError;
 pub use schema::Schema;
 
+use crate::listing;
 use crate::profile::{At, Profile, UserId};
 use crate::provider::Facts;
-use crate::signature::fingerprint;
 
 /// What a statement made of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -448,11 +448,7 @@ impl Store {
         body: &[u8],
         user: Option<&UserId>,
     ) -> Result<(), StoreError> {
-        // A listed user has no event: their id stands for it, or their bytes.
-        let event_id = match user {
-            Some(id) => format!("user {}", id.as_str()),
-            None => format!("sha256 {}", fingerprint(body)),
-        };
+        let event_id = listing::name_of(user, body);
         self.reject("listing", &event_id, reason, body, user).await
     }
 

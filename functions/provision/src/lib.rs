@@ -18,7 +18,7 @@ use shared::start::Start;
 use shared::store::{Patience, Store, Target};
 use tokio::time::{Instant, timeout_at};
 
-use resource::Resource;
+pub use resource::Resource;
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(30),

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use shared::provider::Request;
 
 /// A custom resource's event.
-pub(crate) struct Resource<'a> {
+pub struct Resource<'a> {
     event: &'a Value,
     response_url: &'a str,
 }
 
 impl<'a> Resource<'a> {
     /// `None` for an event that is not a custom resource's.
-    pub(crate) fn of(event: &'a Value) -> Option<Self> {
+    pub fn of(event: &'a Value) -> Option<Self> {
         event.get("RequestType")?;
         let response_url = event.get("ResponseURL")?.as_str()?;
         Some(Self {
@@ -23,13 +23,14 @@ impl<'a> Resource<'a> {
         })
     }
 
-    pub(crate) fn is_deletion(&self) -> bool {
+    /// Whether the stack is going.
+    pub fn is_deletion(&self) -> bool {
         self.event["RequestType"] == "Delete"
     }
 
     /// The answer to put at the `ResponseURL`, which is signed for an empty
     /// content type.
-    pub(crate) fn answer(&self, provisioned: &Result<Value>) -> Result<Request> {
+    pub fn answer(&self, provisioned: &Result<Value>) -> Result<Request> {
         // A new id would make CloudFormation delete the resource under the old.
         let id = self.event["PhysicalResourceId"]
             .as_str()

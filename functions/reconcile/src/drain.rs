@@ -10,6 +10,7 @@ use shared::client::Effort;
 use shared::profile::{At, Observation, Profile, UserId};
 use shared::provider::{Event, EventSource, Recorded, RecordedEvent, Since};
 use shared::reading::Sources;
+use shared::signature::fingerprint;
 use shared::store::{Difference, Outcome, StoreError};
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ pub(crate) async fn drain(
             Recorded::CursorUnknown => return Err(begin_anew(sources, tally).await),
         };
         tally.figures.pages += 1;
-        let reached = events.last().map(|event| event.id.clone());
+        let reached = events.iter().rev().find_map(|event| event.id.clone());
         apply(sources, tally, events, until).await?;
         if let Some(id) = reached {
             move_to(sources, tally, Some(&id)).await?;
@@ -115,7 +116,9 @@ async fn apply(
     let mut present: BTreeMap<UserId, (Profile, At, RecordedBody)> = BTreeMap::new();
     for recorded in events {
         let body = RecordedBody {
-            id: recorded.id,
+            id: recorded
+                .id
+                .unwrap_or_else(|| format!("sha256 {}", fingerprint(&recorded.body))),
             body: recorded.body,
         };
         match recorded.event {
@@ -133,7 +136,15 @@ async fn apply(
             }
             Ok(Event::Hint { id, .. }) => tally.doubt(&id, Difference::Doubtful),
             Err(unreadable) => {
-                reject(sources, tally, &body, &unreadable.to_string(), None).await?;
+                let user = sources.provider.whom(&body.body);
+                reject(
+                    sources,
+                    tally,
+                    &body,
+                    &unreadable.to_string(),
+                    user.as_ref(),
+                )
+                .await?;
             }
         }
     }

@@ -148,9 +148,11 @@ async fn confirm(
                     take_in(sources, tally, &look, &profile, looked_at).await?;
                 }
             }
-            Err(Unanswered::Misread(Misread::Unreadable(unreadable))) => {
+            Err(
+                never @ (Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_))),
+            ) => {
                 tally.found += 1;
-                reject(sources, tally, unread(&look.id, unreadable.to_string())).await?;
+                reject(sources, tally, unread(&look.id, never.to_string())).await?;
             }
             Err(error) => match stopped(error, walk.until) {
                 Stopped::OutOfTime => {

@@ -3,6 +3,7 @@
 //!
 //! Invariant: of the users that were walked past, only their hashes are kept.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -44,6 +45,8 @@ pub(crate) struct Tally {
     /// How many are missing, if there are more than may be tombstoned: should
     /// the time be too short to read them all, it may never suffice.
     pub(crate) too_many_to_confirm: Option<i64>,
+    /// Who was rejected: pages overlap, and a settled user may be listed twice.
+    rejected: Met,
     doubtful: Vec<(UserId, Difference)>,
 }
 
@@ -56,6 +59,7 @@ impl Tally {
             met: met.map(Met::from_bytes).unwrap_or_default(),
             found: 0,
             too_many_to_confirm: None,
+            rejected: Met::default(),
             doubtful: Vec::new(),
         }
     }
@@ -225,8 +229,13 @@ async fn apply(
     seen: At,
 ) -> Result<At, Stopped> {
     let clock = sources.store.now().await?;
+    let mut twins = BTreeMap::new();
     for rejected in page.rejected {
-        reject(sources, tally, rejected).await?;
+        // Two users of a page may have the same bytes, if they have no id.
+        let twin = twins.entry(rejected.name()).or_insert(0);
+        *twin += 1;
+        let name = format!("{twin} {}", rejected.name());
+        reject_once(sources, tally, rejected, &name).await?;
     }
     let mut profiles = page.profiles;
     profiles.retain(|profile| tally.met.insert(profile.id.as_str()));
@@ -313,8 +322,22 @@ pub(crate) async fn reject(
     tally: &mut Tally,
     rejected: Rejected,
 ) -> Result<(), Stopped> {
+    let name = format!("1 {}", rejected.name());
+    reject_once(sources, tally, rejected, &name).await
+}
+
+/// The same, unless the run has done so under this name.
+async fn reject_once(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    rejected: Rejected,
+    name: &str,
+) -> Result<(), Stopped> {
     if let Some(id) = &rejected.id {
         tally.met.insert(id.as_str());
+    }
+    if !tally.rejected.insert(name) {
+        return Ok(());
     }
     tally.figures.listed += 1;
     tally.figures.rejected += 1;
@@ -357,9 +380,9 @@ pub(crate) async fn settle(
                 }
                 // Listed, and gone since: the sweep's.
                 Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => {}
-                Err(Unanswered::Misread(Misread::Unreadable(unreadable))) => {
-                    reject(sources, tally, unread(&look.id, unreadable.to_string())).await?;
-                }
+                Err(
+                    never @ (Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_))),
+                ) => reject(sources, tally, unread(&look.id, never.to_string())).await?,
                 Err(error) => return Err(stopped(error, until)),
             }
         }

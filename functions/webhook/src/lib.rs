@@ -162,7 +162,10 @@ async fn apply(
     work.sources.identify(work.effort).await?;
     let applied = match connected.provider.event(delivery) {
         Ok(event) => work.observe(event).await?,
-        Err(unreadable) => Applied::Rejected(unreadable.to_string(), None),
+        Err(unreadable) => {
+            let user = connected.provider.whom(delivery.body());
+            Applied::Rejected(unreadable.to_string(), user)
+        }
     };
     if let Applied::Rejected(reason, user) = &applied {
         let id = delivery.event_id();
@@ -288,9 +291,10 @@ fn readable(
 ) -> Result<Result<Option<Profile>, String>, Unanswered> {
     match read {
         Ok(read) => Ok(Ok(read)),
-        Err(Unanswered::Misread(misread @ (Misread::NoSuchId | Misread::Unreadable(_)))) => {
-            Ok(Err(misread.to_string()))
-        }
+        Err(
+            never @ (Unanswered::TooLarge(_)
+            | Unanswered::Misread(Misread::NoSuchId | Misread::Unreadable(_))),
+        ) => Ok(Err(never.to_string())),
         Err(error) => Err(error),
     }
 }

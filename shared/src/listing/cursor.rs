@@ -10,6 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::profile::UserId;
+
 /// Users to go on from, the best last; none at the start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cursor(Vec<Anchor>);
@@ -23,6 +25,13 @@ struct Anchor {
 }
 
 impl Cursor {
+    /// Whether these are ids that could be asked for.
+    pub fn is_sound(&self) -> bool {
+        let is_id = |id: &String| UserId::new(id.as_str()).is_ok();
+        let anchors = self.0.iter();
+        anchors.flat_map(|a| [&a.after, &a.first]).all(is_id)
+    }
+
     /// The id to ask for the users after; `None` at the start.
     pub fn after(&self) -> Option<&str> {
         Some(self.0.last()?.after.as_str())
@@ -39,18 +48,24 @@ impl Cursor {
     }
 
     /// Goes on after these users of a page that counted; false if there are
-    /// too few to go on from, which are then the last.
+    /// none to go on from: fewer than two, or no two neighbours with ids.
     pub fn advance(&mut self, ids: &[Option<String>]) -> bool {
+        let anchor = |i: usize| {
+            Some(Anchor {
+                after: ids[i].clone()?,
+                first: ids[i + 1].clone()?,
+            })
+        };
         let distances = std::iter::successors(Some(1_usize), |distance| distance.checked_mul(2));
         let mut anchors: Vec<Anchor> = distances
             .map_while(|distance| ids.len().checked_sub(distance + 1))
-            .filter_map(|i| {
-                Some(Anchor {
-                    after: ids[i].clone()?,
-                    first: ids[i + 1].clone()?,
-                })
-            })
+            .filter_map(anchor)
             .collect();
+        if anchors.is_empty() {
+            // Users without an id that could be asked for stand where it matters.
+            let pairs = 0..ids.len().saturating_sub(1);
+            anchors.extend(pairs.rev().find_map(anchor));
+        }
         anchors.reverse();
         let moved = !anchors.is_empty();
         if moved {
@@ -99,5 +114,19 @@ mod tests {
         assert!(!cursor.advance(&ids(&["a"])));
         assert!(!cursor.advance(&[]));
         assert!(!cursor.advance(&[None, None]));
+    }
+
+    #[test]
+    fn users_without_an_id_do_not_end_a_walk() {
+        let mut listed = ids(&["a", "b", "c", "d", "e", "f"]);
+        for bad in [5, 3, 1] {
+            listed[bad] = None;
+        }
+        let mut cursor = Cursor::default();
+        assert!(!cursor.advance(&listed));
+        listed[1] = Some("b".to_owned());
+        assert!(cursor.advance(&listed));
+        assert_eq!(cursor.after(), Some("b"));
+        assert_eq!(cursor.known(&ids(&["c", "d"])), Some(1));
     }
 }

@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MOST_USERS;
+
 /// How many users two pages have in common if nothing moves.
 const OVERLAP: u64 = 10;
 
@@ -48,6 +50,14 @@ pub enum Fit {
 }
 
 impl Overlap {
+    /// Whether a walk can have got here.
+    pub fn is_sound(&self) -> bool {
+        [self.next, self.back, self.farthest]
+            .iter()
+            .all(|users| *users <= MOST_USERS)
+            && self.stalls <= MOST_STALLS
+    }
+
     /// The offset at which the next page has to begin at the latest.
     pub fn start(&self) -> u64 {
         self.next.saturating_sub(self.back)
@@ -75,7 +85,7 @@ impl Overlap {
             return Fit::Lost;
         }
         if !self.goes_on(start, size, places) {
-            self.back = (self.back * 4).max(OVERLAP);
+            self.back = (self.back * 4).clamp(OVERLAP, MOST_USERS);
             return Fit::TooLate;
         }
         if end > self.farthest {

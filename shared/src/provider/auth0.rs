@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told};
 use crate::json;
-use crate::listing::{Listing, Page};
+use crate::listing::{Listing, Page, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
@@ -151,10 +151,9 @@ impl Provider for Auth0 {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        let position = position.and_then(|position| serde_json::from_str(position).ok());
         Box::new(Auth0Listing {
             api: self.api.clone(),
-            at: position.unwrap_or_default(),
+            at: resume(position, Position::is_sound),
         })
     }
 
@@ -190,19 +189,21 @@ impl Provider for Auth0 {
     }
 
     fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
-        let text = String::from_utf8_lossy(body);
-        if json::Fields::of(&text).is_err() && SECRETS.iter().any(|key| text.contains(key)) {
+        let text = match std::str::from_utf8(body) {
+            Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => text,
             // Half an event, of which no value can be told from its neighbour.
-            return Cow::Borrowed(b"");
-        }
-        let Ok(text) = std::str::from_utf8(body) else {
-            return Cow::Borrowed(body);
+            _ if SECRETS.iter().any(|key| holds(body, key)) => return Cow::Borrowed(b""),
+            _ => return Cow::Borrowed(body),
         };
         match json::without(text, "data", is_secret) {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }
     }
+}
+
+fn holds(body: &[u8], word: &str) -> bool {
+    body.windows(word.len()).any(|part| part == word.as_bytes())
 }
 
 fn is_secret(key: &str) -> bool {
@@ -317,6 +318,14 @@ impl Default for Position {
     }
 }
 
+impl Position {
+    fn is_sound(&self) -> bool {
+        (5..=PAGE).contains(&self.size)
+            && self.page <= PAGES * PAGE
+            && self.from.as_deref().is_none_or(is_moment)
+    }
+}
+
 #[derive(Deserialize)]
 struct Found<'a> {
     #[serde(borrow)]
@@ -362,14 +371,15 @@ impl Listing for Auth0Listing {
         if answer.status != StatusCode::OK {
             return Err(refused(answer.status, code(answer).as_deref()));
         }
-        let found: Found<'_> = serde_json::from_slice(&answer.body)
+        let text = answer.text();
+        let found: Found<'_> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
         if self.at.from.is_none() && self.at.page == 0 {
             self.at.counted = found.total;
         }
         let full = found.users.len() >= self.at.size;
         if full {
-            let last = found.users.last().and_then(|user| moment(user.get()));
+            let last = found.users.iter().rev().find_map(|user| moment(user.get()));
             self.advance(last)?;
         }
         let mut page = super::page_of(&found.users, "user_id", profile, without_secrets);
@@ -394,8 +404,13 @@ impl Listing for Auth0Listing {
 /// A sign-up, as Auth0 wrote it and understands it.
 fn moment(raw: &str) -> Option<String> {
     let user = json::Fields::of(raw).ok()?;
-    user.time("created_at")?;
-    user.string("created_at")
+    user.string("created_at").filter(|text| is_moment(text))
+}
+
+/// A time in the characters that a search may be asked with.
+fn is_moment(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.' | b'+');
+    text.len() <= 40 && text.bytes().all(plain) && At::from_rfc3339(text).is_some()
 }
 
 #[cfg(test)]

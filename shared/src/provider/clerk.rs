@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Cursor, Fit, Listing, Overlap, Page, Place};
+use crate::listing::{Cursor, Fit, Listing, MOST_USERS, Overlap, Page, Place, resume};
 use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, verify_svix};
@@ -133,11 +133,14 @@ impl Provider for Clerk {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        let position = position.and_then(|position| serde_json::from_str(position).ok());
         Box::new(ClerkListing {
             api: self.api.clone(),
-            at: position.unwrap_or_default(),
+            at: resume(position, Position::is_sound),
         })
+    }
+
+    fn whom(&self, body: &[u8]) -> Option<UserId> {
+        super::user_in_data(body)
     }
 
     /// The key names no project, but the instance that it is of can be asked
@@ -259,6 +262,15 @@ struct Position {
     overlap: Overlap,
 }
 
+impl Position {
+    fn is_sound(&self) -> bool {
+        (20..=PAGE).contains(&self.page)
+            && self.listed <= MOST_USERS
+            && self.cursor.is_sound()
+            && self.overlap.is_sound()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Step {
     ByCursor,
@@ -304,10 +316,14 @@ impl ClerkListing {
         };
         self.at.listed += count(&items[known..]);
         self.at.last = places.last().cloned().or(self.at.last.take());
-        if count(items) < self.at.page || !self.at.cursor.advance(&ids) {
+        let page = page(&items[known..]);
+        if count(items) < self.at.page {
             self.at.step = Step::Count;
+        } else if !self.at.cursor.advance(&ids) {
+            // No two neighbours have ids to go on from.
+            self.turn_to_offsets();
         }
-        page(&items[known..])
+        page
     }
 
     fn step_back(&mut self) {
@@ -375,7 +391,8 @@ impl Listing for ClerkListing {
                 ..Page::default()
             });
         }
-        let items: Vec<&RawValue> = serde_json::from_slice(&answer.body)
+        let text = answer.text();
+        let items: Vec<&RawValue> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
         match self.at.step {
             Step::ByOffset => self.read_by_offset(&items),
@@ -409,10 +426,9 @@ fn places(items: &[&RawValue]) -> Vec<Place> {
         .iter()
         .map(|item| {
             let fields = json::Fields::of(item.get()).ok();
-            let created = fields.as_ref().and_then(|user| user.millis("created_at"));
+            let created = fields.and_then(|user| user.millis("created_at"));
             key = created.map_or(key, At::as_micros);
-            let id = fields.and_then(|user| user.string("id"));
-            let id = id.unwrap_or_default();
+            let id = super::id_of(item.get(), "id").unwrap_or_default();
             Place { key, id }
         })
         .collect()

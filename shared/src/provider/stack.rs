@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Listing, Page};
+use crate::listing::{Listing, Page, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, verify_svix};
@@ -22,6 +22,9 @@ const API: &str = "https://api.stack-auth.com/api/v1";
 
 /// Users a page. The server knows no maximum.
 const PAGE: usize = 1000;
+
+/// How often a listing may lose its place.
+const MOST_RESTARTS: u32 = 5;
 
 /// The server waits at most about a second for its replicas.
 const STALENESS: Duration = Duration::from_millis(1200);
@@ -137,11 +140,14 @@ impl Provider for Stack {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        let position = position.and_then(|position| serde_json::from_str(position).ok());
         Box::new(StackListing {
             api: self.api.clone(),
-            at: position.unwrap_or_default(),
+            at: resume(position, Position::is_sound),
         })
+    }
+
+    fn whom(&self, body: &[u8]) -> Option<UserId> {
+        super::user_in_data(body)
     }
 }
 
@@ -237,6 +243,15 @@ impl Default for Position {
     }
 }
 
+impl Position {
+    fn is_sound(&self) -> bool {
+        let short = |anchor: &Anchor| UserId::new(anchor.id.as_str()).is_ok();
+        (2..=PAGE).contains(&self.page)
+            && self.restarts <= MOST_RESTARTS
+            && self.anchors.iter().all(short)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Anchor {
     id: String,
@@ -265,7 +280,7 @@ impl StackListing {
         if self.at.anchors.is_empty() {
             self.at.restarts += 1;
         }
-        if self.at.restarts > 5 {
+        if self.at.restarts > MOST_RESTARTS {
             return Err(Misread::Refused(
                 "Stack Auth's listing lost its place 5 times: run reconcile again later".to_owned(),
             ));
@@ -323,7 +338,8 @@ impl Listing for StackListing {
                 (code, _) => Err(refused(answer.status, code)),
             };
         }
-        let listed: Listed<'_> = serde_json::from_slice(&answer.body)
+        let text = answer.text();
+        let listed: Listed<'_> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
         let Some(items) = self.after_anchor(&listed.items) else {
             return self.step_back();
@@ -331,7 +347,10 @@ impl Listing for StackListing {
         let mut page = super::page_of(items, "id", profile, Cow::Borrowed);
         match listed.pagination.and_then(|p| p.next_cursor) {
             None => page.last = true,
-            Some(next) => self.at.anchors = anchors(&listed.items, next),
+            Some(next) if UserId::new(next.as_str()).is_ok() => {
+                self.at.anchors = anchors(&listed.items, next);
+            }
+            Some(_) => return Err(Misread::Garbled("the page's cursor is not Stack Auth's")),
         }
         Ok(page)
     }
@@ -350,7 +369,7 @@ impl Listing for StackListing {
 fn place(raw: &str) -> Option<Anchor> {
     let fields = json::Fields::of(raw).ok()?;
     Some(Anchor {
-        id: fields.string("id")?,
+        id: super::id_of(raw, "id")?,
         place: Some(
             fields
                 .get("signed_up_at_millis")

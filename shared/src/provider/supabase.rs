@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Fit, Listing, Overlap, Page, Place};
+use crate::listing::{Fit, Listing, MOST_USERS, Overlap, Page, Place, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
@@ -32,6 +32,9 @@ const PAGE: u64 = 1000;
 /// Source: the server's `FindUsersInAudience` and `findUser`
 /// (`internal/models/user.go`).
 const UNLISTED: &[&str] = &["identities", "factors"];
+
+/// Bytes of a cursor: it has to fit into a URL.
+const LONGEST_CURSOR: usize = 4096;
 
 /// Supabase Auth, hosted or self-hosted.
 pub struct Supabase {
@@ -152,10 +155,9 @@ impl Provider for Supabase {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        let position = position.and_then(|position| serde_json::from_str(position).ok());
         Box::new(SupabaseListing {
             api: self.api.clone(),
-            at: position.unwrap_or_default(),
+            at: resume(position, Position::is_sound),
         })
     }
 
@@ -265,6 +267,19 @@ struct Position {
     counted: Option<u64>,
     /// Soft-deleted users, who are counted and not listed here.
     deleted: u64,
+}
+
+impl Position {
+    fn is_sound(&self) -> bool {
+        let short = match &self.step {
+            Step::ByCursor(cursor) => cursor.len() <= LONGEST_CURSOR,
+            Step::Start | Step::ByPage => true,
+        };
+        short
+            && (40..=PAGE).contains(&self.page)
+            && self.deleted <= MOST_USERS
+            && self.overlap.is_sound()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -377,7 +392,8 @@ impl Listing for SupabaseListing {
         if answer.status != StatusCode::OK {
             return Err(refused(answer));
         }
-        let listed: Listed<'_> = serde_json::from_slice(&answer.body)
+        let text = answer.text();
+        let listed: Listed<'_> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
         match (&self.at.step, listed.pagination) {
             (Step::Start, None) => {
@@ -395,6 +411,9 @@ impl Listing for SupabaseListing {
             (_, Some(pagination)) => {
                 let mut page = self.page(&listed.users);
                 match pagination.next_cursor.filter(|_| pagination.has_more) {
+                    Some(next) if next.len() > LONGEST_CURSOR => {
+                        return Err(Misread::Garbled("the page's cursor is not Supabase's"));
+                    }
                     Some(next) => self.at.step = Step::ByCursor(next),
                     None if pagination.has_more => {
                         return Err(Misread::Garbled("there are more users, and no cursor"));
@@ -425,13 +444,10 @@ fn places(items: &[&RawValue]) -> Vec<Place> {
         .iter()
         .map(|item| {
             let fields = json::Fields::of(item.get()).ok();
-            let created = fields.as_ref().and_then(|user| user.time("created_at"));
+            let created = fields.and_then(|user| user.time("created_at"));
             key = created.map_or(key, |at| -at.as_micros());
-            let id = fields.and_then(|user| user.string("id"));
-            Place {
-                key,
-                id: id.unwrap_or_default(),
-            }
+            let id = super::id_of(item.get(), "id").unwrap_or_default();
+            Place { key, id }
         })
         .collect()
 }
