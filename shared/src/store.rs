@@ -25,6 +25,7 @@ pub use schema::Schema;
 use crate::listing;
 use crate::profile::{At, Profile, UserId};
 use crate::provider::Facts;
+use crate::signature::fingerprint;
 
 /// What a statement made of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
 mod asleep;
+mod bad;
 mod clerk;
 mod correctness;
 mod delivery;

@@ -11,6 +11,7 @@ use tests::database::Database;
 use tests::postgres::Postgres;
 use tokio_postgres::Client;
 
+mod bad;
 mod books;
 mod digest;
 mod join;

@@ -1,0 +1,30 @@
+//! A delivery's body: the first byte says whose, the rest is the body.
+
+use crate::providers::{check_event, check_id, check_reason, provider, verified};
+
+pub(crate) fn run(bytes: &[u8]) {
+    let Some((which, body)) = bytes.split_first() else {
+        return;
+    };
+    let provider = provider(*which);
+    let delivery = verified(body);
+    assert!((1..=256).contains(&delivery.event_id().len()));
+    assert!(!delivery.event_id().chars().any(char::is_control));
+    match provider.event(&delivery) {
+        Ok(event) => check_event(provider, &event),
+        Err(unreadable) => check_reason(&unreadable.to_string()),
+    }
+    provider.whom(body).iter().for_each(check_id);
+    let kept = provider.keepable(body);
+    assert!(kept.len() <= body.len() + 200);
+    let hidden: &[&str] = match provider.facts().name {
+        "supabase" => &["encrypted_password", "recovery_token"],
+        _ => &[],
+    };
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(
+        !hidden
+            .iter()
+            .any(|key| kept.contains(&format!("\"{key}\":")))
+    );
+}

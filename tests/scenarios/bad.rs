@@ -1,0 +1,6 @@
+//! Bad profiles: whatever a body holds, no reader panics, no answer is a 5xx, no page stops.
+
+mod deliveries;
+mod readers;
+mod rejections;
+mod time;

@@ -1,0 +1,129 @@
+//! Hostile bodies cost what harmless ones of their length cost: eight times the bytes, about
+//! eight times the time. Something that grew with the square would take sixty-four times as long.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use shared::json::{Fields, print_jsonb, same, storable, without};
+use shared::profile::At;
+use shared::signature::{SigningSecret, verify_svix, verify_workos};
+
+const SMALL: usize = 32 << 10;
+const LARGE: usize = 256 << 10;
+
+/// Between linear and square: a busy machine has cold caches.
+const MOST: u32 = 30;
+
+/// The time that this thread was given to work: other tests run at the same time.
+fn worked() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    let nanos = spent.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.expect("nanoseconds"))
+}
+
+fn fastest(work: impl Fn()) -> Duration {
+    let runs = (0..3).map(|_| {
+        let before = worked();
+        work();
+        worked() - before
+    });
+    runs.min().unwrap_or_default()
+}
+
+fn check(what: &str, body: impl Fn(usize) -> String, work: impl Fn(&str)) {
+    let (small, large) = (body(SMALL), body(LARGE));
+    // What takes no time at all has no ratio.
+    let base = fastest(|| work(&small)).max(Duration::from_millis(1));
+    let took = fastest(|| work(&large));
+    assert!(took < base * MOST, "{what}: {base:?}, then {took:?}");
+    assert!(took < Duration::from_secs(10), "{what}: {took:?}");
+}
+
+/// As often as it fits.
+fn filled(open: &'static str, part: &'static str, close: &'static str) -> impl Fn(usize) -> String {
+    move |length| format!("{open}{}{close}", part.repeat(length / part.len()))
+}
+
+fn nested(depth: usize) -> impl Fn(usize) -> String {
+    move |length| {
+        let inner = "1,".repeat(length / 2);
+        format!("{}{inner}1{}", "[".repeat(depth), "]".repeat(depth))
+    }
+}
+
+/// A text of about this many bytes.
+type Text = Box<dyn Fn(usize) -> String>;
+
+#[test]
+fn hostile_json_is_read_in_a_time_that_grows_with_its_length() {
+    let texts: Vec<(&str, Text)> = vec![
+        ("brackets", Box::new(filled("", "[", ""))),
+        ("NULs", Box::new(filled("[\"", "\\u0000", "\"]"))),
+        ("surrogates", Box::new(filled("[\"", "\\ud800", "\"]"))),
+        ("backslashes", Box::new(filled("[\"", "\\\\", "\"]"))),
+        ("one key", Box::new(filled("{", "\"a\":1,", "\"a\":2}"))),
+        ("one number", Box::new(filled("[1", "0", "]"))),
+        ("a fraction", Box::new(filled("[0.", "0", "1e-9]"))),
+        ("exponents", Box::new(filled("[", "1e9,", "1]"))),
+        ("huge exponents", Box::new(filled("[", "1e1000,", "1]"))),
+        (
+            "blanks",
+            Box::new(filled("{\"a\":[{\"b\":1,", " ", "\"token\":1}]}")),
+        ),
+        (
+            "secrets",
+            Box::new(filled("{\"a\":[", "{\"token\":\"x\"},", "1]}")),
+        ),
+        (
+            "secrets in one",
+            Box::new(filled("{\"a\":{", "\"token\":\"x\",", "\"b\":1}}")),
+        ),
+        ("10 deep", Box::new(nested(10))),
+        ("10 000 deep", Box::new(nested(10_000))),
+    ];
+    for (what, text) in texts {
+        check(what, &text, |text| drop(storable(text)));
+        check(what, &text, |text| {
+            let _ = print_jsonb(text, &mut String::new());
+        });
+        check(what, &text, |text| {
+            drop(without(text, "a", |key| key == "token"))
+        });
+        check(what, &text, |text| {
+            same(text, &format!(" {text}"));
+        });
+        check(what, &text, |text| {
+            let fields = Fields::of(text);
+            let _ = fields.map(|fields| fields.array("a").map(|items| items.len()));
+        });
+    }
+}
+
+#[test]
+fn many_claimed_signatures_cost_no_more_than_one() {
+    let secrets =
+        [SigningSecret::from_svix("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").expect("one")];
+    let now = At::from_millis(1_700_000_000_000).expect("a time");
+    let body = vec![b'x'; LARGE];
+    let svix = |count: usize| {
+        let mut headers = HeaderMap::new();
+        let signatures = "v1,AAAA ".repeat(count);
+        let of = |text: &str| HeaderValue::from_str(text).expect("a header");
+        headers.insert("svix-id", of("msg_1"));
+        headers.insert("svix-timestamp", of("1700000000"));
+        headers.insert("svix-signature", of(signatures.trim()));
+        headers.insert(
+            "workos-signature",
+            of(&format!("t=1700000000000{}", ",v1=00ff".repeat(count))),
+        );
+        headers
+    };
+    let time = |headers: &HeaderMap| {
+        fastest(|| {
+            assert!(verify_svix(&secrets, headers, &body, now).is_err());
+            assert!(verify_workos(&secrets, headers, &body, now).is_err());
+        })
+    };
+    let (one, many) = (time(&svix(1)), time(&svix(1_000)));
+    assert!(many < one * 8, "{one:?}, then {many:?}");
+}
