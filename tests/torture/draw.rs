@@ -64,6 +64,7 @@ impl Draw<'_> {
         let lag = (longest > 0 && self.chance(0.5))
             .then(|| (self.random.u64(1..=longest), share.max(0.2)));
         let jitter_ms = self.pick(&[(5, 0), (3, 5), (2, 40)]);
+        let aftermath_ms = self.pick(&[(1, 0), (5, 2_000), (4, 5_000)]);
         let count = self.pick(&[(4, 3..=8), (5, 6..=16), (1, 15..=40)]);
         let mut steps = Vec::new();
         for _ in 0..self.random.usize(count) {
@@ -78,6 +79,7 @@ impl Draw<'_> {
             clocks,
             lag,
             jitter_ms,
+            aftermath_ms,
             steps,
         }
     }

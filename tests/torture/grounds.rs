@@ -46,7 +46,7 @@ impl Grounds {
             Some(ground) => ground,
             None => self.make(provider, schedule.site).await?,
         };
-        let played = timeout(LIMIT, play(schedule, &mut ground)).await;
+        let played = timeout(LIMIT, play(schedule, provider, &mut ground)).await;
         let played = played.context("the schedule does not end")??;
         // What fails may leave anything behind: its ground is not used again.
         if played.problems.is_empty() {

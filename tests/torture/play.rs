@@ -1,5 +1,6 @@
 //! Plays a schedule: first everything that is to go wrong, then calm, then one complete reconcile.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tests::sender::{Outcome, Schedule as Retries, Signing};
-use tests::simulator::{Message, RateLimit, World};
+use tests::simulator::{self, Message, RateLimit, World};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::book::Book;
 use crate::fleet::{Ended, Fleet};
 use crate::ground::{Ground, awake};
+use crate::provider::Provider;
 use crate::schedule::{Invocation, Post, Rotation, Schedule, Site, Step, What, When, fault_name};
 use crate::verdict;
 use crate::wire::Treatment;
@@ -36,6 +38,7 @@ struct Play {
     world: World,
     fleet: Fleet,
     book: Arc<Book>,
+    provider: String,
     signing: Mutex<Arc<dyn Signing>>,
     retries: Retries,
     /// Nothing goes wrong any more.
@@ -45,7 +48,11 @@ struct Play {
 }
 
 /// Plays it on this ground.
-pub(crate) async fn play(schedule: &Schedule, ground: &mut Ground) -> Result<Played> {
+pub(crate) async fn play(
+    schedule: &Schedule,
+    provider: &Provider,
+    ground: &mut Ground,
+) -> Result<Played> {
     ground.reset(schedule).await.context("begin anew")?;
     let play = Play::new(schedule, ground)?;
     ground.wire.set_jitter(schedule.jitter_ms);
@@ -58,13 +65,17 @@ pub(crate) async fn play(schedule: &Schedule, ground: &mut Ground) -> Result<Pla
             .await
             .with_context(|| format!("{step}"))?;
     }
+    let aftermath = Duration::from_millis(schedule.aftermath_ms);
+    if let Ok(ended) = timeout(aftermath, play.under_way()).await {
+        ended?;
+    }
     let mut problems = Vec::new();
     play.be_calm(ground).await?;
     problems.extend(verdict::before_reconcile(ground, &play.book).await?);
     if let Err(problem) = play.reconcile(schedule, ground).await {
         problems.push(format!("{problem:#}"));
     }
-    problems.extend(verdict::after_reconcile(ground, &play.book).await?);
+    problems.extend(verdict::after_reconcile(ground, &play.book, provider).await?);
     for request in play.world.requests() {
         if let Some(fault) = request.fault {
             play.book.count(fault_name(&fault));
@@ -89,6 +100,7 @@ impl Play {
                 &schedule.clocks,
             )?,
             book: Arc::new(Book::new(known)),
+            provider: schedule.provider.clone(),
             signing: Mutex::new(sending.signing),
             retries: match ground.stage.secret()["signing_secrets"].is_array() {
                 true => sending.schedule.faster(FASTER),
@@ -226,7 +238,9 @@ impl Play {
                 secret["database_url"] = json!(format!("{user}:{password}@{after}"));
             });
         }
-        let another = tests::stage::signing_secret();
+        let vendor = simulator::vendor(&self.provider)?;
+        let another = vendor.signing_secret(&mut fastrand::Rng::new());
+        let another = another.unwrap_or_else(|| tests::tools::random_name("token"));
         stage.change_secret(|secret| {
             if secret["signing_secrets"].is_array() {
                 let known = secret["signing_secrets"][0].take();
@@ -331,27 +345,27 @@ impl Play {
         ended
     }
 
+    /// Waits until nothing is under way.
+    async fn under_way(&self) -> Result<()> {
+        loop {
+            let ended = poll_fn(|context| {
+                let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+                tasks.poll_join_next(context)
+            });
+            match ended.await {
+                None => return Ok(()),
+                Some(ended) => ended.context("a task of the schedule")?,
+            }
+        }
+    }
+
     /// Nothing goes wrong any more, and all that is under way comes to its end.
     async fn be_calm(&self, ground: &Ground) -> Result<()> {
         self.calm.store(true, Ordering::SeqCst);
         self.world.clear_troubles();
         ground.wire.clear();
         awake(&ground.stage).await?;
-        let ended = async {
-            loop {
-                let mut tasks = {
-                    let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-                    std::mem::take(&mut *tasks)
-                };
-                if tasks.is_empty() {
-                    return anyhow::Ok(());
-                }
-                while let Some(ended) = tasks.join_next().await {
-                    ended.context("a task of the schedule")?;
-                }
-            }
-        };
-        timeout(CALM, ended)
+        timeout(CALM, self.under_way())
             .await
             .context("what was under way does not end")??;
         ground.wire.quiet().await;

@@ -16,6 +16,8 @@ pub(crate) struct Provider {
     /// The fewest users a page for which the adapter's walk is made: pages that overlap must not be
     /// smaller than what they overlap by.
     pub(crate) smallest_page: u64,
+    /// Whether its profiles carry the version that `updated_at` shows.
+    pub(crate) versioned: bool,
     /// Whether an id may come back.
     pub(crate) ids_return: bool,
     /// Whether it keeps a record of events that `reconcile` drains.
@@ -48,6 +50,7 @@ impl Provider {
                 "clerk" | "supabase" => 44,
                 _ => 2,
             },
+            versioned: facts.versioned,
             ids_return: facts.ids_return,
             has_record: adapter.events().is_some(),
         })

@@ -28,6 +28,9 @@ pub(crate) struct Schedule {
     pub(crate) lag: Option<(u64, f64)>,
     /// Up to how many milliseconds each packet between a function and Postgres is held up.
     pub(crate) jitter_ms: u64,
+    /// Up to how many milliseconds after the last step things may still go wrong, while anything
+    /// is under way.
+    pub(crate) aftermath_ms: u64,
     /// What happens, in this order.
     pub(crate) steps: Vec<Step>,
 }
@@ -210,7 +213,7 @@ impl fmt::Display for Schedule {
         writeln!(
             f,
             "{}, {:?}: {} seeded users, {} a page; webhook's clocks off by {:?} s; lag {:?}; \
-             jitter {} ms",
+             jitter {} ms; aftermath {} ms",
             self.provider,
             self.site,
             self.seeded,
@@ -218,6 +221,7 @@ impl fmt::Display for Schedule {
             self.clocks,
             self.lag,
             self.jitter_ms,
+            self.aftermath_ms,
         )?;
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "  {number:2}. {step}")?;

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use anyhow::Result;
 use serde_json::Value;
 use tests::simulator::Truth;
+use tests::stage::Parameters;
 use tokio_postgres::types::Type;
 
 use crate::book::Book;
 use crate::fleet::Ended;
 use crate::ground::Ground;
+use crate::provider::Provider;
 
 /// What is wrong once all deliveries have come to an end: whoever's last change was acknowledged
 /// has to be right, whatever else was lost.
@@ -42,8 +44,15 @@ pub(crate) async fn before_reconcile(ground: &Ground, book: &Book) -> Result<Vec
 }
 
 /// What is wrong once a reconcile was complete.
-pub(crate) async fn after_reconcile(ground: &Ground, book: &Book) -> Result<Vec<String>> {
+pub(crate) async fn after_reconcile(
+    ground: &Ground,
+    book: &Book,
+    provider: &Provider,
+) -> Result<Vec<String>> {
     let mut problems = Vec::new();
+    if provider.versioned {
+        problems.extend(versions(ground).await?);
+    }
     if let Err(problem) = ground.stage.assert_in_sync().await {
         problems.push(format!("{problem:#}"));
     }
@@ -53,6 +62,21 @@ pub(crate) async fn after_reconcile(ground: &Ground, book: &Book) -> Result<Vec<
         problems.push(format!("rejected without reason: {rejection}"));
     }
     Ok(problems)
+}
+
+/// Rows whose `updated_at` is not the profile's own version.
+async fn versions(ground: &Ground) -> Result<Vec<String>> {
+    let truth: Vec<Truth> = ground.stage.simulator.truth().collect();
+    let ids: Vec<&str> = truth.iter().map(|user| &*user.id).collect();
+    let versions: Vec<_> = truth.iter().map(|user| user.reading.updated_at).collect();
+    let sql =
+        "SELECT format('%s: updated_at is %s, and not %s', new.id, kept.updated_at, new.version)
+        FROM unnest($1::text[], $2::bigint[]) AS new (id, version)
+        JOIN neon_identity.users_sync AS kept USING (id)
+        WHERE floor(extract(epoch FROM kept.updated_at) * 1000) IS DISTINCT FROM new.version";
+    let parameters: Parameters<'_> = &[(&ids, Type::TEXT_ARRAY), (&versions, Type::INT8_ARRAY)];
+    let rows = ground.stage.query(sql, parameters).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// No state that a row ever had may be one that nobody could come to believe.
