@@ -76,9 +76,16 @@ impl Book {
         let mut state = self.state();
         let ids: Vec<Option<String>> = match whom {
             Whom::Nobody => vec![None],
-            Whom::Somebody(_) if state.known.is_empty() => Vec::new(),
             Whom::Somebody(number) => {
-                vec![Some(state.known[number % state.known.len()].clone())]
+                // Of those to whom it can happen.
+                let alive = happening != Happening::Return;
+                let fit: Vec<&String> = state
+                    .known
+                    .iter()
+                    .filter(|id| world.user(id).is_some() == alive)
+                    .collect();
+                let chosen = fit.get(number % fit.len().max(1));
+                chosen.map(|id| Some((*id).clone())).into_iter().collect()
             }
             Whom::Many(most) => {
                 let living = state.known.iter().filter(|id| world.user(id).is_some());

@@ -14,7 +14,7 @@ use crate::provider::Provider;
 use crate::schedule::{Schedule, Site};
 
 /// How long a schedule may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Servers beside the shared one.
 const OWN_SERVERS: usize = 3;

@@ -21,7 +21,8 @@ use crate::verdict;
 use crate::wire::Treatment;
 
 /// How long all that is under way may take to end once nothing goes wrong any more.
-const CALM: Duration = Duration::from_secs(120);
+/// One instance may have dozens of deliveries ahead of it, each of which waits for replicas.
+const CALM: Duration = Duration::from_secs(300);
 
 /// Senders' patience is days; deliveries are tried again this many times sooner.
 const FASTER: f64 = 4_000.0;
@@ -70,7 +71,9 @@ pub(crate) async fn play(
         ended?;
     }
     let mut problems = Vec::new();
-    play.be_calm(ground).await?;
+    if let Err(problem) = play.be_calm(ground).await {
+        problems.push(format!("{problem:#}"));
+    }
     problems.extend(verdict::before_reconcile(ground, &play.book).await?);
     if let Err(problem) = play.reconcile(schedule, ground).await {
         problems.push(format!("{problem:#}"));
@@ -372,12 +375,16 @@ impl Play {
         idle(ground).await
     }
 
-    /// One complete reconcile, as its operator would have it.
-    async fn reconcile(&self, schedule: &Schedule, ground: &Ground) -> Result<()> {
-        // A run that was killed gives its lease up by time, which here passes at once.
+    /// A run that died gives its lease up by time, which here passes at once.
+    async fn expire_lease(&self, ground: &Ground) -> Result<()> {
         let expire = "UPDATE neon_identity.walk SET lease_until = clock_timestamp()
             WHERE lease_until IS NOT NULL";
-        ground.stage.execute(expire).await?;
+        ground.stage.execute(expire).await
+    }
+
+    /// One complete reconcile, as its operator would have it.
+    async fn reconcile(&self, schedule: &Schedule, ground: &Ground) -> Result<()> {
+        self.expire_lease(ground).await?;
         if let Some(page) = schedule.page {
             ground.set_page(page).await?;
         }
@@ -393,6 +400,8 @@ impl Play {
                     // An operator looks, and says so.
                     Some("held") => invocation.event = json!({"max_deletes": 1_000_000}),
                     Some("partial") => {}
+                    // What a dead run had still asked for, the lease, was done after all.
+                    Some("busy") => self.expire_lease(ground).await?,
                     outcome => bail!("a run in calm ended as {outcome:?}"),
                 },
                 Ended::Failed(message) => bail!("a run in calm failed: {message}"),

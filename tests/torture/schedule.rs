@@ -107,7 +107,7 @@ pub(crate) enum What {
 pub(crate) enum Whom {
     /// Somebody new.
     Nobody,
-    /// Of all who ever were, by this number modulo how many they are.
+    /// Of those to whom it can happen, by this number modulo how many they are.
     Somebody(usize),
     /// As many as these who live, one after the other.
     Many(usize),
