@@ -6,6 +6,7 @@
 WITH free AS (
   SELECT run_id FROM neon_identity.walk
   WHERE lease_until IS NULL OR lease_until < clock_timestamp()
+    OR run_id = $1 -- taken before, and the answer was lost
   FOR UPDATE
 ),
 died AS (
@@ -14,7 +15,7 @@ died AS (
     outcome = 'failed',
     error = 'the function was stopped before it could finish'
   FROM free
-  WHERE run.id = free.run_id AND run.finished_at IS NULL
+  WHERE run.id = free.run_id AND run.id <> $1 AND run.finished_at IS NULL
 )
 UPDATE neon_identity.walk SET
   run_id = $1,

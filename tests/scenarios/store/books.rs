@@ -161,6 +161,17 @@ async fn a_run_that_died_is_marked_failed_by_whoever_takes_its_lease() -> Result
 }
 
 #[tokio::test]
+async fn a_lease_whose_answer_was_lost_is_taken_again_by_the_same_run() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (run, other) = (bench.open(false).await?, bench.open(false).await?);
+    assert!(bench.take(run, false).await?.is_some());
+    assert!(bench.take(run, false).await?.is_some());
+    assert_eq!(bench.run_row(run).await?, (None, false, None));
+    assert_eq!(bench.take(other, false).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_lease_ends_when_it_says() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let (first, second) = (bench.open(false).await?, bench.open(false).await?);
