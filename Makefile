@@ -40,7 +40,7 @@ test: ## Unit tests, then the real binaries against a real Postgres
 torture: ## Random schedules of all that can go wrong; SCHEDULES=1000 of each provider or of PROVIDER, from SEED on
 	@tests/setup.sh test
 	cargo build --release --locked
-	SCHEDULES=$${SCHEDULES:-1000} cargo test --locked --package tests --test torture
+	SCHEDULES=$${SCHEDULES:-1000} cargo test --locked --workspace --test torture
 
 check: ## Formatting, lints, documentation, licences, template.yaml
 	@tests/setup.sh check

@@ -1,5 +1,5 @@
 //! Simulated auth providers: an in-memory project with an API to read it, a history for replicas
-//! to lag behind, and an outbox for a [sender](crate::sender) to deliver.
+//! to lag behind, and an outbox for a [sender] to deliver.
 //!
 //! The core knows no provider. What a profile looks like, what a change does to it and what is
 //! told about it is a [`Vendor`], one file for each provider, pure.
