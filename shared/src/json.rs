@@ -130,6 +130,11 @@ impl<'a> Fields<'a> {
         (raw != "null").then_some(raw)
     }
 
+    /// The field's JSON text, null too, unless it is missing.
+    pub fn written(&self, key: &str) -> Option<&'a str> {
+        self.0.get(key).map(|raw| raw.get())
+    }
+
     /// The field, if it is a string.
     pub fn string(&self, key: &str) -> Option<String> {
         serde_json::from_str(self.get(key)?).ok()

@@ -232,7 +232,7 @@ impl Profile {
         };
         told.iter().all(|(key, told)| {
             filled_in_later.contains(&key)
-                || read.get(key).is_none_or(|read| json::same(told, read))
+                || read.written(key).is_none_or(|read| json::same(told, read))
         })
     }
 }
@@ -367,6 +367,11 @@ mod tests {
         assert!(check(r#"{"id":"1","name":"A","team":{"x":1}}"#));
         assert!(check(r#"{"id":"1","name":"A","new":1}"#));
         assert!(!check(r#"{"id":"1","name":"B"}"#));
+        // Null is a value like any other: who had no name yet, and was given one.
+        assert!(!check(r#"{"id":"1","name":null}"#));
+        let told = profile(r#"{"id":"1","name":null}"#);
+        assert!(!profile(r#"{"id":"1","name":"A"}"#).shows(&told, &[]));
+        assert!(profile(r#"{"id":"1","name":null}"#).shows(&told, &[]));
     }
 
     #[test]
