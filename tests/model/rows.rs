@@ -149,7 +149,11 @@ pub(crate) fn gone(kept: Option<Row>, at: Time, stale: Time, ids_return: bool) -
     if !ends {
         return (None, Outcome::Tied);
     }
-    (Some(tombstone(kept, at)), Outcome::Updated)
+    let outcome = match kept.deleted {
+        Some(_) => Outcome::Unchanged,
+        None => Outcome::Updated,
+    };
+    (Some(tombstone(kept, at)), outcome)
 }
 
 /// `settle_present.sql`, where the token of the look is still the row's.
