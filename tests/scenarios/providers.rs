@@ -255,7 +255,7 @@ async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applie
                 vec![event(1, "user.created", user("user_1", 1))],
                 json!("event_1"),
             ),
-            path if path.ends_with("after=event%5F1") && answers.load(Ordering::SeqCst) => page(
+            path if path.ends_with("after=event_1") && answers.load(Ordering::SeqCst) => page(
                 vec![
                     event(2, "user.deleted", user("user_1", 1)),
                     event(3, "user.created", user("user_2", 3)),
