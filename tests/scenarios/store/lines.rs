@@ -110,7 +110,12 @@ async fn patience_ends() -> Result<()> {
     let begun = Instant::now();
     let late = join(&store, &named("u", "Ada"), THEN, true).await;
     let late = late.err().context("it was locked")?.to_string();
-    assert!(late.contains("took too long"), "{late}");
+    // After a statement that took too long its line is made anew, which a busy machine may not
+    // manage in what is left of the patience.
+    assert!(
+        late.contains("took too long") || late.contains("no connection in time"),
+        "{late}"
+    );
     assert!(
         begun.elapsed() < Duration::from_secs(9),
         "{:?}",
