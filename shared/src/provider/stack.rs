@@ -151,13 +151,20 @@ impl Provider for Stack {
     }
 }
 
-/// As all of Stack Auth's ids are.
+/// As all of Stack Auth's ids are: what its schema takes for a UUID, which is
+/// narrower than the standard.
+///
+/// Source: `rUUID` in <https://github.com/jquense/yup/blob/master/src/string.ts>.
 fn is_uuid(id: &str) -> bool {
-    id.len() == 36
+    const NIL: &str = "00000000-0000-0000-0000-000000000000";
+    let fits = id.len() == 36
         && id.bytes().enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',
+            14 => (b'1'..=b'5').contains(&b),
+            19 => matches!(b, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
             _ => b.is_ascii_hexdigit(),
-        })
+        });
+    fits || id == NIL
 }
 
 /// Neon's own mapping.

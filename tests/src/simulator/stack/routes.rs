@@ -209,7 +209,15 @@ fn fields(method: &Method, uri: &Uri, body: Option<&str>) -> Result<Fields, Refu
 
 fn user_id(method: &Method, uri: &Uri, id: &str) -> Result<String, Refused> {
     match uuid::Uuid::parse_str(id) {
-        Ok(uuid) if id.len() == 36 => Ok(uuid.to_string()),
+        // The vendor's schema, yup, knows neither newer versions nor other variants.
+        Ok(uuid)
+            if id.len() == 36
+                && (uuid.is_nil()
+                    || (1..=5).contains(&uuid.get_version_num())
+                        && uuid.get_variant() == uuid::Variant::RFC4122) =>
+        {
+            Ok(uuid.to_string())
+        }
         _ => {
             let problem = "params.user_id must be a valid UUID".to_owned();
             Err(errors::schema(method, uri.path(), &[problem]))
