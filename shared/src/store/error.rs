@@ -12,10 +12,14 @@ use super::Foreign;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or it was lost: the same may succeed later.
-    #[error("Postgres can't be reached: {0}")]
+    #[error(
+        "Postgres can't be reached: {0}. See that host and port in database_url are right, that \
+         the database is up and not over its quota, and that it lets this function in; what was \
+         not done now is done by the next run, or when the provider sends again"
+    )]
     Unreachable(String),
     /// A deadlock or a serialization failure: the same will succeed at once.
-    #[error("two statements collided")]
+    #[error("two statements collided again and again: see what else writes to the schema's tables")]
     Collided,
     /// The password, or the user, is refused: the secret may have changed.
     #[error(
@@ -39,10 +43,16 @@ pub enum StoreError {
     #[error("{0}")]
     Tls(&'static str),
     /// Anything else, by SQLSTATE.
-    #[error("Postgres refuses a statement (SQLSTATE {0})")]
+    #[error(
+        "Postgres refuses a statement (SQLSTATE {0}): its manual's appendix A says what that \
+         means, its log which one it was"
+    )]
     Refused(String),
     /// An answer that the statement can't have.
-    #[error("Postgres gave an answer that makes no sense")]
+    #[error(
+        "Postgres gave an answer that makes no sense: run provision, should the schema be of \
+         another version than this function"
+    )]
     Garbled,
 }
 
@@ -84,7 +94,7 @@ impl StoreError {
             }
             _ => {}
         }
-        match &code[..2] {
+        match code.get(..2).unwrap_or_default() {
             "22" | "23" | "54" => Self::Unstorable("Postgres can't hold this profile"),
             // Connection, resources, operator, system, read-only after a fail-over.
             "08" | "53" | "55" | "57" | "58" | "25" | "XX" => {
@@ -120,6 +130,9 @@ impl StoreError {
             || source.contains("password missing")
         {
             return Self::PasswordRefused;
+        }
+        if source.contains("failed to lookup address information") {
+            return Self::Unreachable("its host's name is not known".to_owned());
         }
         if error.is_closed() {
             return Self::Unreachable("the connection was closed".to_owned());
