@@ -543,13 +543,17 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Begins a run's row.
+    /// Begins a run's row, or goes on with the one that it has.
     pub async fn open_run(
         &self,
         dry_run: bool,
+        opened: Option<i64>,
     ) -> Result<(i64, Result<(), StoreError>), StoreError> {
         let row = self
-            .one(sql!("open_run"), &[(&dry_run, Type::BOOL)])
+            .one(
+                sql!("open_run"),
+                &[(&dry_run, Type::BOOL), (&opened, Type::INT8)],
+            )
             .await?;
         let bound = row
             .get::<_, Option<&str>>(1)
@@ -655,6 +659,14 @@ impl Store {
         self.all(sql!("resolve_rejections"), &[(&run, Type::INT8)])
             .await
             .map(|_| ())
+    }
+
+    /// Whether the schema is this project's, or nobody's yet.
+    pub async fn is_free(&self) -> Result<(), StoreError> {
+        match self.all(sql!("bound"), &[]).await?.first() {
+            Some(row) => self.permit(row.get(0), row.get(1)),
+            None => Ok(()),
+        }
     }
 
     /// Binds the schema to the project unless it is bound to another.

@@ -348,6 +348,29 @@ async fn a_walk_does_not_go_on_behind_who_could_not_be_settled_in_time() -> Resu
     Ok(())
 }
 
+#[tokio::test]
+async fn a_walk_goes_back_to_a_whole_lot_that_could_not_be_settled_in_time() -> Result<()> {
+    let walk = Walk::backfilled(3_500).await?;
+    // More than are settled together, so that the listing stops for them.
+    let ids = walk.ids()[..600].join("','");
+    let edit = format!(
+        "UPDATE neon_identity.users_sync SET deleted_at = clock_timestamp() WHERE id IN ('{ids}')"
+    );
+    walk.stage.execute(&edit).await?;
+    let simulator = &walk.stage.simulator;
+    simulator.add_trouble(Trouble::every(Fault::Hang).on(Call::Read));
+    let report = walk
+        .reconcile
+        .invoke_with_deadline(json!({}), SHORT)
+        .await?;
+    ensure!(report["outcome"] == "partial", "{report}");
+    simulator.clear_troubles();
+    let report = walk.reconcile.invoke_with_deadline(json!({}), LONG).await?;
+    ensure!(report["outcome"] == "complete", "{report}");
+    ensure!(report["revived"] == 600, "{report}");
+    walk.stage.assert_in_sync().await
+}
+
 fn slowly(switches: &mut Switches) {
     switches.rate_limit = Some(RateLimit {
         per_second: 2,

@@ -320,6 +320,72 @@ async fn a_placeholder_is_filled_or_found_to_be_nobody_s() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_id_that_the_provider_takes_for_none_is_nobody_s() -> Result<()> {
+    let run = Run::backfilled(5).await?;
+    // The application's own key, which is a UUID, if not one that Stack Auth takes.
+    let ids = ["0190f3c2-7b1a-7c3d-8e4f-0123456789ab", "user 7"];
+    for id in ids {
+        let ensure = format!("SELECT neon_identity.ensure_user('{id}')");
+        run.stage.execute(&ensure).await?;
+    }
+    let report = run.complete(json!({})).await?;
+    assert_eq!(report["deleted"], ids.len());
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_user_whom_the_provider_fails_to_show_stops_nobody_else() -> Result<()> {
+    let run = Run::backfilled(20).await?;
+    let simulator = &run.stage.simulator;
+    let ids = run.ids();
+    // One who is listed can be settled by a read alone; three are gone, one is not shown.
+    let edit = format!(
+        "UPDATE neon_identity.users_sync SET deleted_at = clock_timestamp() WHERE id = '{}'",
+        ids[1]
+    );
+    run.stage.execute(&edit).await?;
+    for id in &ids[2..6] {
+        simulator.delete(id)?;
+    }
+    let trouble = Trouble::every(Fault::Status(500)).on(Call::Read);
+    simulator.add_trouble(trouble.of(&ids[2]));
+    let report = run.complete(json!({})).await?;
+    for (figure, expected) in [("revived", 1), ("deleted", 3), ("rejected", 1)] {
+        assert_eq!(report[figure], expected, "{figure}: {report}");
+    }
+    assert!(run.stage.the_row(&ids[2]).await?.lives());
+    let rejections = run.stage.rejections().await?;
+    assert_eq!(rejections.len(), 1, "{rejections:?}");
+    assert_eq!(rejections[0]["user_id"], ids[2]);
+    simulator.clear_troubles();
+    let report = run.complete(json!({})).await?;
+    assert_eq!(
+        (&report["deleted"], &report["rejected"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(run.stage.rejections().await?[0]["resolved_at"].is_string());
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_run_that_a_read_fails_tombstones_nobody() -> Result<()> {
+    let run = Run::backfilled(1_300).await?;
+    let simulator = &run.stage.simulator;
+    for id in &run.ids()[..1_200] {
+        simulator.delete(id)?;
+    }
+    // So late that one lot has been confirmed.
+    let trouble = Trouble::every(Fault::Html(404)).on(Call::Read);
+    simulator.add_trouble(trouble.after(600));
+    run.fails(json!({"max_deletes": 2_000}), "Failed").await?;
+    assert_eq!(run.living().await?, 1_300);
+    simulator.clear_troubles();
+    let report = run.complete(json!({"max_deletes": 2_000})).await?;
+    assert_eq!(report["deleted"], 1_200, "{report}");
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
 async fn an_id_that_no_url_can_name_stops_no_run() -> Result<()> {
     let run = Run::backfilled(5).await?;
     let ensure = "SELECT neon_identity.ensure_user('.'), neon_identity.ensure_user('..')";
@@ -1199,6 +1265,40 @@ async fn a_rotated_database_password_is_taken_in() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_password_rotated_under_a_run_is_taken_in_by_that_run() -> Result<()> {
+    let server = Postgres::shared().await?;
+    let run = Run::of(Stage::on(server, Setup::default()).await?, 2_500).await?;
+    let url = run.stage.database.url().to_owned();
+    let user = url.split(['/', ':']).nth(3).context("a user")?.to_owned();
+    let (asked, reached) = tokio::sync::oneshot::channel();
+    let simulator = &run.stage.simulator;
+    simulator.once(Moment::After, Call::List, 1, move |_| {
+        let _ = asked.send(());
+    });
+    simulator.switch(|switches| switches.latency_ms = 1_000);
+    let event = json!({});
+    let limit = Duration::from_secs(120);
+    let invoked = run.reconcile.invoke_with_deadline(event, limit);
+    let rotate = async {
+        reached.await.context("a second page")?;
+        let change = format!("ALTER ROLE {user} PASSWORD 'rotated'");
+        run.stage.execute(&change).await?;
+        run.stage.change_secret(|secret| {
+            secret["database_url"] = json!(url.replace(&format!(":{user}@"), ":rotated@"));
+        })?;
+        server.terminate_backends(run.stage.database.name()).await
+    };
+    let (report, rotated) = tokio::join!(invoked, rotate);
+    rotated?;
+    let report = report.with_context(|| run.reconcile.logs().unwrap_or_default())?;
+    assert_eq!(report["outcome"], "complete", "{report}");
+    assert!(run.reconcile.logs()?.contains("took in a rotated secret"));
+    // One invocation, one row.
+    assert_eq!(run.stage.runs().await?.len(), 1);
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
 async fn a_postgres_that_is_lost_fails_the_run_and_one_that_comes_back_does_not() -> Result<()> {
     let server = Postgres::start(Options::default()).await?;
     for mode in [Mode::Fast, Mode::Immediate] {
@@ -1227,7 +1327,9 @@ async fn a_postgres_that_is_lost_fails_the_run_and_one_that_comes_back_does_not(
     let ended = run.reconcile.invoke_with_deadline(json!({}), limit).await;
     let error = ended.expect_err("no Postgres");
     assert_eq!(error.error_type, "Failed", "{error}");
-    assert!(error.error_message.contains("Postgres"), "{error}");
+    for word in ["Postgres", "database_url", "the next run"] {
+        assert!(error.error_message.contains(word), "{error}");
+    }
     assert!(began.elapsed() < limit);
     server.start_again().await?;
     run.complete(json!({})).await?;

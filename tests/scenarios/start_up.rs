@@ -399,11 +399,14 @@ async fn what_reconcile_answers_it_logs_too() -> Result<()> {
     let reconcile = stage.reconcile().await?;
     let answer = reconcile.invoke(json!({})).await?;
     let logs = reconcile.logs()?;
-    let logged = logs.lines().find_map(|line| {
-        let line: Value = serde_json::from_str(line).ok()?;
-        serde_json::from_str::<Value>(line["report"].as_str()?).ok()
-    });
-    assert_eq!(logged, Some(answer), "{logs}");
+    let lines = logs.lines().map(serde_json::from_str::<Value>);
+    let logged = lines
+        .filter_map(Result::ok)
+        .find(|line| line["message"] == "reconciled");
+    let logged = logged.with_context(|| logs.clone())?;
+    for (figure, value) in answer.as_object().context("an object")? {
+        assert_eq!(logged[figure], *value, "{figure}: {logs}");
+    }
     Ok(())
 }
 

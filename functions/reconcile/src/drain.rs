@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::Stopped;
 use crate::run::lost_lease;
-use crate::walk::{Tally, settle, stopped};
+use crate::walk::{Tally, keep_unanswered, settle, stopped};
 
 /// The first run goes back as far as this: every event that it meets again is
 /// joined to the same effect, and a week is longer than anybody should wait
@@ -52,12 +52,21 @@ pub(crate) async fn drain(
         tally.figures.pages += 1;
         let reached = events.iter().rev().find_map(|event| event.id.clone());
         apply(sources, tally, events, until).await?;
+        let before = since.clone();
         if let Some(id) = reached {
             move_to(sources, tally, Some(&id)).await?;
             since = Since::Event(id);
         }
         if last {
             return Ok(());
+        }
+        if since == before {
+            return Err(Stopped::Failed(
+                "the provider's record of events gives the same page again and again: if a proxy \
+                 stands between, see that it passes on the query; else see the provider's status \
+                 page"
+                    .to_owned(),
+            ));
         }
         if Instant::now() >= until {
             return Err(Stopped::OutOfTime);
@@ -149,7 +158,13 @@ async fn apply(
         }
     }
     join(sources, tally, present.into_values().collect()).await?;
-    settle(sources, tally, until).await
+    // No sweep follows, so who turns out to be gone is tombstoned here.
+    for gone in settle(sources, tally, until).await? {
+        let (store, run) = (sources.store, Some(tally.run));
+        let gone = store.settle_gone(&gone.looks, gone.looked_at, run).await?;
+        tally.figures.deleted += i64::try_from(gone.len()).unwrap_or(i64::MAX);
+    }
+    keep_unanswered(sources, tally).await
 }
 
 /// An event as it can be kept.

@@ -51,7 +51,7 @@ impl App {
 
     /// The secret, if it was rotated to one that can be used.
     async fn rotated(&self) -> Option<Secret> {
-        let secret = self.credentials.refresh(&self.secret).await?;
+        let secret = self.credentials.refresh(&self.secret).await.ok()??;
         match Target::parse(&secret.database_url, "database_url") {
             Ok(_) => {
                 tracing::info!("took in a rotated secret");
@@ -79,6 +79,18 @@ pub enum Outcome {
     Held,
 }
 
+impl Outcome {
+    /// As in the contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Busy => "busy",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// What the function answers.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
@@ -101,12 +113,13 @@ pub enum Failure {
 /// Handles an invocation; `until`: when to stop and leave the rest to the next.
 pub async fn handle(app: &mut App, event: &Value, until: Instant) -> Result<Report, Failure> {
     let request = Request::read(event).map_err(Failure::Failed)?;
-    let mut ended = attempt(app, &request, until).await;
+    let mut opened = None;
+    let mut ended = attempt(app, &request, until, &mut opened).await;
     if let Err(Stopped::Refused(_)) = &ended
         && let Some(secret) = app.rotated().await
     {
         app.secret = secret;
-        ended = attempt(app, &request, until).await;
+        ended = attempt(app, &request, until, &mut opened).await;
     }
     match ended {
         Ok(report) if report.outcome == Outcome::Held => Err(Failure::Held(report)),
@@ -138,7 +151,12 @@ impl From<StoreError> for Stopped {
     }
 }
 
-async fn attempt(app: &App, request: &Request, until: Instant) -> Result<Report, Stopped> {
+async fn attempt(
+    app: &App,
+    request: &Request,
+    until: Instant,
+    opened: &mut Option<i64>,
+) -> Result<Report, Stopped> {
     let target = Target::parse(&app.secret.database_url, "database_url")
         .map_err(|error| Stopped::Failed(error.to_string()))?;
     let provider = app.secret.provider.as_ref();
@@ -148,5 +166,5 @@ async fn attempt(app: &App, request: &Request, until: Instant) -> Result<Report,
         provider,
         client: &app.client,
     };
-    run::run(sources, request, until).await
+    run::run(sources, request, until, opened).await
 }

@@ -39,12 +39,15 @@ async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Repor
     let mut app = app.lock().await;
     match handle(&mut app, &event.payload, until).await {
         Ok(report) => {
-            tracing::info!(report = json(&report), "reconciled");
+            log(&report);
             Ok(report)
         }
         Err(failure) => {
             let (error_type, error_message) = match failure {
-                Failure::Held(report) => ("Held", json(&report)),
+                Failure::Held(report) => {
+                    log(&report);
+                    ("Held", json(&report))
+                }
                 Failure::Failed(message) => ("Failed", message),
             };
             tracing::error!(error_type, error_message, "could not reconcile");
@@ -54,6 +57,25 @@ async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Repor
             })
         }
     }
+}
+
+/// What is answered, field by field.
+fn log(report: &Report) {
+    let figures = report.figures;
+    tracing::info!(
+        outcome = report.outcome.word(),
+        listed = figures.listed,
+        created = figures.created,
+        updated = figures.updated,
+        unchanged = figures.unchanged,
+        deleted = figures.deleted,
+        revived = figures.revived,
+        rejected = figures.rejected,
+        held = figures.held,
+        pages = figures.pages,
+        duration_ms = figures.duration_ms,
+        "reconciled"
+    );
 }
 
 fn json(report: &Report) -> String {

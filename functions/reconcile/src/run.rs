@@ -8,7 +8,7 @@ use shared::store::{Closing, Figures, Saved, Store, StoreError};
 use tokio::time::{Instant, interval_at};
 
 use crate::request::{Mode, Request};
-use crate::walk::{Tally, Walk, by_id, stopped};
+use crate::walk::{Tally, Walk, by_id, keep_unanswered, stopped};
 use crate::{Outcome, Report, Stopped, drain, sweep};
 
 /// A run that dies gives the lease up after this long.
@@ -34,15 +34,19 @@ impl Ended {
     }
 }
 
+/// `opened`: the run's row, where an earlier attempt of this invocation has
+/// made it; an attempt that lost Postgres may still hold the lease under it.
 pub(crate) async fn run(
     sources: Sources<'_>,
     request: &Request,
     until: Instant,
+    opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
     // A run leaves its row even if the provider can't be asked.
     let identified = identify(sources, until).await;
-    let (run, permitted) = sources.store.open_run(request.dry_run).await?;
+    let (run, permitted) = sources.store.open_run(request.dry_run, *opened).await?;
+    *opened = Some(run);
     let mut ended = match identified.and(permitted.map_err(Stopped::from)) {
         Ok(()) => with_lease(sources, request, until, run).await,
         Err(stopped) => Ended::early(Err(stopped)),
@@ -53,7 +57,7 @@ pub(crate) async fn run(
         outcome: ended
             .outcome
             .as_ref()
-            .map_or("failed", |outcome| word(*outcome)),
+            .map_or("failed", |outcome| outcome.word()),
         error: error.as_deref(),
         figures: ended.figures,
         walk: ended.walk,
@@ -81,15 +85,6 @@ async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
     })
 }
 
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Complete => "complete",
-        Outcome::Partial => "partial",
-        Outcome::Busy => "busy",
-        Outcome::Held => "held",
-    }
-}
-
 async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run: i64) -> Ended {
     let (now, saved) = match sources.store.take_lease(run, LEASE, request.dry_run).await {
         Ok(Some(taken)) => taken,
@@ -106,7 +101,10 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         lost = keep_lease(sources.store, run) => Err(lost),
     };
     let outcome = match worked {
-        Err(Stopped::OutOfTime) => out_of_time(&walk, &mut tally, saved.position.as_deref()),
+        Err(Stopped::OutOfTime) => match keep_unanswered(sources, &mut tally).await {
+            Ok(()) => out_of_time(&walk, &mut tally, saved.position.as_deref()),
+            Err(stopped) => Err(stopped),
+        },
         ended => ended,
     };
     let saved = match &outcome {
@@ -188,6 +186,7 @@ async fn work(
 ) -> Result<Outcome, Stopped> {
     let complete = walk.reach_the_end(tally, now).await?;
     let swept = sweep::sweep(walk, tally, &complete, request.max_deletes).await?;
+    keep_unanswered(walk.sources, tally).await?;
     if swept == Outcome::Complete && !tally.dry_run {
         walk.sources.store.resolve_rejections(tally.run).await?;
     }
@@ -195,7 +194,11 @@ async fn work(
 }
 
 pub(crate) fn lost_lease() -> Stopped {
-    Stopped::Failed("another run has taken the lease: this one was too slow".to_owned())
+    Stopped::Failed(
+        "another run has taken the lease, since this one was away for too long: nothing is to be \
+         done, the other one does it"
+            .to_owned(),
+    )
 }
 
 /// Renews the lease for as long as it is ours.

@@ -5,16 +5,11 @@
 //! certain that all who are to be are few enough: because so few are missing,
 //! or because all who are missing were read.
 
-use futures_util::StreamExt;
-use shared::client::Unanswered;
 use shared::listing::Complete;
-use shared::profile::{At, UserId};
-use shared::provider::Misread;
-use shared::reading::Reread;
-use shared::store::Look;
+use shared::profile::UserId;
 
 use crate::run::{LEASE, lost_lease};
-use crate::walk::{Tally, Walk, by_id, reject, stopped, take_in, time_to_reread, unread};
+use crate::walk::{Gone, Tally, Walk, reread, time_to_reread};
 use crate::{Outcome, Stopped};
 
 /// Users that are looked up together.
@@ -39,15 +34,19 @@ pub(crate) async fn sweep(
     // The larger of 10 and 5 % of the living.
     let most = max_deletes.unwrap_or_else(|| (live / 20).max(10));
     let missing = missing(walk, tally).await?;
-    // So few that each can be tombstoned as soon as it is confirmed: should
-    // the time be over before all are, the next run has fewer to read.
+    // So few that whoever is confirmed may be tombstoned: should the time be
+    // over before all are, the next run has fewer to read.
     let few = !exceeds(missing.len(), most);
     let mut confirmed = Vec::new();
     let mut count = 0;
     let mut asked = 0;
+    let mut ended = Ok(());
     for lot in missing.chunks(LOT) {
-        time_to_reread(walk.sources, walk.until)?;
-        let (gone, ended) = confirm(walk, tally, lot).await?;
+        ended = time_to_reread(walk.sources, walk.until);
+        if ended.is_err() {
+            break;
+        }
+        let (gone, all) = reread(walk.sources, tally, lot, walk.until).await?;
         asked += lot.len();
         count += gone.looks.len();
         confirmed.push(gone);
@@ -55,35 +54,33 @@ pub(crate) async fn sweep(
             tally.figures.held = figure(count + missing.len() - asked);
             return Ok(Outcome::Held);
         }
-        if few && !tally.dry_run {
-            tombstone(walk, tally, confirmed.drain(..)).await?;
-        }
         if !few && count > 0 {
             tally.too_many_to_confirm = Some(figure(missing.len()));
         }
-        ended?;
+        ended = all;
+        if ended.is_err() {
+            break;
+        }
     }
     if tally.dry_run {
+        ended?;
         tally.figures.deleted = figure(count);
         return Ok(Outcome::Complete);
     }
-    tombstone(walk, tally, confirmed.into_iter()).await?;
-    Ok(Outcome::Complete)
-}
-
-/// Users whom the provider, asked after a look at their rows, did not have.
-struct Gone {
-    looked_at: At,
-    looks: Vec<Look>,
+    // Behind all reads: a run that one of them fails tombstones nobody.
+    if few || ended.is_ok() {
+        tombstone(walk, tally, confirmed).await?;
+    }
+    ended.map(|()| Outcome::Complete)
 }
 
 async fn tombstone(
     walk: &Walk<'_>,
     tally: &mut Tally,
-    confirmed: impl Iterator<Item = Gone>,
+    confirmed: Vec<Gone>,
 ) -> Result<(), Stopped> {
     let store = walk.sources.store;
-    for gone in confirmed.filter(|gone| !gone.looks.is_empty()) {
+    for gone in confirmed.iter().filter(|gone| !gone.looks.is_empty()) {
         // A function that was frozen may have outlived its lease: it has to
         // know, or would call a sweep complete that wrote nothing.
         if store.renew_lease(tally.run, LEASE).await?.is_none() {
@@ -123,45 +120,4 @@ async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Vec<UserId>, Stopped>
             None => return Ok(missing),
         }
     }
-}
-
-/// Reads users by id: who is there after all is taken in; gives who is gone,
-/// as far as the time sufficed.
-async fn confirm(
-    walk: &Walk<'_>,
-    tally: &mut Tally,
-    lot: &[UserId],
-) -> Result<(Gone, Result<(), Stopped>), Stopped> {
-    let sources = walk.sources;
-    let (looked_at, mut reads) = sources.reread(lot, by_id(walk.until)).await?;
-    let mut looks = Vec::new();
-    let mut ended = Ok(());
-    while let Some(Reread { look, read }) = reads.next().await {
-        match read {
-            Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => looks.push(look),
-            Ok(Some(profile)) => {
-                tally.found += 1;
-                if tally.dry_run {
-                    tally.figures.listed += 1;
-                    tally.figures.unchanged += 1;
-                } else {
-                    take_in(sources, tally, &look, &profile, looked_at).await?;
-                }
-            }
-            Err(
-                never @ (Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_))),
-            ) => {
-                tally.found += 1;
-                reject(sources, tally, unread(&look.id, never.to_string())).await?;
-            }
-            Err(error) => match stopped(error, walk.until) {
-                Stopped::OutOfTime => {
-                    ended = Err(Stopped::OutOfTime);
-                    break;
-                }
-                stopped => return Err(stopped),
-            },
-        }
-    }
-    Ok((Gone { looked_at, looks }, ended))
 }

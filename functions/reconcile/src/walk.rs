@@ -12,7 +12,7 @@ use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected};
 use shared::profile::{At, Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
-use shared::store::{Difference, Figures, Outcome, StoreError};
+use shared::store::{Difference, Figures, Look, Outcome, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
@@ -30,6 +30,9 @@ const BATCH: (usize, usize) = (500, 4 << 20);
 /// provider's staleness once.
 const LOT: usize = 500;
 
+/// Users whom the provider may fail to show before it counts as broken.
+const MOST_UNANSWERED: usize = 3;
+
 /// What settling takes beyond the provider's staleness.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -40,7 +43,7 @@ pub(crate) struct Tally {
     pub(crate) figures: Figures,
     /// Whom the walk is done with; a doubtful user only once they are settled.
     pub(crate) met: Met,
-    /// Users whom the sweep missed and found by id.
+    /// Users who were read by id, and are there.
     pub(crate) found: i64,
     /// How many are missing, if there are more than may be tombstoned: should
     /// the time be too short to read them all, it may never suffice.
@@ -48,6 +51,11 @@ pub(crate) struct Tally {
     /// Who was rejected: pages overlap, and a settled user may be listed twice.
     rejected: Met,
     doubtful: Vec<(UserId, Difference)>,
+    /// Reads by id that the provider answered, whatever the answer.
+    answered: usize,
+    /// Users whom the provider fails to show, and what that means for the run
+    /// unless it shows others: one whom it can never show must not fail every run.
+    unanswered: Vec<(Rejected, Stopped)>,
 }
 
 impl Tally {
@@ -61,6 +69,8 @@ impl Tally {
             too_many_to_confirm: None,
             rejected: Met::default(),
             doubtful: Vec::new(),
+            answered: 0,
+            unanswered: Vec::new(),
         }
     }
 
@@ -169,7 +179,8 @@ impl<'a> Walk<'a> {
     }
 
     async fn settle(&mut self, tally: &mut Tally) -> Result<(), Stopped> {
-        settle(self.sources, tally, self.until).await?;
+        // Listed, and gone since: the sweep's.
+        let _gone = settle(self.sources, tally, self.until).await?;
         self.doubted = None;
         Ok(())
     }
@@ -317,7 +328,7 @@ async fn join(
 }
 
 /// Keeps a user that can't be stored.
-pub(crate) async fn reject(
+async fn reject(
     sources: Sources<'_>,
     tally: &mut Tally,
     rejected: Rejected,
@@ -352,40 +363,108 @@ async fn reject_once(
     Ok(())
 }
 
-/// Settles what a listing can't decide, by reads that are newer than the rows.
+/// Settles what a listing can't decide, by reads that are newer than the rows;
+/// gives whom the provider does not have any more.
 pub(crate) async fn settle(
     sources: Sources<'_>,
     tally: &mut Tally,
     until: Instant,
-) -> Result<(), Stopped> {
-    let doubtful = std::mem::take(&mut tally.doubtful);
-    for lot in doubtful.chunks(LOT) {
-        if tally.dry_run {
-            for (id, difference) in lot {
-                tally.met.insert(id.as_str());
-                tally.count(match difference {
-                    Difference::Tombstone => Outcome::Revived,
-                    _ => Outcome::Updated,
-                });
-            }
-            continue;
+) -> Result<Vec<Gone>, Stopped> {
+    let mut gone = Vec::new();
+    if tally.dry_run {
+        for (id, difference) in std::mem::take(&mut tally.doubtful) {
+            tally.met.insert(id.as_str());
+            tally.count(match difference {
+                Difference::Tombstone => Outcome::Revived,
+                _ => Outcome::Updated,
+            });
         }
+    }
+    while !tally.doubtful.is_empty() {
+        let lot = tally.doubtful.iter().take(LOT);
+        let ids: Vec<_> = lot.map(|(id, _)| id.clone()).collect();
         time_to_reread(sources, until)?;
-        let ids: Vec<_> = lot.iter().map(|(id, _)| id.clone()).collect();
-        let (looked_at, mut reads) = sources.reread(&ids, by_id(until)).await?;
-        while let Some(Reread { look, read }) = reads.next().await {
-            match read {
-                Ok(Some(profile)) => {
+        let (absent, ended) = reread(sources, tally, &ids, until).await?;
+        if let Err(stopped) = ended {
+            // The others stay in doubt, and the next run goes on from before them.
+            let met = &tally.met;
+            tally.doubtful.retain(|(id, _)| !met.contains(id.as_str()));
+            return Err(stopped);
+        }
+        tally.doubtful.drain(..ids.len());
+        gone.push(absent);
+    }
+    Ok(gone)
+}
+
+/// Users whom the provider, asked after a look at their rows, did not have.
+pub(crate) struct Gone {
+    pub(crate) looked_at: At,
+    pub(crate) looks: Vec<Look>,
+}
+
+/// Reads users by id: who is there is taken in; gives who is gone, as far as
+/// the time sufficed.
+pub(crate) async fn reread(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    ids: &[UserId],
+    until: Instant,
+) -> Result<(Gone, Result<(), Stopped>), Stopped> {
+    let (looked_at, mut reads) = sources.reread(ids, by_id(until)).await?;
+    let mut looks = Vec::new();
+    while let Some(Reread { look, read }) = reads.next().await {
+        let error = match read {
+            Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => {
+                tally.answered += 1;
+                looks.push(look);
+                continue;
+            }
+            Ok(Some(profile)) => {
+                tally.answered += 1;
+                tally.found += 1;
+                if tally.dry_run {
+                    tally.count(Outcome::Unchanged);
+                } else {
                     take_in(sources, tally, &look, &profile, looked_at).await?;
                 }
-                // Listed, and gone since: the sweep's.
-                Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => {}
-                Err(
-                    never @ (Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_))),
-                ) => reject(sources, tally, unread(&look.id, never.to_string())).await?,
-                Err(error) => return Err(stopped(error, until)),
+                continue;
             }
+            Err(error) => error,
+        };
+        let reason = error.to_string();
+        match error {
+            Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_)) => {
+                tally.answered += 1;
+                tally.found += 1;
+                reject(sources, tally, unread(&look.id, reason)).await?;
+            }
+            error => match stopped(error, until) {
+                Stopped::OutOfTime => {
+                    return Ok((Gone { looked_at, looks }, Err(Stopped::OutOfTime)));
+                }
+                failed @ Stopped::Failed(_) if tally.unanswered.len() < MOST_UNANSWERED => {
+                    tally.met.insert(look.id.as_str());
+                    tally.unanswered.push((unread(&look.id, reason), failed));
+                }
+                stopped => return Err(stopped),
+            },
         }
+    }
+    Ok((Gone { looked_at, looks }, Ok(())))
+}
+
+/// Keeps users whom the provider failed to show, as what can't be stored; or
+/// stops, if it showed nobody else either.
+pub(crate) async fn keep_unanswered(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+) -> Result<(), Stopped> {
+    for (user, stopped) in std::mem::take(&mut tally.unanswered) {
+        if tally.answered == 0 {
+            return Err(stopped);
+        }
+        reject(sources, tally, user).await?;
     }
     Ok(())
 }
@@ -399,10 +478,10 @@ pub(crate) fn time_to_reread(sources: Sources<'_>, until: Instant) -> Result<(),
 }
 
 /// Takes in a user who was read after a look at the row, and counts it.
-pub(crate) async fn take_in(
+async fn take_in(
     sources: Sources<'_>,
     tally: &mut Tally,
-    look: &shared::store::Look,
+    look: &Look,
     profile: &Profile,
     looked_at: At,
 ) -> Result<(), Stopped> {
@@ -424,7 +503,7 @@ pub(crate) async fn take_in(
     Ok(())
 }
 
-pub(crate) fn unread(id: &UserId, reason: String) -> Rejected {
+fn unread(id: &UserId, reason: String) -> Rejected {
     Rejected {
         id: Some(id.clone()),
         reason,

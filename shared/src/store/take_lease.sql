@@ -1,4 +1,5 @@
--- Takes the lease unless another run holds it; closes the run that died with it.
+-- Takes the lease unless another run holds it; closes the run that died with it,
+-- and those that died before they had it.
 --
 -- $1 bigint  run
 -- $2 float8  the lease's length in seconds
@@ -15,7 +16,10 @@ died AS (
     outcome = 'failed',
     error = 'the function was stopped before it could finish'
   FROM free
-  WHERE run.id = free.run_id AND run.id <> $1 AND run.finished_at IS NULL
+  WHERE run.id <> $1
+    AND run.finished_at IS NULL
+    -- No function runs for longer than 15 minutes.
+    AND (run.id = free.run_id OR run.started_at < clock_timestamp() - interval '1 hour')
 )
 UPDATE neon_identity.walk SET
   run_id = $1,

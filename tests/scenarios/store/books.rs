@@ -12,7 +12,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 impl Bench {
     async fn open(&self, dry_run: bool) -> Result<i64> {
-        let (run, permitted) = self.store.open_run(dry_run).await?;
+        let (run, permitted) = self.store.open_run(dry_run, None).await?;
         permitted?;
         Ok(run)
     }
@@ -105,7 +105,7 @@ async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
         for store in &stores {
             let store = store.clone();
             tasks.push(tokio::spawn(async move {
-                let (run, _) = store.open_run(false).await?;
+                let (run, _) = store.open_run(false, None).await?;
                 let taken = store.take_lease(run, LEASE, false).await?;
                 anyhow::Ok(taken.map(|_| run))
             }));
@@ -118,6 +118,27 @@ async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
         bench
             .close(holders[0], "complete", Some(Saved::default()))
             .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_died_before_it_had_the_lease_is_marked_failed_in_the_end() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let (died, waits) = (bench.open(false).await?, bench.open(false).await?);
+    bench
+        .run(&format!(
+            "UPDATE neon_identity.runs SET started_at = now() - interval '61 minutes'
+            WHERE id = {died}"
+        ))
+        .await?;
+    let run = bench.open(false).await?;
+    bench.take(run, false).await?;
+    let (outcome, over, error) = bench.run_row(died).await?;
+    assert_eq!((outcome.as_deref(), over), (Some("failed"), true));
+    assert!(error.is_some());
+    for under_way in [run, waits] {
+        assert_eq!(bench.run_row(under_way).await?, (None, false, None));
     }
     Ok(())
 }

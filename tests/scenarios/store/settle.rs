@@ -293,8 +293,8 @@ async fn a_sweep_that_lost_its_lease_tombstones_nobody() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "Ada"), THEN, true).await?;
     let lease = super::PATIENCE.connect;
-    let (run, _) = bench.store.open_run(false).await?;
-    let (other, _) = bench.store.open_run(false).await?;
+    let (run, _) = bench.store.open_run(false, None).await?;
+    let (other, _) = bench.store.open_run(false, None).await?;
     let (looked_at, looks) = bench.store.look(&[user("u"), user("nobody")]).await?;
     let sweep = async |run| bench.store.settle_gone(&looks, looked_at, Some(run)).await;
     // Nobody holds it.

@@ -69,7 +69,7 @@ async fn another_project_s_store_writes_nothing() -> Result<()> {
             known_by_key: false,
         };
         let foreign = Err(StoreError::Foreign(foreign));
-        let (run, permitted) = store.open_run(false).await?;
+        let (run, permitted) = store.open_run(false, None).await?;
         assert_eq!(permitted, foreign);
         assert!(run > 0);
         assert_eq!(store.bind().await, foreign);
@@ -84,12 +84,12 @@ async fn an_unbound_schema_takes_nothing() -> Result<()> {
     bench.join(&named("u", "Ada"), THEN, true).await?;
     bench.run("DELETE FROM neon_identity.connection").await?;
     check(&bench, &bench.store).await?;
-    let (_, permitted) = bench.store.open_run(false).await?;
+    let (_, permitted) = bench.store.open_run(false, None).await?;
     assert_eq!(permitted, Err(NotProvisioned));
 
     bench.store.bind().await?;
     bench.store.bind().await?;
-    assert_eq!(bench.store.open_run(false).await?.1, Ok(()));
+    assert_eq!(bench.store.open_run(false, None).await?.1, Ok(()));
     Ok(())
 }
 

@@ -315,6 +315,27 @@ async fn a_bad_event_of_the_record_is_kept_and_stops_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_deletion_without_its_time_is_confirmed_by_a_read() -> Result<()> {
+    let site = Site::new().await?;
+    let simulator = &site.stage.simulator;
+    let bob = simulator.create("Bob", "bob@example.com")?;
+    site.drain().await?;
+    let nobody = "user_01E4ZCR3C56J083X43JQXF3JK5".to_owned();
+    let ensure = format!("SELECT neon_identity.ensure_user('{nobody}')");
+    site.stage.execute(&ensure).await?;
+    for id in [&nobody, &bob] {
+        let data = json!({"object": "user", "id": id});
+        let event = json!({"id": format!("event_of_{id}"), "event": "user.deleted", "data": data});
+        simulator.tell("user.deleted", event.to_string());
+    }
+    let report = site.drain().await?;
+    assert_eq!(report["deleted"], 1, "{report}");
+    assert!(!site.stage.the_row(&nobody).await?.lives());
+    assert!(site.stage.the_row(&bob).await?.lives());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_record_that_does_not_answer_is_a_failure_and_not_a_lack_of_time() -> Result<()> {
     let site = Site::new().await?;
     site.stage.simulator.create("Ada", "ada@example.com")?;

@@ -50,6 +50,9 @@ pub struct Trouble {
     /// Which calls; none means all.
     #[serde(default)]
     pub on: Option<Call>,
+    /// Which paths, by their ends; none means all.
+    #[serde(default)]
+    pub of: Option<String>,
     /// How many such requests pass unharmed first.
     #[serde(default)]
     pub skip: u32,
@@ -71,6 +74,7 @@ impl Trouble {
         Self {
             fault,
             on: None,
+            of: None,
             skip: 0,
             times: None,
             chance: 1.0,
@@ -90,6 +94,15 @@ impl Trouble {
     pub fn on(self, call: Call) -> Self {
         Self {
             on: Some(call),
+            ..self
+        }
+    }
+
+    /// Only for paths that end like this.
+    #[must_use]
+    pub fn of(self, end: &str) -> Self {
+        Self {
+            of: Some(end.to_owned()),
             ..self
         }
     }
@@ -166,9 +179,16 @@ impl Plan {
 
     /// The fault that this request meets: the first trouble, in the order they were added, that
     /// is due.
-    pub(super) fn meet(&mut self, call: Call, random: &mut fastrand::Rng) -> Option<Fault> {
+    pub(super) fn meet(
+        &mut self,
+        call: Call,
+        path: &str,
+        random: &mut fastrand::Rng,
+    ) -> Option<Fault> {
         let at = self.0.iter_mut().position(|trouble| {
-            let concerned = trouble.on.is_none_or(|on| on == call);
+            let of = trouble.of.as_deref();
+            let concerned =
+                trouble.on.is_none_or(|on| on == call) && of.is_none_or(|end| path.ends_with(end));
             if !concerned || trouble.times == Some(0) {
                 return false;
             }

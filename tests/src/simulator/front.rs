@@ -85,7 +85,7 @@ pub(super) async fn pass(
         .map(|(limit, (_, wait, _))| limit.retry_after.then_some(*wait));
     let fault = match limited {
         Some(_) => None,
-        None => world.meet(call),
+        None => world.meet(call, request.uri().path()),
     };
     let number = world.note(requests::Request {
         at: world.clock().now(),

@@ -83,9 +83,9 @@ impl World {
         }
     }
 
-    pub(in crate::simulator) fn meet(&self, call: Call) -> Option<Fault> {
+    pub(in crate::simulator) fn meet(&self, call: Call, path: &str) -> Option<Fault> {
         let mut state = self.state();
         let state = &mut *state;
-        state.plan.meet(call, &mut state.random)
+        state.plan.meet(call, path, &mut state.random)
     }
 }
