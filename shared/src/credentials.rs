@@ -19,7 +19,8 @@ const BETWEEN_REFRESHES: Duration = Duration::from_secs(5);
 /// Where the secret is.
 pub struct Credentials {
     source: Source,
-    refreshed: Mutex<Option<Instant>>,
+    /// When it was last read again, and whether it could be.
+    refreshed: Mutex<Option<(Instant, bool)>>,
 }
 
 enum Source {
@@ -73,24 +74,33 @@ impl Credentials {
         Secret::parse(&json).context("the secret is not complete")
     }
 
-    /// Reads it again if it may have been rotated: `None` if it is the same,
-    /// can't be read, or was read again a moment ago.
-    pub async fn refresh(&self, known: &Secret) -> Option<Secret> {
+    /// Reads it again if it may have been rotated: `None` if it is the same, or
+    /// was read a moment ago.
+    pub async fn refresh(&self, known: &Secret) -> Result<Option<Secret>, Unread> {
         let mut refreshed = self.refreshed.lock().await;
-        if refreshed.is_some_and(|then| then.elapsed() < BETWEEN_REFRESHES) {
-            return None;
+        if let Some((then, read)) = *refreshed
+            && then.elapsed() < BETWEEN_REFRESHES
+        {
+            return if read { Ok(None) } else { Err(Unread) };
         }
-        *refreshed = Some(Instant::now());
+        // Should nobody wait for the answer any more, it was not read.
+        *refreshed = Some((Instant::now(), false));
         match self.load().await {
-            Ok(secret) if secret.is(known) => None,
-            Ok(secret) => Some(secret),
+            Ok(secret) => {
+                *refreshed = Some((Instant::now(), true));
+                Ok((!secret.is(known)).then_some(secret))
+            }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "can't read the secret again");
-                None
+                Err(Unread)
             }
         }
     }
 }
+
+/// The secret could not be read again, so nobody knows whether it was rotated.
+#[derive(Debug)]
+pub struct Unread;
 
 fn advice<E>(error: &SdkError<E>) -> String
 where

@@ -783,6 +783,27 @@ async fn a_forged_delivery_does_not_ask_for_the_secret_each_time() -> Result<()>
 }
 
 #[tokio::test]
+async fn while_the_secret_cannot_be_read_again_a_signature_may_be_a_new_one_s() -> Result<()> {
+    let end = Endpoint::new().await?;
+    let [(_, file)] = end.stage.environment();
+    let kept = std::fs::read(&file)?;
+    let rotated = signing_secret();
+    let body = br#"{"type":"stack.test","data":{}}"#;
+    let letter = || Letter::new(&rotated, "msg_1", body);
+    std::fs::remove_file(&file)?;
+    // The second time it is not tried again so soon.
+    for _ in 0..2 {
+        assert_eq!(end.send(&letter()).await?, 503);
+    }
+    std::fs::write(&file, kept)?;
+    end.stage
+        .change_secret(|secret| secret["signing_secrets"] = json!([rotated]))?;
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    assert_eq!(end.send(&letter()).await?, 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_signing_secret_rotated_in_secrets_manager_is_taken_in() -> Result<()> {
     let stage = Stage::new().await?;
     let manager = SecretsManager::shared().await?;

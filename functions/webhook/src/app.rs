@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::client::{Client, Effort};
-use shared::credentials::Credentials;
+use shared::credentials::{Credentials, Unread};
 use shared::profile::At;
 use shared::provider::Provider;
 use shared::reading::Sources;
@@ -13,7 +13,7 @@ use shared::signature::{Forged, Verified};
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::sync::RwLock;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Delivery;
 
@@ -78,21 +78,28 @@ impl App {
     }
 
     /// Reads the secret again; `None` if it is the one that is known.
-    pub(crate) async fn refresh(&self, known: &Connected) -> Option<Arc<Connected>> {
-        let secret = self.credentials.refresh(&known.secret).await?;
+    pub(crate) async fn refresh(
+        &self,
+        known: &Connected,
+        until: Instant,
+    ) -> Result<Option<Arc<Connected>>, Unread> {
+        let refreshed = timeout_at(until, self.credentials.refresh(&known.secret)).await;
+        let Some(secret) = refreshed.unwrap_or(Err(Unread))? else {
+            return Ok(None);
+        };
         match Connected::new(secret, &self.schema) {
             Ok(connected) => {
                 let connected = Arc::new(connected);
                 *self.connected.write().await = connected.clone();
                 tracing::info!("took in a rotated secret");
-                Some(connected)
+                Ok(Some(connected))
             }
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
                     "the rotated secret is not usable"
                 );
-                None
+                Err(Unread)
             }
         }
     }

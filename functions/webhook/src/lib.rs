@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use shared::client::{Effort, Unanswered};
+use shared::credentials::Unread;
 use shared::profile::{At, Observation, Profile, UserId};
 use shared::provider::{Event, Misread, Told};
 use shared::reading::{Sources, contradicts};
@@ -73,10 +74,14 @@ pub async fn handle(app: &App, delivery: Delivery<'_>, now: At, until: Instant) 
     }
     let mut connected = app.connected().await;
     let mismatch = Err(Forged::Mismatch);
-    if connected.verify(&delivery, now).map(|_| ()) == mismatch
-        && let Some(refreshed) = app.refresh(&connected).await
-    {
-        connected = refreshed;
+    if connected.verify(&delivery, now).map(|_| ()) == mismatch {
+        match app.refresh(&connected, until).await {
+            Ok(None) => {}
+            Ok(Some(refreshed)) => connected = refreshed,
+            // It may be signed by a secret that is new: who is refused with
+            // 401 may not come again.
+            Err(Unread) => return StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
     let verified = match connected.verify(&delivery, now) {
         Ok(verified) => verified,
@@ -95,7 +100,7 @@ pub async fn handle(app: &App, delivery: Delivery<'_>, now: At, until: Instant) 
     }
     if let Err(failure) = &applied
         && failure.may_come_of_a_rotated_secret()
-        && let Some(refreshed) = app.refresh(&connected).await
+        && let Ok(Some(refreshed)) = app.refresh(&connected, until).await
     {
         applied = within(until, apply(app, &refreshed, &verified, until)).await;
     }
@@ -159,8 +164,12 @@ async fn apply(
             size: LARGEST_USER,
         },
     };
+    let event = connected.provider.event(delivery);
+    if let Ok(Event::OfNoUser) = event {
+        return Ok(Applied::OfNoUser);
+    }
     work.sources.identify(work.effort).await?;
-    let applied = match connected.provider.event(delivery) {
+    let applied = match event {
         Ok(event) => work.observe(event).await?,
         Err(unreadable) => {
             let user = connected.provider.whom(delivery.body());
