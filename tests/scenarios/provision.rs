@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::postgres::{Mode, Options, Postgres};
+use tests::simulator::{Fault, Trouble};
+use tests::stage::{Setup, Stage};
 use tests::tools::random_name;
 
 use crate::site::{Bucket, Site, ask, does_not_start, login, refusal, run};
@@ -660,6 +662,84 @@ async fn a_first_deployment_with_a_bad_secret_is_answered_and_not_left_waiting()
         }
         assert!(!provision.logs()?.contains("hidden"));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_with_a_bad_environment_is_answered_too() -> Result<()> {
+    let (_server, site) = site().await?;
+    for (variable, value) in [("SCHEMA", "pg_hidden"), ("SECRET_ID", "hidden")] {
+        let bucket = Bucket::open(&[]).await?;
+        let provision = site.spawn("provision", &[(variable, value)]).await?;
+        let invoked = provision.invoke(bucket.event("create")?).await;
+        let failure = invoked.err().context("the environment is bad")?;
+        let answer = bucket.answer()?;
+        assert_eq!(answer["Status"], "FAILED");
+        assert!(failure.error_message.contains(variable), "{failure}");
+        assert_eq!(answer["Reason"], failure.error_message);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plain_event_does_not_keep_what_cannot_start() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.change(|secret| secret["more"] = json!(1))?;
+    let provision = site.spawn("provision", &[]).await?;
+    let failure = provision.invoke(json!({})).await.err();
+    let failure = failure.context("the secret is bad")?;
+    assert!(failure.error_message.contains("more"), "{failure}");
+    does_not_start(&provision).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_fails_the_deployment_and_binds_nothing() -> Result<()> {
+    for provider in ["stack", "clerk", "workos", "auth0", "supabase"] {
+        let setup = Setup::named(provider)?;
+        let stage = Stage::on(Postgres::shared().await?, setup).await?;
+        stage
+            .execute("DELETE FROM neon_identity.connection")
+            .await?;
+        let right = stage.secret();
+        let field = match provider {
+            "stack" => "secret_server_key",
+            "clerk" => "secret_key",
+            "workos" => "api_key",
+            "auth0" => "client_secret",
+            _ => "service_role_key",
+        };
+        stage.change_secret(|secret| secret["provider"][field] = json!("sk_test_wrong"))?;
+        let bucket = Bucket::open(&[]).await?;
+        let deployed = stage.start("provision").await?;
+        let refused = deployed.invoke(bucket.event("create")?).await.err();
+        let refused = refused.context(provider)?.error_message;
+        assert!(refused.contains(&format!("provider.{field}")), "{refused}");
+        assert_eq!(bucket.answer()?["Reason"], refused);
+        let bound = stage.json("SELECT * FROM neon_identity.connection").await?;
+        assert!(bound.is_empty(), "{bound:?}");
+        stage.change_secret(|secret| *secret = right)?;
+        stage.provision().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_does_not_stop_the_deployment() -> Result<()> {
+    let stage = Stage::on(Postgres::shared().await?, Setup::default()).await?;
+    stage
+        .execute("DELETE FROM neon_identity.connection")
+        .await?;
+    for fault in [Fault::Status(500), Fault::Hang, Fault::Html(404)] {
+        stage.simulator.add_trouble(Trouble::every(fault));
+        let bucket = Bucket::open(&[]).await?;
+        let deployed = stage.start("provision").await?;
+        deployed.invoke(bucket.event("create")?).await?;
+        assert_eq!(bucket.answer()?["Status"], "SUCCESS");
+        stage.simulator.clear_troubles();
+    }
+    let bound = stage.json("SELECT * FROM neon_identity.connection").await?;
+    assert_eq!(bound.len(), 1);
     Ok(())
 }
 

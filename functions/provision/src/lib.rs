@@ -8,10 +8,12 @@ mod resource;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
-use shared::client::{Client, Effort};
+use shared::client::{Client, Effort, Unanswered};
 use shared::migrate::migrate;
+use shared::profile::UserId;
+use shared::provider::Misread;
 use shared::reading::Sources;
 use shared::secret::Secret;
 use shared::start::Start;
@@ -25,11 +27,16 @@ const PATIENCE: Patience = Patience {
     statement: Duration::from_secs(60),
 };
 
+/// An id that no provider has given to anybody.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
 /// Handles an invocation: `{}`, or a custom resource's event; `until`: when to
 /// give up, so that there is time to say so.
-pub async fn handle(start: &Start, event: &Value, until: Instant) -> Result<Value> {
+pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Result<Value> {
+    let resource = Resource::of(event);
     let provision = async {
-        match timeout_at(until, provision(start)).await {
+        let start = start.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        match timeout_at(until, provision(start, resource.is_some())).await {
             Ok(provisioned) => provisioned,
             Err(_) => bail!(
                 "there was not time enough: see what holds locks in the database \
@@ -37,7 +44,7 @@ pub async fn handle(start: &Start, event: &Value, until: Instant) -> Result<Valu
             ),
         }
     };
-    let Some(resource) = Resource::of(event) else {
+    let Some(resource) = &resource else {
         return provision.await;
     };
     // Data outlives the stack.
@@ -46,7 +53,11 @@ pub async fn handle(start: &Start, event: &Value, until: Instant) -> Result<Valu
     } else {
         provision.await
     };
-    answer(&start.client, &resource, &provisioned).await?;
+    let client = match start {
+        Ok(start) => start.client.clone(),
+        Err(_) => Client::new().context("set up HTTP")?,
+    };
+    answer(&client, resource, &provisioned).await?;
     provisioned
 }
 
@@ -71,8 +82,9 @@ async fn answer(
     bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
 }
 
-/// Whether the secret is one that can be provisioned with.
-pub async fn check(start: &Start) -> Result<()> {
+/// Whether environment and secret are such that can be provisioned with.
+pub async fn check(start: &Result<Start>) -> Result<()> {
+    let start = start.as_ref().map_err(|error| anyhow!("{error:#}"))?;
     read(start).await.map(|_| ())
 }
 
@@ -85,7 +97,8 @@ async fn read(start: &Start) -> Result<(Secret, Target, Target)> {
     Ok((secret, owner, writer))
 }
 
-async fn provision(start: &Start) -> Result<Value> {
+/// `deploying`: a person waits for whether all is well.
+async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     let (secret, owner, writer) = read(start).await?;
     let store = Store::new(
         owner.clone(),
@@ -110,6 +123,12 @@ async fn provision(start: &Start) -> Result<Value> {
         })
         .await
         .context("ask the provider which project the key is for")?;
+    store.is_free().await?;
+    match try_key(sources).await {
+        Err(refused) if deploying => return Err(refused),
+        Err(refused) => tracing::warn!(error = format!("{refused:#}"), "go on all the same"),
+        Ok(()) => {}
+    }
     store.bind().await?;
     for warning in &provisioned.warnings {
         tracing::warn!(warning, "left undone");
@@ -120,4 +139,31 @@ async fn provision(start: &Start) -> Result<Value> {
     }
     tracing::info!(version = provisioned.version, applied = ?provisioned.applied, "provisioned");
     Ok(answer)
+}
+
+/// Reads a user who is nobody, unless the key was needed to learn its project:
+/// a deployment with a key that is refused, or is for no project, is to fail,
+/// and to bind no schema to a mistyped project. A provider that can't be asked
+/// right now fails nothing.
+async fn try_key(sources: Sources<'_>) -> Result<()> {
+    if sources.provider.project_request().is_some() {
+        return Ok(());
+    }
+    let effort = Effort {
+        until: Instant::now() + Duration::from_secs(3),
+        attempts: 1,
+        attempt: Duration::from_secs(3),
+        size: 1 << 20,
+    };
+    let nobody = UserId::new(NOBODY).context("name nobody")?;
+    match sources.read(&nobody, effort).await {
+        Ok(_) | Err(Unanswered::Misread(Misread::NoSuchId)) => Ok(()),
+        Err(Unanswered::Misread(refused @ Misread::Refused(_))) => {
+            Err(refused).context("try the provider's key")
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the provider's key was not tried");
+            Ok(())
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
-use provision::{check, handle};
+use provision::{Resource, check, handle};
 use serde_json::Value;
 use shared::start::{Start, log_failure, remaining, start};
 use tokio::sync::Notify;
@@ -26,17 +26,19 @@ async fn main() -> ExitCode {
     }
 }
 
-/// With a secret that is not usable the function does not start, but for a
-/// custom resource that waits for an answer already: a first deployment whose
-/// secret is not filled in would hang for an hour.
+/// With an environment or a secret that is not usable the function does not
+/// start, but for a custom resource that waits for an answer already: a first
+/// deployment whose secret is not filled in would hang for an hour.
 async fn serve() -> Result<()> {
-    let start = Arc::new(start().await?);
+    let start = Arc::new(start().await);
     let unusable = check(&start).await.err();
     let invoked = Arc::new(Notify::new());
     let runtime = {
         let invoked = invoked.clone();
-        run(service_fn(move |event| {
-            invoked.notify_one();
+        run(service_fn(move |event: LambdaEvent<Value>| {
+            if Resource::of(&event.payload).is_some() {
+                invoked.notify_one();
+            }
             answer(start.clone(), event)
         }))
     };
@@ -55,7 +57,7 @@ fn ended_because(error: lambda_runtime::Error) -> anyhow::Error {
     anyhow::anyhow!("the runtime ended: {error}")
 }
 
-async fn answer(start: Arc<Start>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+async fn answer(start: Arc<Result<Start>>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let left = remaining(event.context.deadline(), SystemTime::now()).unwrap_or(LONGEST);
     let until = Instant::now() + left;
     handle(&start, &event.payload, until)

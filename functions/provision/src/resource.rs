@@ -43,9 +43,11 @@ impl<'a> Resource<'a> {
             "LogicalResourceId": self.event["LogicalResourceId"],
         });
         match provisioned {
-            Ok(data) => {
-                answer["Data"] = json!({"Schema": data["schema"], "Version": data["version"]})
+            Ok(data) if data["schema"].is_string() => {
+                answer["Data"] = json!({"Schema": data["schema"], "Version": data["version"]});
             }
+            // Of a deletion nothing is to be told.
+            Ok(_) => {}
             Err(error) => answer["Reason"] = short(&format!("{error:#}")).into(),
         }
         http::Request::put(self.response_url)
