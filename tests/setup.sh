@@ -83,6 +83,12 @@ check_python() {
     fi
 }
 
+check_curl() {
+    if ! has curl; then
+        need "curl, with which make dev has a user sign up" curl
+    fi
+}
+
 check_servers() {
     if ! has pgbouncer && [ ! -x /usr/sbin/pgbouncer ]; then
         need "PgBouncer, behind which the tests run" pgbouncer
@@ -206,6 +212,7 @@ fi
 check_rust
 check_compiler
 [[ $parts =~ (demo|test|check) ]] && check_python
+[[ $parts =~ (demo|test) ]] && check_curl
 [[ $parts == *test* ]] && check_servers
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages

@@ -5,6 +5,7 @@ mod bad;
 mod clerk;
 mod correctness;
 mod delivery;
+mod dev;
 mod each_provider;
 mod fixtures;
 mod harness;
