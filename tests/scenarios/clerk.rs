@@ -224,6 +224,33 @@ async fn a_deletion_that_comes_before_the_sign_up_stays() -> Result<()> {
     site.stage.assert_in_sync().await
 }
 
+#[tokio::test]
+async fn who_was_erased_stays_erased_whatever_comes_late() -> Result<()> {
+    let site = Site::new().await?;
+    let id = site.ada().await?;
+    let late = site.later(|clerk| clerk.rename(&id, "Ada King"))?;
+    let deleted = site.later(|clerk| clerk.delete(&id))?;
+    site.deliver(&deleted).await?;
+    // README's words.
+    let readme = include_str!("../../README.md");
+    let (_, erase) = readme.split_once("-- Erases a person").context("README")?;
+    let (_, erase) = erase.split_once('\n').context("a line")?;
+    let (erase, _) = erase.split_once("```").context("an end")?;
+    site.stage
+        .execute(&erase.replace("'…'", &format!("'{id}'")))
+        .await?;
+    site.deliver(&late).await?;
+    let reconcile = site.stage.reconcile().await?;
+    reconcile.invoke(json!({})).await?;
+    let kept = site
+        .stage
+        .json("SELECT raw_json, name, email FROM neon_identity.users_sync");
+    let erased = json!({"raw_json": {}, "name": null, "email": null});
+    assert_eq!(kept.await?, [erased]);
+    assert!(!site.stage.the_row(&id).await?.lives());
+    Ok(())
+}
+
 // What a profile says.
 
 #[tokio::test]
