@@ -344,9 +344,9 @@ async fn reject_once(
     rejected: Rejected,
     name: &str,
 ) -> Result<(), Stopped> {
-    if let Some(id) = &rejected.id {
-        tally.met.insert(id.as_str());
-    }
+    // Who has no id was met, too: else a count of the provider's would lack them.
+    let met = rejected.id.as_ref().map_or(name, UserId::as_str);
+    tally.met.insert(met);
     if !tally.rejected.insert(name) {
         return Ok(());
     }
