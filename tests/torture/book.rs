@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde_json::json;
 use tests::simulator::{Change, Effect, Message, SignUp, World};
-use tokio::time::Instant;
 
 use crate::fleet::Ended;
 use crate::schedule::{Happening, Whom};
@@ -19,7 +19,6 @@ pub(crate) struct Book {
 
 #[derive(Default)]
 struct State {
-    last_change: Option<Instant>,
     /// All who ever were, in the order they came.
     known: Vec<String>,
     users: HashMap<String, Facts>,
@@ -107,7 +106,6 @@ impl Book {
             };
             let messages = world.take_messages();
             state.note(&effect, happening, &messages, world.clock().now());
-            state.last_change = Some(Instant::now());
             let millis = self.began.elapsed().as_secs_f64() * 1_000.0;
             let kinds: Vec<&str> = messages.iter().map(|message| &*message.kind).collect();
             let line = format!(
@@ -118,11 +116,6 @@ impl Book {
             told.extend(messages);
         }
         told
-    }
-
-    /// When the provider was changed for the last time.
-    pub(crate) fn last_change(&self) -> Instant {
-        self.state().last_change.unwrap_or(self.began)
     }
 
     /// Notes that a delivery was answered 2xx.

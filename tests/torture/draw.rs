@@ -230,6 +230,14 @@ impl Draw<'_> {
             (3, Rotation::Signing),
             (2, Rotation::SigningGently),
             (2, Rotation::Password),
+            (
+                if self.provider.key_field.is_some() {
+                    3
+                } else {
+                    0
+                },
+                Rotation::Key,
+            ),
         ]);
         let trouble = self.provider_trouble();
         self.pick(&[

@@ -112,6 +112,12 @@ impl Ground {
         Ok(())
     }
 
+    /// The key that the provider was made with.
+    pub(crate) fn own_key(&self, field: &str) -> String {
+        let key = self.original["provider"][field].as_str();
+        key.unwrap_or_default().to_owned()
+    }
+
     /// The provider without users, at the same address, which the schema is bound to.
     async fn begin_anew(&mut self, seed: u64) -> Result<Simulator> {
         let options = |port| simulator::Options {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tests::sender::{Outcome, Schedule as Retries, Signing};
 use tests::simulator::{self, Message, RateLimit, World};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::book::Book;
 use crate::fleet::{Ended, Fleet};
@@ -75,10 +75,6 @@ pub(crate) async fn play(
         problems.push(format!("{problem:#}"));
     }
     problems.extend(verdict::before_reconcile(ground, &play.book).await?);
-    // What a run has to repair has to be older than the oldest that a replica shows.
-    if let Some((lag, _)) = schedule.lag {
-        sleep_until(play.book.last_change() + Duration::from_millis(lag)).await;
-    }
     if let Err(problem) = play.reconcile(schedule, ground).await {
         problems.push(format!("{problem:#}"));
     }
@@ -244,6 +240,15 @@ impl Play {
                 let (user, _) = before.rsplit_once(':').unwrap_or((before, ""));
                 secret["database_url"] = json!(format!("{user}:{password}@{after}"));
             });
+        }
+        if rotation == Rotation::Key {
+            let Some(field) = Provider::named(&self.provider)?.key_field else {
+                return Ok(());
+            };
+            let own = ground.own_key(field);
+            let new = format!("{own}{}", tests::tools::random_name(""));
+            self.world.rotate_key(&own, &new);
+            return stage.change_secret(|secret| secret["provider"][field] = json!(new));
         }
         let vendor = simulator::vendor(&self.provider)?;
         let another = vendor.signing_secret(&mut fastrand::Rng::new());

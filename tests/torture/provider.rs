@@ -20,6 +20,8 @@ pub(crate) struct Provider {
     pub(crate) versioned: bool,
     /// Whether an id may come back.
     pub(crate) ids_return: bool,
+    /// Where in the secret the key is that every request carries; Auth0's carry a token.
+    pub(crate) key_field: Option<&'static str>,
     /// Whether it keeps a record of events that `reconcile` drains.
     pub(crate) has_record: bool,
 }
@@ -52,6 +54,13 @@ impl Provider {
             },
             versioned: facts.versioned,
             ids_return: facts.ids_return,
+            key_field: match name {
+                "stack" => Some("secret_server_key"),
+                "clerk" => Some("secret_key"),
+                "workos" => Some("api_key"),
+                "supabase" => Some("service_role_key"),
+                _ => None,
+            },
             has_record: adapter.events().is_some(),
         })
     }

@@ -165,6 +165,8 @@ pub(crate) enum Rotation {
     SigningGently,
     /// The role that writes gets another password.
     Password,
+    /// The provider takes another key.
+    Key,
 }
 
 impl What {
@@ -186,6 +188,7 @@ impl What {
             Self::Restart(Mode::Fast, _) => "restarts, fast",
             Self::Restart(Mode::Immediate, _) => "restarts, immediate",
             Self::Rotate(Rotation::Password) => "passwords rotated",
+            Self::Rotate(Rotation::Key) => "keys rotated",
             Self::Rotate(_) => "signing secrets rotated",
         }
     }

@@ -127,6 +127,13 @@ async fn answer(
         _ => {}
     }
     world.run_hooks(Moment::Before, call);
+    let mut request = request;
+    for value in request.headers_mut().values_mut() {
+        let own = value.to_str().ok().and_then(|text| world.as_own_key(text));
+        if let Some(Ok(own)) = own.map(|own| HeaderValue::from_str(&own)) {
+            *value = own;
+        }
+    }
     let response = next.run(request).await;
     world.run_hooks(Moment::After, call);
     match fault {

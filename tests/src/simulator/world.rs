@@ -56,6 +56,8 @@ struct State {
     switches: Switches,
     log: Log,
     hooks: Vec<Hook>,
+    /// The vendor's own key, and the one that is taken in its stead.
+    rotated_key: Option<(String, String)>,
 }
 
 impl World {
@@ -73,6 +75,7 @@ impl World {
                 switches: Switches::default(),
                 log: Log::default(),
                 hooks: Vec::new(),
+                rotated_key: None,
             }),
             told: Notify::new(),
             sent: Notify::new(),

@@ -35,6 +35,23 @@ impl World {
         state.switches = Switches::default();
     }
 
+    /// From now on takes this key, and no other, where the vendor's own one is asked for in a
+    /// header.
+    pub fn rotate_key(&self, own: &str, new: &str) {
+        self.state().rotated_key = Some((own.to_owned(), new.to_owned()));
+    }
+
+    /// What the vendor has to see in place of this header's value.
+    pub(in crate::simulator) fn as_own_key(&self, value: &str) -> Option<String> {
+        let state = self.state();
+        let (own, new) = state.rotated_key.as_ref()?;
+        if value.contains(new.as_str()) {
+            return Some(value.replace(new.as_str(), own));
+        }
+        let revoked = value.contains(own.as_str());
+        revoked.then(|| value.replace(own.as_str(), "revoked"))
+    }
+
     /// Sets switches.
     pub fn switch(&self, set: impl FnOnce(&mut Switches)) {
         set(&mut self.state().switches);
