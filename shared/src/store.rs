@@ -531,16 +531,16 @@ impl Store {
         Ok(self.one(sql!("live_count"), &[]).await?.get(0))
     }
 
-    /// Ids of living users, in order, after `last`. As text: a row that was
-    /// put in by hand may hold anything.
-    pub async fn live_ids(&self, last: Option<&str>, most: i64) -> Result<Vec<String>, StoreError> {
-        let rows = self
-            .all(
-                sql!("live_ids"),
-                &[(&last, Type::TEXT), (&most, Type::INT8)],
-            )
-            .await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+    /// Ids in order, after `last`, and whether each user is shown as living. As
+    /// text: a row that was put in by hand may hold anything.
+    pub async fn ids(
+        &self,
+        last: Option<&str>,
+        most: i64,
+    ) -> Result<Vec<(String, bool)>, StoreError> {
+        let parameters: Parameters<'_> = &[(&last, Type::TEXT), (&most, Type::INT8)];
+        let rows = self.all(sql!("ids"), parameters).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Begins a run's row, or goes on with the one that it has.

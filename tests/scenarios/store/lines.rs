@@ -186,7 +186,7 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
             .await?;
         store.reject_listed("reason", b"body", Some(&id)).await?;
         store.live_count().await?;
-        store.live_ids(None, 10).await?;
+        store.ids(None, 10).await?;
         let (run, permitted) = store.open_run(false, None).await?;
         assert_eq!(permitted, Ok(()));
         let lease = Duration::from_secs(30);
