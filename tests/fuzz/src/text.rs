@@ -62,11 +62,12 @@ fn check_printed(stored: &str, meant: Option<Tree>) {
     if is_printed.is_none() {
         return;
     }
-    assert_eq!(
-        tree(&printed, DEPTH),
-        meant,
-        "printed {stored:?} as {printed:?}"
-    );
+    // Too deep for the oracle, and still printed, is only what a later key of the same name hides.
+    let shown = tree(&printed, DEPTH);
+    assert!(shown.is_some(), "printed {stored:?}");
+    if meant.is_some() {
+        assert_eq!(shown, meant, "printed {stored:?} as {printed:?}");
+    }
     assert!(!printed.contains('\0'));
     let mut again = String::new();
     assert_eq!(print_jsonb(&printed, &mut again), Some(()));
