@@ -125,6 +125,28 @@ impl Draw<'_> {
                 let when = self.any_moment();
                 steps.push(self.change(when, whom));
             }
+            45..50 => {
+                // The answer to a read is under way for long, and the user changes meanwhile.
+                let late = Fault::Late(self.random.u64(50..=2_500));
+                let what = What::Trouble(Trouble::next(1, late).on(Call::Read));
+                // So long that most of what was under way before is done, and asks for nothing.
+                let when = When::Then(self.random.u64(200..=1_500));
+                steps.push(Step { when, what });
+                let whom = Whom::Somebody(self.random.usize(..64));
+                let (one, instance) = (self.random.u8(..3), self.random.usize(..3));
+                for (number, pause) in [(0, 0), (1, self.random.u64(5..=100))] {
+                    let post = Post {
+                        copies: vec![0],
+                        killed_after: None,
+                        limit: 12_000,
+                        instance: instance + usize::from(number),
+                    };
+                    let rename = Happening::Rename((one + number) % 3);
+                    let when = When::Then(pause);
+                    let what = What::Change(whom, rename, post);
+                    steps.push(Step { when, what });
+                }
+            }
             _ => {
                 let whom = self.whom();
                 let when = When::Then(self.pause());
