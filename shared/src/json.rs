@@ -145,6 +145,12 @@ impl<'a> Fields<'a> {
         self.string(key).filter(|text| !text.trim().is_empty())
     }
 
+    /// The field, if it is a text that can stand in a line of a log.
+    pub fn line(&self, key: &str) -> Option<String> {
+        self.text(key)
+            .filter(|text| !text.contains(char::is_control))
+    }
+
     /// The field, if it is a number of milliseconds since 1970 that a
     /// calendar can show; fractions are cut off at the microsecond.
     pub fn millis(&self, key: &str) -> Option<At> {

@@ -29,6 +29,12 @@ failed=0
 for target in $(FUZZ_TARGET=list "$fuzz"); do
     corpus=$folder/corpus/$target found=$folder/found/$target log=$folder/$target.log
     mkdir -p "$corpus" "$found"
+    # What was found before and is mended counts no more.
+    for input in "$found"/*; do
+        if [ -e "$input" ] && FUZZ_TARGET=$target "$fuzz" "$input" >/dev/null 2>&1; then
+            rm "$input"
+        fi
+    done
     FUZZ_TARGET=$target FUZZ_SEEDS=$corpus "$fuzz" "$corpus" -max_total_time="$seconds" \
         -max_len=65536 -timeout=20 -rss_limit_mb=4096 -dict=tests/fuzz/json.dict \
         -artifact_prefix="$found/" -print_final_stats=1 >"$log" 2>&1 || failed=1

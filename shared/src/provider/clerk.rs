@@ -154,7 +154,7 @@ impl Provider for Clerk {
             return Err(refused(answer.status, code(answer).as_deref()));
         }
         let instance = json::Fields::of_bytes(&answer.body).ok();
-        Ok(instance.and_then(|instance| instance.text("id")))
+        Ok(instance.and_then(|instance| instance.line("id")))
     }
 }
 

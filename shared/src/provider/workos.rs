@@ -137,7 +137,7 @@ impl Provider for WorkOs {
                 Some((
                     role.string("slug")?,
                     role.time("created_at"),
-                    role.text("id")?,
+                    role.line("id")?,
                 ))
             })
             .collect();

@@ -1,7 +1,6 @@
 //! The targets under libFuzzer; which one, `FUZZ_TARGET` says, or `list`.
 
 #![no_main]
-#![expect(unsafe_code, reason = "libFuzzer is C++ and calls by name")]
 
 use std::sync::OnceLock;
 

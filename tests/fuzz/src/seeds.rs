@@ -95,6 +95,11 @@ fn answers() -> Vec<(u8, u8, String)> {
         (0, 1, r#"{"code":"USER_NOT_FOUND","error":"…"}"#.to_owned()),
         (1, 0, clerk),
         (1, 0, r#"{"object":"instance","id":"ins_1"}"#.to_owned()),
+        (
+            1,
+            0,
+            r#"{"object":"instance","id":"ins\u007f1"}"#.to_owned(),
+        ),
         (2, 0, workos),
         (
             2,
