@@ -46,6 +46,13 @@ impl At {
             .unwrap_or_default()
     }
 
+    /// The same to the millisecond, with all three of its digits.
+    pub fn to_rfc3339_millis(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0)
+            .map(|time| format!("{time:.3}"))
+            .unwrap_or_default()
+    }
+
     /// From the clock of this machine or a database.
     pub fn from_system(time: SystemTime) -> Self {
         let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);

@@ -69,17 +69,16 @@ await fails(new WorkOS("sk_wrong", options).userManagement.listUsers(), 401);
 
 // The record, from the beginning and from an event on, which is the deletion.
 const kinds = ["user.created", "user.updated", "user.deleted"];
-const record = await events.listEvents({ events: kinds, order: "asc", limit: 100 });
+const record = await events.listEvents({ events: kinds, limit: 100 });
 assert.deepEqual(record.data.map((event) => event.event), kinds);
 assert.deepEqual(record.data.map((event) => event.data), [ada, changed, changed]);
-const { data: rest } = await events.listEvents({ events: kinds, order: "asc", after: record.data[1].id });
+const { data: rest } = await events.listEvents({ events: kinds, after: record.data[1].id });
 assert.deepEqual(rest, [record.data[2]]);
-const { data: newest } = await events.listEvents({ events: kinds, limit: 1 });
-assert.deepEqual(newest, [record.data[2]]);
+const { data: oldest } = await events.listEvents({ events: kinds, limit: 1 });
+assert.deepEqual(oldest, [record.data[0]]);
 const { data: later } = await events.listEvents({
   events: ["user.updated"],
   rangeStart: changed.updatedAt,
-  order: "asc",
 });
 assert.deepEqual(later, [record.data[1]]);
 

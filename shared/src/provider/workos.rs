@@ -306,13 +306,11 @@ impl EventSource for Api {
         let since = match since {
             Since::Event(id) => format!("after={}", super::encoded(id)),
             Since::Time(at) => {
-                let at = at.to_rfc3339();
-                format!("range_start={}", super::encoded(&at))
+                format!("range_start={}", super::encoded(&at.to_rfc3339_millis()))
             }
         };
-        // The default order is the reverse.
         self.get(&format!(
-            "/events?events=user.created,user.updated,user.deleted&order=asc&limit={PAGE}&{since}"
+            "/events?events=user.created,user.updated,user.deleted&limit={PAGE}&{since}"
         ))
     }
 
@@ -638,12 +636,17 @@ mod tests {
         let workos = workos();
         let record = workos.events().unwrap();
         let asked = |since| record.request(&since).uri().query().unwrap().to_owned();
-        let all = "events=user.created,user.updated,user.deleted&order=asc&limit=100";
+        let all = "events=user.created,user.updated,user.deleted&limit=100";
         let event = Since::Event("event_1".to_owned());
         assert_eq!(asked(event), format!("{all}&after=event_1"));
-        let time = Since::Time(At::from_millis(1_768_737_493_126).unwrap());
-        let range = "range_start=2026-01-18T11%3A58%3A13.126Z";
-        assert_eq!(asked(time), format!("{all}&{range}"));
+        for (micros, range) in [
+            (1_768_737_493_126_000, "2026-01-18T11%3A58%3A13.126Z"),
+            (1_768_737_493_126_999, "2026-01-18T11%3A58%3A13.126Z"),
+            (1_768_737_493_000_000, "2026-01-18T11%3A58%3A13.000Z"),
+        ] {
+            let time = Since::Time(At::from_micros(micros));
+            assert_eq!(asked(time), format!("{all}&range_start={range}"));
+        }
     }
 
     #[test]

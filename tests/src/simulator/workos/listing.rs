@@ -37,7 +37,7 @@ impl Wanted {
     ) -> Result<Self, Refused> {
         let mut wanted = Self {
             limit: 10,
-            descending: true,
+            descending: of == Of::Users,
             after: None,
             before: None,
             events: Vec::new(),
@@ -49,6 +49,9 @@ impl Wanted {
                 return Err(errors::parameter(name, "unknown_parameter"));
             }
             wanted.set(of, name, value)?;
+        }
+        if wanted.range.0.is_some() && wanted.after.is_some() {
+            return Err(errors::parameter("range_start", "not_with_after"));
         }
         Ok(wanted)
     }
@@ -62,7 +65,9 @@ impl Wanted {
                     return Err(errors::parameter(name, "out_of_range"));
                 }
             }
-            ("order", _) => {
+            // The record is oldest first whatever is asked, and the newest contract has no order.
+            ("order", Of::Events) => {}
+            ("order", Of::Users) => {
                 self.descending = match value {
                     "asc" => false,
                     "desc" => true,
@@ -77,7 +82,12 @@ impl Wanted {
                 self.events = value.split(',').map(str::to_owned).collect();
             }
             ("range_start", Of::Events) => {
-                self.range.0 = Some(iso::millis(value).ok_or_else(invalid)?);
+                let from = iso::millis(value).ok_or_else(invalid)?;
+                // In milliseconds and in UTC, and in no other form.
+                if iso::text(from) != value {
+                    return Err(invalid());
+                }
+                self.range.0 = Some(from);
             }
             ("range_end", Of::Events) => {
                 self.range.1 = Some(iso::millis(value).ok_or_else(invalid)?);
