@@ -57,6 +57,17 @@ pub enum Difference {
     Doubtful,
 }
 
+/// How a row shows its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// By a profile.
+    Living,
+    /// Not yet: an application has named the id, and no profile has arrived.
+    Placeholder,
+    /// As deleted.
+    Tombstone,
+}
+
 /// A look at a row.
 #[derive(Debug, Clone)]
 pub struct Look {
@@ -526,21 +537,27 @@ impl Store {
         rows.iter().map(difference).collect()
     }
 
-    /// How many users are shown as living.
+    /// How many users are shown as living, placeholders aside.
     pub async fn live_count(&self) -> Result<i64, StoreError> {
         Ok(self.one(sql!("live_count"), &[]).await?.get(0))
     }
 
-    /// Ids in order, after `last`, and whether each user is shown as living. As
-    /// text: a row that was put in by hand may hold anything.
+    /// Ids in order, after `last`, and how each user is shown. As text: a row
+    /// that was put in by hand may hold anything.
     pub async fn ids(
         &self,
         last: Option<&str>,
         most: i64,
-    ) -> Result<Vec<(String, bool)>, StoreError> {
+    ) -> Result<Vec<(String, Shown)>, StoreError> {
         let parameters: Parameters<'_> = &[(&last, Type::TEXT), (&most, Type::INT8)];
         let rows = self.all(sql!("ids"), parameters).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let shown = |word: &str| match word {
+            "living" => Shown::Living,
+            "placeholder" => Shown::Placeholder,
+            _ => Shown::Tombstone,
+        };
+        let ids = rows.iter().map(|row| (row.get(0), shown(row.get(1))));
+        Ok(ids.collect())
     }
 
     /// Begins a run's row, or goes on with the one that it has.

@@ -11,6 +11,7 @@ mod fixtures;
 mod harness;
 mod layout;
 mod long_walk;
+mod placeholders;
 mod pooler;
 mod projects;
 mod providers;

@@ -7,6 +7,7 @@
 
 use shared::listing::Complete;
 use shared::profile::UserId;
+use shared::store::Shown;
 use tokio::time::Instant;
 
 use crate::run::{LEASE, lost_lease};
@@ -35,44 +36,71 @@ pub(crate) async fn sweep(
     // The larger of 10 and 5 % of the living.
     let most = max_deletes.unwrap_or_else(|| (live / 20).max(10));
     let missing = missing(walk, tally).await?;
+    let mut confirmed = Confirmed::default();
     // So few that whoever is confirmed may be tombstoned: should the time be
     // over before all are, the next run has fewer to read.
-    let few = !exceeds(missing.len(), most);
-    let mut confirmed = Vec::new();
-    let mut count = 0;
-    let mut asked = 0;
+    let mut certain = !exceeds(missing.living.len(), most);
     let mut ended = Ok(());
-    for lot in missing.chunks(LOT) {
-        ended = time_to_reread(walk.sources, walk.until);
-        if ended.is_err() {
-            break;
-        }
-        let (gone, all) = reread(walk.sources, tally, lot, walk.until).await?;
-        asked += lot.len();
-        count += gone.looks.len();
-        confirmed.push(gone);
+    for lot in missing.living.chunks(LOT) {
+        ended = confirm(walk, tally, lot, &mut confirmed).await?;
+        let count = confirmed.count;
         if exceeds(count, most) {
-            tally.figures.held = figure(count + missing.len() - asked);
+            tally.figures.held = figure(count + missing.living.len() - confirmed.asked);
             return Ok(Outcome::Held);
         }
-        if !few && count > 0 {
-            tally.too_many_to_confirm = Some(figure(missing.len()));
+        if !certain && count > 0 {
+            tally.too_many_to_confirm = Some(figure(missing.living.len()));
         }
-        ended = all;
         if ended.is_err() {
             break;
+        }
+    }
+    certain |= ended.is_ok();
+    if ended.is_ok() {
+        tally.too_many_to_confirm = None;
+        // Nobody's loss, however many there are.
+        for lot in missing.placeholders.chunks(LOT) {
+            ended = confirm(walk, tally, lot, &mut confirmed).await?;
+            if ended.is_err() {
+                break;
+            }
         }
     }
     if tally.dry_run {
         ended?;
-        tally.figures.deleted = figure(count);
+        tally.figures.deleted = figure(confirmed.count);
         return Ok(Outcome::Complete);
     }
     // Behind all reads: a run that one of them fails tombstones nobody.
-    if few || ended.is_ok() {
-        tombstone(walk, tally, confirmed).await?;
+    if certain {
+        tombstone(walk, tally, confirmed.gone).await?;
     }
     ended.map(|()| Outcome::Complete)
+}
+
+/// Whom the provider was asked for, and whom it didn't have.
+#[derive(Default)]
+struct Confirmed {
+    asked: usize,
+    count: usize,
+    gone: Vec<Gone>,
+}
+
+/// Reads a lot by id, as far as the time suffices.
+async fn confirm(
+    walk: &Walk<'_>,
+    tally: &mut Tally,
+    lot: &[UserId],
+    confirmed: &mut Confirmed,
+) -> Result<Result<(), Stopped>, Stopped> {
+    if let Err(stopped) = time_to_reread(walk.sources, walk.until) {
+        return Ok(Err(stopped));
+    }
+    let (gone, ended) = reread(walk.sources, tally, lot, walk.until).await?;
+    confirmed.asked += lot.len();
+    confirmed.count += gone.looks.len();
+    confirmed.gone.push(gone);
+    Ok(ended)
 }
 
 async fn tombstone(
@@ -103,9 +131,18 @@ fn figure(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Living users of the table whom the walk did not meet.
-async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Vec<UserId>, Stopped> {
-    let mut missing = Vec::new();
+/// Rows whose users the walk did not meet.
+#[derive(Default)]
+struct Missing {
+    living: Vec<UserId>,
+    /// Nobody that anybody knows of: they count for nothing, and the brake is
+    /// not for them.
+    placeholders: Vec<UserId>,
+}
+
+/// Who is not deleted in the table, and was not met by the walk.
+async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Missing, Stopped> {
+    let mut missing = Missing::default();
     let mut last: Option<String> = None;
     loop {
         // A table of millions has hundreds of pages.
@@ -113,12 +150,17 @@ async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Vec<UserId>, Stopped>
             return Err(Stopped::OutOfTime);
         }
         let ids = walk.sources.store.ids(last.as_deref(), PAGE).await?;
-        for (id, lives) in &ids {
-            if !lives || tally.met.contains(id) {
+        for (id, shown) in &ids {
+            let among = match shown {
+                Shown::Living => &mut missing.living,
+                Shown::Placeholder => &mut missing.placeholders,
+                Shown::Tombstone => continue,
+            };
+            if tally.met.contains(id) {
                 continue;
             }
             match UserId::new(id.as_str()) {
-                Ok(id) => missing.push(id),
+                Ok(id) => among.push(id),
                 Err(_) => tracing::warn!("a row put in by hand has an id that no user can have"),
             }
         }

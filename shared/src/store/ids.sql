@@ -1,11 +1,17 @@
--- Ids in order, a page at a time, and whether each user is shown as living.
+-- Ids in order, a page at a time, and how each user is shown.
 --
 -- Deleted ones are not left out here: before the table has been analyzed the
 -- planner believes that few are living, and would sort all of them for each page.
 --
 -- $1 text   the last id of the page before; NULL: from the start
 -- $2 bigint how many
-SELECT id, deleted_at IS NULL AS lives
+SELECT
+  id,
+  CASE
+    WHEN deleted_at IS NOT NULL THEN 'tombstone'
+    WHEN updated_at IS NULL THEN 'placeholder'
+    ELSE 'living'
+  END AS shown
 FROM neon_identity.users_sync
 WHERE $1::text IS NULL OR id > $1
 ORDER BY id
