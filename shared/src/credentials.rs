@@ -1,12 +1,13 @@
 //! The secret, from AWS Secrets Manager or from a file, and again when it
 //! seems to have been rotated.
 
+mod refusal;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_config::BehaviorVersion;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -60,17 +61,26 @@ impl Credentials {
 
     /// Reads the secret.
     pub async fn load(&self) -> Result<Secret> {
-        let json = match &self.source {
-            Source::File(path) => std::fs::read_to_string(path)
+        let bytes = match &self.source {
+            Source::File(path) => std::fs::read(path)
                 .map_err(|error| anyhow!("read SECRET_FILE: {}", error.kind()))?,
             Source::Manager { client, id } => {
                 let answer = client.get_secret_value().secret_id(id).send().await;
-                let answer = answer.map_err(|error| anyhow!(advice(&error)))?;
-                let text = answer.secret_string();
-                text.context("SECRET_ID names a secret without text")?
-                    .to_owned()
+                let answer = answer.map_err(|error| {
+                    let why = refusal::explain(&error);
+                    anyhow!("read SECRET_ID from Secrets Manager: {why}")
+                })?;
+                match (answer.secret_string, answer.secret_binary) {
+                    (Some(text), _) => text.into_bytes(),
+                    (None, Some(binary)) => binary.into_inner(),
+                    (None, None) => bail!("SECRET_ID names a secret without a value: put one"),
+                }
             }
         };
+        let json = text(bytes).context(match &self.source {
+            Source::File(_) => "read SECRET_FILE",
+            Source::Manager { .. } => "read the secret that SECRET_ID names",
+        })?;
         Secret::parse(&json).context("the secret is not complete")
     }
 
@@ -102,19 +112,11 @@ impl Credentials {
 #[derive(Debug)]
 pub struct Unread;
 
-fn advice<E>(error: &SdkError<E>) -> String
-where
-    E: std::error::Error + aws_sdk_secretsmanager::error::ProvideErrorMetadata + 'static,
-{
-    let what = match error.as_service_error().and_then(|error| error.code()) {
-        Some("ResourceNotFoundException") => {
-            "there is no such secret in this region: check SECRET_ID".to_owned()
-        }
-        Some("AccessDeniedException") => {
-            "the function's role may not read it: allow secretsmanager:GetSecretValue".to_owned()
-        }
-        Some(code) => code.to_owned(),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    format!("read SECRET_ID from Secrets Manager: {what}")
+/// The secret's text; without its bytes in the error.
+fn text(bytes: Vec<u8>) -> Result<String> {
+    // What Windows' own tools write, if nobody tells them otherwise.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        bail!("it is UTF-16: save it as UTF-8");
+    }
+    String::from_utf8(bytes).map_err(|_| anyhow!("it is not UTF-8: save it as UTF-8"))
 }

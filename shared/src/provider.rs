@@ -337,7 +337,8 @@ fn page_of<'a>(
 /// An error code as providers write them, to be shown to the operator; what is
 /// anything else is not repeated.
 fn shown(code: Option<&str>) -> &str {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    // No digits: keys have some, codes have none.
+    let plain = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'-';
     code.filter(|code| code.len() <= 64 && code.bytes().all(plain))
         .unwrap_or("and no code")
 }

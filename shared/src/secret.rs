@@ -25,8 +25,10 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Reads the secret's JSON.
+    /// Reads the secret's JSON; a byte order mark and white space around it are
+    /// what editors put there.
     pub fn parse(json: &str) -> Result<Self, Misconfigured> {
+        let json = json.trim_matches(is_blank);
         let value: Value = serde_json::from_str(json).map_err(|_| Misconfigured {
             field: "secret".to_owned(),
             problem: "is not JSON".to_owned(),
@@ -78,9 +80,10 @@ pub struct Fields {
 impl Fields {
     fn of(path: &'static str, value: Value) -> Result<Self, Misconfigured> {
         let Value::Object(left) = value else {
+            let advice = if path.is_empty() { "" } else { flat(&value) };
             return Err(Misconfigured {
                 field: if path.is_empty() { "secret" } else { path }.to_owned(),
-                problem: "is not a JSON object".to_owned(),
+                problem: format!("is not a JSON object{advice}"),
             });
         };
         Ok(Self { path, left })
@@ -108,10 +111,10 @@ impl Fields {
     pub fn optional(&mut self, name: &str) -> Result<Option<String>, Misconfigured> {
         match self.left.remove(name) {
             None => Ok(None),
-            Some(Value::String(text)) if text.trim().is_empty() => {
-                Err(self.refuse(name, "is empty"))
-            }
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::String(text)) => match wrong_at_the_ends(&text) {
+                Some(problem) => Err(self.refuse(name, problem)),
+                None => Ok(Some(text)),
+            },
             Some(_) => Err(self.refuse(name, "is not a string")),
         }
     }
@@ -122,15 +125,18 @@ impl Fields {
             return Ok(None);
         };
         let Value::Array(items) = value else {
-            return Err(self.refuse(name, "is not a list of strings"));
+            return Err(self.refuse(name, format!("is not a list of strings{}", flat(&value))));
         };
         let mut strings = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
-            match item {
-                Value::String(text) if !text.trim().is_empty() => strings.push(text),
-                Value::String(_) => return Err(self.refuse(&format!("{name}[{i}]"), "is empty")),
-                _ => return Err(self.refuse(&format!("{name}[{i}]"), "is not a string")),
+            let refuse = |problem| self.refuse(&format!("{name}[{i}]"), problem);
+            let Value::String(text) = item else {
+                return Err(refuse("is not a string"));
+            };
+            if let Some(problem) = wrong_at_the_ends(&text) {
+                return Err(refuse(problem));
             }
+            strings.push(text);
         }
         if strings.is_empty() {
             return Err(self.refuse(name, "is empty"));
@@ -150,7 +156,14 @@ impl Fields {
     fn end(&self) -> Result<(), Misconfigured> {
         match self.left.keys().next() {
             None => Ok(()),
-            Some(name) => Err(self.refuse(name, "is not a field that is known here")),
+            Some(name) if is_name(name) => {
+                Err(self.refuse(name, "is not a field that is known here"))
+            }
+            // A value may have been put where a name belongs.
+            Some(_) => Err(self.refuse(
+                "(a name that may be a value, and is not shown)",
+                "is not a field that is known here",
+            )),
         }
     }
 
@@ -178,6 +191,41 @@ impl Fields {
         }
         Ok(url.trim_end_matches('/').to_owned())
     }
+}
+
+/// White space, and what shows as little.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
+}
+
+/// No key and no address has white space at its ends; a paste often does.
+fn wrong_at_the_ends(text: &str) -> Option<&'static str> {
+    let trimmed = text.trim_matches(is_blank);
+    if trimmed.is_empty() {
+        Some("is empty")
+    } else if trimmed.len() < text.len() {
+        Some("begins or ends with white space: remove it")
+    } else {
+        None
+    }
+}
+
+/// Advice to who gave text where JSON belongs: the key/value editor of Secrets
+/// Manager's console makes text of everything.
+fn flat(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => {
+            " but text: lists and objects need the plain-text editor of Secrets Manager's \
+             console (\"Plaintext\"), not its key/value editor"
+        }
+        _ => "",
+    }
+}
+
+/// Whether this may be shown as a field's name.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'.' | b'-');
+    name.len() <= 40 && name.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -214,6 +262,55 @@ mod tests {
     }
 
     #[test]
+    fn what_editors_put_around_the_text_is_harmless() {
+        let secret = r#"{"database_url": "postgres://u:p@h/d",
+            "provider": {"name": "supabase", "project_url": "https://p.supabase.co",
+            "service_role_key": "k", "webhook_token": "a long token, which nobody guesses"}}"#;
+        let parsed = Secret::parse(secret).unwrap();
+        for (before, after) in [
+            ("\u{feff}", ""),
+            ("", "\n"),
+            ("\u{feff}\r\n ", "\r\n\r\n\t"),
+            (" \u{feff}", "\u{feff}\n"),
+            ("\u{a0}", "\u{2003}\u{85}"),
+        ] {
+            let again = Secret::parse(&format!("{before}{secret}{after}"));
+            assert!(again.unwrap().is(&parsed), "{before:?} {after:?}");
+        }
+        let crlf = Secret::parse(&secret.replace('\n', "\r\n"));
+        assert_eq!(crlf.unwrap().database_url, parsed.database_url);
+    }
+
+    #[test]
+    fn a_value_with_white_space_at_an_end_is_named() {
+        for (before, after) in [(" ", ""), ("", "\n"), ("\t", "\r\n"), ("\u{feff}", "")] {
+            for field in ["name", "project_id", "secret_server_key", "api_url"] {
+                check(
+                    |s| {
+                        let value = s["provider"][field].as_str().unwrap_or("http://h");
+                        s["provider"][field] = format!("{before}{value}{after}").into();
+                    },
+                    &format!("provider.{field} begins or ends with white space: remove it"),
+                );
+            }
+            for field in ["database_url", "admin_database_url"] {
+                check(
+                    |s| s[field] = format!("{before}postgres://u:p@h/d{after}").into(),
+                    &format!("{field} begins or ends with white space: remove it"),
+                );
+            }
+            check(
+                |s| {
+                    let current = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+                    let pasted = format!("{before}{current}{after}");
+                    s["signing_secrets"] = serde_json::json!([current, pasted]);
+                },
+                "signing_secrets[1] begins or ends with white space: remove it",
+            );
+        }
+    }
+
+    #[test]
     fn an_error_names_the_field() {
         check(
             |s| s["databse_url"] = "x".into(),
@@ -240,7 +337,7 @@ mod tests {
             "provider is missing",
         );
         check(
-            |s| s["provider"] = "stack".into(),
+            |s| s["provider"] = serde_json::json!(["stack"]),
             "provider is not a JSON object",
         );
         check(
@@ -270,6 +367,12 @@ mod tests {
             |s| s["provider"]["api_url"] = "ftp://x".into(),
             "provider.api_url is not an http or https URL",
         );
+        check(
+            |s| s["signing_secrets"] = "[\"whsec_C2FV\"]".into(),
+            "signing_secrets is not a list of strings but text: lists and objects need the \
+             plain-text editor of Secrets Manager's console (\"Plaintext\"), not its key/value \
+             editor",
+        );
         assert_eq!(
             Secret::parse("{").unwrap_err().to_string(),
             "secret is not JSON"
@@ -285,6 +388,12 @@ mod tests {
         for field in ["name", "project_id", "secret_server_key", "api_url"] {
             let error = with(|s| s["provider"][field] = "hidden\nvalue".into());
             assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+        }
+        for name in ["postgres://hidden@h/d", "ssk_hidden1", &"hidden".repeat(9)] {
+            check(
+                |s| s[name] = "".into(),
+                "(a name that may be a value, and is not shown) is not a field that is known here",
+            );
         }
         let error = with(|s| s["signing_secrets"] = serde_json::json!(["whsec_hidden!"]));
         assert!(

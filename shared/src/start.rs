@@ -33,6 +33,7 @@ pub struct Start {
 /// Reads the environment: `SECRET_ID`, `SECRET_FILE`, `SCHEMA`, `RUST_LOG`.
 pub async fn start() -> Result<Start> {
     log();
+    log_panics();
     let client = Client::new().context("set up HTTP")?;
     let schema = match variable("SCHEMA")? {
         Some(name) => Schema::new(&name)?,
@@ -88,6 +89,23 @@ fn log() {
         .with(lines)
         .with(targets)
         .try_init();
+}
+
+/// Says where a panic happened, and not with what words: a library's may show
+/// what it choked on.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(
+            place,
+            "panicked: this is a mistake in the program, please report it"
+        );
+    }));
+}
+
+/// The runtime's end, without what its library says of it.
+pub fn ended(_: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
+    anyhow::anyhow!("the runtime ended: Lambda's Runtime API gave no event that could be read")
 }
 
 /// Logs why a function can't start.

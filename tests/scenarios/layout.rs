@@ -14,7 +14,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("native_tls", &["shared/src/store/connect.rs"]),
     ("reqwest", &["shared/src/client"]),
     ("aws_config", &["shared/src/credentials.rs"]),
-    ("aws_sdk_secretsmanager", &["shared/src/credentials.rs"]),
+    ("aws_sdk_secretsmanager", &["shared/src/credentials"]),
     ("std::env", &["shared/src/start.rs"]),
     (
         "SystemTime::now",

@@ -12,6 +12,7 @@ mod harness;
 mod layout;
 mod long_walk;
 mod placeholders;
+mod manager;
 mod pooler;
 mod projects;
 mod providers;

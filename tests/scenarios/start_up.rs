@@ -261,7 +261,7 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
         ),
         (
             "/provider/project_id",
-            json!("hiddenvalue\n"),
+            json!("hidden\nhiddenvalue"),
             "provider.project_id holds a character",
         ),
         (
@@ -273,6 +273,31 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
             "/provider/secret_server_key",
             json!("hiddenvalue\u{0}"),
             "provider.secret_server_key holds a character",
+        ),
+        (
+            "/provider/secret_server_key",
+            json!("hiddenvalue\n"),
+            "provider.secret_server_key begins or ends with white space",
+        ),
+        (
+            "/provider/name",
+            json!(" stack"),
+            "provider.name begins or ends with white space",
+        ),
+        (
+            "/database_url",
+            json!(" postgres://hiddenvalue@hiddenvalue/hiddenvalue"),
+            "database_url begins or ends with white space",
+        ),
+        (
+            "/admin_database_url",
+            json!("postgres://hiddenvalue@hiddenvalue/hiddenvalue\r\n"),
+            "admin_database_url begins or ends with white space",
+        ),
+        (
+            "/signing_secrets",
+            json!(["whsec_aGlkZGVudmFsdWVoaWRkZW52YWx1ZQ==\n"]),
+            "signing_secrets[0] begins or ends with white space",
         ),
         (
             "/provider/api_url",

@@ -8,7 +8,7 @@ use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use provision::{Resource, check, handle};
 use serde_json::Value;
-use shared::start::{Start, log_failure, remaining, start};
+use shared::start::{Start, ended, log_failure, remaining, start};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -45,16 +45,12 @@ async fn serve() -> Result<()> {
     tokio::pin!(runtime);
     if let Some(unusable) = unusable {
         tokio::select! {
-            ended = &mut runtime => return ended.map_err(ended_because),
+            outcome = &mut runtime => return outcome.map_err(ended),
             () = invoked.notified() => {}
             () = tokio::time::sleep(Duration::from_secs(2)) => return Err(unusable),
         }
     }
-    runtime.await.map_err(ended_because)
-}
-
-fn ended_because(error: lambda_runtime::Error) -> anyhow::Error {
-    anyhow::anyhow!("the runtime ended: {error}")
+    runtime.await.map_err(ended)
 }
 
 async fn answer(start: Arc<Result<Start>>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {

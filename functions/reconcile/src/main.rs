@@ -8,7 +8,7 @@ use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use reconcile::{App, Failure, Report, handle};
 use serde_json::Value;
-use shared::start::{log_failure, remaining, start};
+use shared::start::{ended, log_failure, remaining, start};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ async fn serve() -> Result<()> {
     let app = Arc::new(Mutex::new(App::new(start().await?).await?));
     run(service_fn(move |event| answer(app.clone(), event)))
         .await
-        .map_err(|error| anyhow::anyhow!("the runtime ended: {error}"))
+        .map_err(ended)
 }
 
 async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {

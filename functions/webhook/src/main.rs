@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use lambda_http::{Body, Error, Request, RequestExt, Response, run, service_fn};
 use shared::profile::At;
-use shared::start::{log_failure, remaining, start};
+use shared::start::{ended, log_failure, remaining, start};
 use tokio::time::Instant;
 use webhook::{App, Delivery, handle};
 
@@ -29,7 +29,7 @@ async fn serve() -> Result<()> {
     let app = Arc::new(App::new(start().await?).await?);
     run(service_fn(move |request| answer(app.clone(), request)))
         .await
-        .map_err(|error| anyhow::anyhow!("the runtime ended: {error}"))
+        .map_err(ended)
 }
 
 async fn answer(app: Arc<App>, request: Request) -> Result<Response<Body>, Error> {
