@@ -82,17 +82,12 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// What it is kept under, once.
+    /// What tells it from others: the id, or the bytes.
     pub fn name(&self) -> String {
-        name_of(self.id.as_ref(), self.body.as_bytes())
-    }
-}
-
-/// A listed user has no event: their id stands for it, or their bytes.
-pub(crate) fn name_of(id: Option<&UserId>, body: &[u8]) -> String {
-    match id {
-        Some(id) => format!("user {}", id.as_str()),
-        None => format!("sha256 {}", fingerprint(body)),
+        match &self.id {
+            Some(id) => format!("user {}", id.as_str()),
+            None => format!("sha256 {}", fingerprint(self.body.as_bytes())),
+        }
     }
 }
 
@@ -107,48 +102,72 @@ impl std::fmt::Debug for Rejected {
 /// Two ids with the same hash are taken for one, so that a user who is gone
 /// may be kept a while longer (one chance in 2^64 a pair), never the reverse.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Met(HashSet<u64>);
+pub struct Met {
+    hashes: HashSet<u64>,
+    /// Who was noted since [`Met::keep`].
+    fresh: Vec<u64>,
+}
 
 impl Met {
     /// Notes a user; false if the walk had met them.
     pub fn insert(&mut self, id: &str) -> bool {
-        self.0.insert(hash(id))
+        let hash = hash(id);
+        let new = self.hashes.insert(hash);
+        if new {
+            self.fresh.push(hash);
+        }
+        new
     }
 
     /// Takes a user back, who was listed and is gone all the same.
     pub fn remove(&mut self, id: &str) {
-        self.0.remove(&hash(id));
+        self.hashes.remove(&hash(id));
+    }
+
+    /// All who were noted are done with.
+    pub fn keep(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// Takes back whoever was noted since: something broke off before they were
+    /// done with, and the walk goes on from before them.
+    pub fn take_back(&mut self) {
+        for hash in self.fresh.drain(..) {
+            self.hashes.remove(&hash);
+        }
     }
 
     /// Whether the walk met this user.
     pub fn contains(&self, id: &str) -> bool {
-        self.0.contains(&hash(id))
+        self.hashes.contains(&hash(id))
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.hashes.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.hashes.is_empty()
     }
 
     /// Eight bytes a user, to be kept between invocations.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|hash| hash.to_be_bytes()).collect()
+        let mut bytes = Vec::with_capacity(8 * self.hashes.len());
+        for hash in &self.hashes {
+            bytes.extend_from_slice(&hash.to_be_bytes());
+        }
+        bytes
     }
 
     /// The reverse of [`Met::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let hashes = bytes.as_chunks::<8>().0;
-        Self(
-            hashes
-                .iter()
-                .map(|hash| u64::from_be_bytes(*hash))
-                .collect(),
-        )
+        let hashes = bytes.as_chunks::<8>().0.iter();
+        Self {
+            hashes: hashes.map(|hash| u64::from_be_bytes(*hash)).collect(),
+            fresh: Vec::new(),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ macro_rules! migration {
 const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_users_sync"),
     migration!(2, "0002_event_cursor"),
+    migration!(5, "0005_walk_in_parts"),
 ];
 
 /// What `provision` answers.

@@ -22,7 +22,6 @@ pub use connect::Target;
 pub use error::StoreError;
 pub use schema::Schema;
 
-use crate::listing;
 use crate::profile::{At, Profile, UserId};
 use crate::provider::Facts;
 use crate::signature::fingerprint;
@@ -49,6 +48,9 @@ pub enum Outcome {
 pub enum Difference {
     /// There is no row.
     Created,
+    /// There is none, and a row of what was listed could not be compared with
+    /// later listings: a read makes it, as reads would mend it from then on.
+    Unseen,
     /// The row is older.
     Updated,
     /// The row says that the user is deleted.
@@ -109,6 +111,21 @@ pub struct Saved {
     pub position: Option<String>,
     /// Whom it has met.
     pub met: Option<Vec<u8>>,
+    /// How many it has rejected.
+    pub rejected: i64,
+    /// How many of them had no id.
+    pub nameless: i64,
+}
+
+/// What a run begins with.
+#[derive(Debug)]
+pub struct Lease {
+    /// The database's clock.
+    pub now: At,
+    /// Where the walk goes on.
+    pub saved: Saved,
+    /// Fields in which listing and reads were seen to differ.
+    pub unlisted: Vec<String>,
 }
 
 /// How a run ended.
@@ -122,6 +139,8 @@ pub struct Closing<'a> {
     pub figures: Figures,
     /// Where the next one goes on; `None`: leave the walk as it was.
     pub walk: Option<Saved>,
+    /// Fields in which listing and reads differ; `None`: nothing was learnt.
+    pub unlisted: Option<&'a [String]>,
 }
 
 /// Who may not sync into this schema, and who does.
@@ -240,7 +259,7 @@ impl Store {
 
     /// Connects, if it isn't.
     pub async fn connect(&self) -> Result<(), StoreError> {
-        self.client(self.give_up(self.patience.connect))
+        self.client(give_up(self.deadline, self.patience.connect))
             .await
             .map(|_| ())
     }
@@ -453,15 +472,16 @@ impl Store {
         self.reject("delivery", event_id, reason, body, user).await
     }
 
-    /// Keeps what was listed and could not be stored.
+    /// Keeps what was listed and could not be stored, in place of what was kept
+    /// under this name before.
     pub async fn reject_listed(
         &self,
+        name: &str,
         reason: &str,
         body: &[u8],
         user: Option<&UserId>,
     ) -> Result<(), StoreError> {
-        let event_id = listing::name_of(user, body);
-        self.reject("listing", &event_id, reason, body, user).await
+        self.reject("listing", name, reason, body, user).await
     }
 
     async fn reject(
@@ -523,16 +543,15 @@ impl Store {
             .await?;
         let difference = |row: &Row| {
             let place: i64 = row.get(0);
+            let place = usize::try_from(place - 1).map_err(|_| StoreError::Garbled)?;
             let difference = match row.get(1) {
+                "created" if digests.get(place).is_some_and(Option::is_none) => Difference::Unseen,
                 "created" => Difference::Created,
                 "updated" => Difference::Updated,
                 "tombstone" => Difference::Tombstone,
                 _ => Difference::Doubtful,
             };
-            Ok((
-                usize::try_from(place - 1).map_err(|_| StoreError::Garbled)?,
-                difference,
-            ))
+            Ok((place, difference))
         };
         rows.iter().map(difference).collect()
     }
@@ -589,7 +608,7 @@ impl Store {
         run: i64,
         lease: Duration,
         anew: bool,
-    ) -> Result<Option<(At, Saved)>, StoreError> {
+    ) -> Result<Option<Lease>, StoreError> {
         let rows = self
             .all(
                 sql!("take_lease"),
@@ -600,12 +619,15 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(rows.first().map(|row| {
-            let saved = Saved {
+        Ok(rows.first().map(|row| Lease {
+            now: At::from_system(row.get(0)),
+            saved: Saved {
                 position: row.get(1),
                 met: row.get(2),
-            };
-            (At::from_system(row.get(0)), saved)
+                rejected: row.get(3),
+                nameless: row.get(4),
+            },
+            unlisted: row.get(5),
         }))
     }
 
@@ -618,8 +640,15 @@ impl Store {
     }
 
     /// Ends a run's row, and gives the lease back; false: another run has taken
-    /// the lease meanwhile, and this one's row says so.
-    pub async fn close_run(&self, run: i64, closing: Closing<'_>) -> Result<bool, StoreError> {
+    /// the lease meanwhile, and this one's row says so. `by`: until when there is
+    /// time, past the store's own deadline: whom a walk of millions has met takes
+    /// seconds to be sent.
+    pub async fn close_run(
+        &self,
+        run: i64,
+        closing: Closing<'_>,
+        by: Instant,
+    ) -> Result<bool, StoreError> {
         let f = closing.figures;
         let figures = vec![
             f.listed,
@@ -636,7 +665,8 @@ impl Store {
         let untouched = closing.walk.is_none();
         let saved = closing.walk.unwrap_or_default();
         let rows = self
-            .all(
+            .all_by(
+                Some(by),
                 sql!("close_run"),
                 &[
                     (&run, Type::INT8),
@@ -646,6 +676,9 @@ impl Store {
                     (&saved.position, Type::TEXT),
                     (&saved.met, Type::BYTEA),
                     (&untouched, Type::BOOL),
+                    (&saved.rejected, Type::INT8),
+                    (&saved.nameless, Type::INT8),
+                    (&closing.unlisted, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -721,12 +754,22 @@ impl Store {
 
     /// Sends a statement until it is answered, for as long as patience lasts.
     async fn all(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, StoreError> {
+        self.all_by(self.deadline, sql, parameters).await
+    }
+
+    /// The same, with a deadline of its own.
+    async fn all_by(
+        &self,
+        deadline: Option<Instant>,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
-        let until = self.give_up(self.patience.connect);
+        let until = give_up(deadline, self.patience.connect);
         loop {
             let (client, idle) = self.client(until).await?;
             let answered = client.query_typed(&sql, parameters);
-            let mut by = (Instant::now() + BRIEFLY).max(self.give_up(self.patience.statement));
+            let mut by = (Instant::now() + BRIEFLY).max(give_up(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
             if doubtful {
                 by = by.min(Instant::now() + AFTER_IDLE);
@@ -762,12 +805,6 @@ impl Store {
         tokio::spawn(timeout(AFTER_IDLE, async move {
             let _ = token.cancel_query(tls).await;
         }));
-    }
-
-    /// When this much patience ends.
-    fn give_up(&self, patience: Duration) -> Instant {
-        let until = Instant::now() + patience;
-        self.deadline.map_or(until, |deadline| until.min(deadline))
     }
 
     /// The connection, and for how long it was not used; a new one if there is
@@ -826,6 +863,12 @@ impl Store {
             *live = None;
         }
     }
+}
+
+/// When this much patience ends.
+fn give_up(deadline: Option<Instant>, patience: Duration) -> Instant {
+    let until = Instant::now() + patience;
+    deadline.map_or(until, |deadline| until.min(deadline))
 }
 
 fn id(id: &str) -> Result<UserId, StoreError> {

@@ -357,7 +357,9 @@ async fn the_model_compares_as_the_statement_does() -> Result<()> {
                 let difference = different
                     .get(&i)
                     .map_or(Difference::Same, |found| match found {
-                        store::Difference::Created => Difference::Created,
+                        store::Difference::Created | store::Difference::Unseen => {
+                            Difference::Created
+                        }
                         store::Difference::Updated => Difference::Updated,
                         store::Difference::Tombstone => Difference::Tombstone,
                         store::Difference::Doubtful => Difference::Doubtful,

@@ -16,6 +16,11 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 const RENEWAL: Duration = Duration::from_secs(7);
 
+/// Of the time between `until` and the function's end, which is a quarter of
+/// what there is before or this much, the most of what it may take to end: five
+/// million users' hashes are 40 MB.
+const MARGIN: Duration = Duration::from_secs(20);
+
 /// What a run ends with.
 struct Ended {
     outcome: Result<Outcome, Stopped>,
@@ -61,8 +66,11 @@ pub(crate) async fn run(
         error: error.as_deref(),
         figures: ended.figures,
         walk: ended.walk,
+        unlisted: None,
     };
-    let closed = sources.store.close_run(run, closing).await;
+    let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
+    let by = until + margin * 3 / 4;
+    let closed = sources.store.close_run(run, closing, by).await;
     let outcome = ended.outcome?;
     if !closed? {
         return Err(lost_lease());
@@ -86,15 +94,16 @@ async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
 }
 
 async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run: i64) -> Ended {
-    let (now, saved) = match sources.store.take_lease(run, LEASE, request.dry_run).await {
+    let lease = match sources.store.take_lease(run, LEASE, request.dry_run).await {
         Ok(Some(taken)) => taken,
         Ok(None) => return Ended::early(Ok(Outcome::Busy)),
         Err(error) => return Ended::early(Err(error.into())),
     };
     if request.mode == Mode::Events {
-        return with_record(sources, until, run, now).await;
+        return with_record(sources, until, run, lease.now).await;
     }
-    let mut tally = Tally::new(run, request.dry_run, saved.met.as_deref());
+    let (now, saved) = (lease.now, lease.saved);
+    let mut tally = Tally::new(run, request.dry_run, &saved);
     let mut walk = Walk::new(sources, saved.position.as_deref(), until);
     let worked = tokio::select! {
         worked = work(&mut walk, &mut tally, request, now) => worked,
@@ -102,16 +111,14 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
     };
     let outcome = match worked {
         Err(Stopped::OutOfTime) => match keep_unanswered(sources, &mut tally).await {
-            Ok(()) => out_of_time(&walk, &mut tally, saved.position.as_deref()),
+            Ok(()) => out_of_time(&mut walk, &mut tally, saved.position.as_deref()),
             Err(stopped) => Err(stopped),
         },
         ended => ended,
     };
     let saved = match &outcome {
-        Ok(Outcome::Partial) => Saved {
-            position: Some(walk.position().to_owned()),
-            met: Some(tally.met.to_bytes()),
-        },
+        Ok(Outcome::Partial) => tally.saved(walk.position()),
+        Err(_) if !walk.is_spent() => tally.saved(walk.position()),
         _ => Saved::default(),
     };
     Ended {
@@ -124,10 +131,11 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
 /// The next run goes on, if it has a better chance than this one: else it would
 /// come to the same end for ever, and nobody would notice.
 fn out_of_time(
-    walk: &Walk<'_>,
+    walk: &mut Walk<'_>,
     tally: &mut Tally,
     began_at: Option<&str>,
 ) -> Result<Outcome, Stopped> {
+    tally.rejects_most()?;
     let figures = &mut tally.figures;
     // Nothing was read: it is not the time that is short.
     if figures.pages == 0 {
@@ -145,6 +153,7 @@ fn out_of_time(
         figures.held = missing;
         return Ok(Outcome::Held);
     }
+    walk.spend();
     Err(Stopped::Failed(
         "the function's time is too short to get anywhere: give it a longer timeout (Lambda's \
          longest is 900 seconds), and see whether Postgres or the provider is slow. The next run \
@@ -156,7 +165,7 @@ fn out_of_time(
 /// Drains the record of events instead of walking the listing, whose place
 /// stays as it is.
 async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) -> Ended {
-    let mut tally = Tally::new(run, false, None);
+    let mut tally = Tally::new(run, false, &Saved::default());
     let drained = tokio::select! {
         drained = drain::drain(sources, &mut tally, until, now) => drained,
         lost = keep_lease(sources.store, run) => Err(lost),
@@ -185,6 +194,10 @@ async fn work(
     now: At,
 ) -> Result<Outcome, Stopped> {
     let complete = walk.reach_the_end(tally, now).await?;
+    if let Err(stopped) = tally.rejected_most() {
+        walk.spend();
+        return Err(stopped);
+    }
     let swept = sweep::sweep(walk, tally, &complete, request.max_deletes).await?;
     keep_unanswered(walk.sources, tally).await?;
     if swept == Outcome::Complete && !tally.dry_run {

@@ -97,6 +97,7 @@ async fn confirm(
         return Ok(Err(stopped));
     }
     let (gone, ended) = reread(walk.sources, tally, lot, walk.until).await?;
+    tally.keep();
     confirmed.asked += lot.len();
     confirmed.count += gone.looks.len();
     confirmed.gone.push(gone);

@@ -12,7 +12,7 @@ use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected};
 use shared::profile::{At, Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
-use shared::store::{Difference, Figures, Look, Outcome, StoreError};
+use shared::store::{Difference, Figures, Look, Outcome, Saved, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
@@ -56,22 +56,98 @@ pub(crate) struct Tally {
     /// Users whom the provider fails to show, and what that means for the run
     /// unless it shows others: one whom it can never show must not fail every run.
     unanswered: Vec<(Rejected, Stopped)>,
+    /// What the walk has counted, and what of that is done with.
+    counted: Counted,
+    kept: Counted,
+}
+
+/// What a walk counts over all its runs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    rejected: i64,
+    nameless: i64,
 }
 
 impl Tally {
-    pub(crate) fn new(run: i64, dry_run: bool, met: Option<&[u8]>) -> Self {
+    /// `saved`: what earlier runs of the walk have done.
+    pub(crate) fn new(run: i64, dry_run: bool, saved: &Saved) -> Self {
+        let counted = Counted {
+            rejected: saved.rejected,
+            nameless: saved.nameless,
+        };
         Self {
             run,
             dry_run,
             figures: Figures::default(),
-            met: met.map(Met::from_bytes).unwrap_or_default(),
+            met: saved
+                .met
+                .as_deref()
+                .map(Met::from_bytes)
+                .unwrap_or_default(),
             found: 0,
             too_many_to_confirm: None,
             rejected: Met::default(),
             doubtful: Vec::new(),
             answered: 0,
             unanswered: Vec::new(),
+            counted,
+            kept: counted,
         }
+    }
+
+    /// Whoever was met so far is done with.
+    pub(crate) fn keep(&mut self) {
+        self.met.keep();
+        self.kept = self.counted;
+    }
+
+    /// What the next run has to know that goes on at `position`.
+    pub(crate) fn saved(&mut self, position: &str) -> Saved {
+        // Whom a failed run didn't get to see was met, and is not done with.
+        for (user, _) in std::mem::take(&mut self.unanswered) {
+            if let Some(id) = user.id {
+                self.met.remove(id.as_str());
+            }
+        }
+        self.met.take_back();
+        if self.met.is_empty() {
+            return Saved::default();
+        }
+        Saved {
+            position: Some(position.to_owned()),
+            met: Some(self.met.to_bytes()),
+            rejected: self.kept.rejected,
+            nameless: self.kept.nameless,
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.met = Met::default();
+        self.counted = Counted::default();
+        self.keep();
+    }
+
+    /// Whether most of those whom this run was shown can't be stored.
+    pub(crate) fn rejects_most(&self) -> Result<(), Stopped> {
+        self.most_are_good(self.figures.rejected, self.figures.listed)
+    }
+
+    /// The same of the whole walk.
+    pub(crate) fn rejected_most(&self) -> Result<(), Stopped> {
+        let met = i64::try_from(self.met.len()).unwrap_or(i64::MAX);
+        self.most_are_good(self.counted.rejected, met)
+    }
+
+    fn most_are_good(&self, rejected: i64, listed: i64) -> Result<(), Stopped> {
+        if rejected.saturating_mul(2) <= listed {
+            return Ok(());
+        }
+        Err(Stopped::Failed(format!(
+            "{rejected} of {listed} listed users can't be stored, so nobody is taken for deleted: \
+             the table \"rejections\" says why of each. If they have no id, see that \
+             provider.api_url is the provider's own address and that no proxy rewrites its \
+             answers; if they are refused by the table, see its constraints and triggers"
+        )))
     }
 
     pub(crate) fn count(&mut self, outcome: Outcome) {
@@ -101,8 +177,14 @@ pub(crate) struct Walk<'a> {
     /// very run, because a later one goes on behind them.
     listed_until: Instant,
     listing: Box<dyn Listing>,
+    /// Where this run began.
+    began_at: String,
+    /// Whether that is where an earlier one left off.
+    goes_on: bool,
     /// Where the next run would go on: before what isn't applied yet.
     position: String,
+    /// Whether that is no place to go on from.
+    spent: bool,
     /// Where the page is that has the first of those who are in doubt.
     doubted: Option<String>,
 }
@@ -116,10 +198,26 @@ impl<'a> Walk<'a> {
             sources,
             until,
             listed_until: until - settling.min(left / 2),
+            began_at: listing.position(),
+            goes_on: position.is_some(),
             position: listing.position(),
+            spent: false,
             listing,
             doubted: None,
         }
+    }
+
+    /// The next run begins anew: this walk has come to an end that it would
+    /// come to again.
+    pub(crate) fn spend(&mut self) {
+        self.spent = true;
+    }
+
+    /// Whether a run that failed leaves a place to go on from: whatever passes
+    /// (a provider or a Postgres that is away for a while, a rate limit) must
+    /// not take a long walk back to its start.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     /// Who was not settled in time is read again by the next run.
@@ -138,7 +236,10 @@ impl<'a> Walk<'a> {
             self.settle(tally).await?;
         }
         let complete = ended?.complete(&tally.met);
-        complete.map_err(|short| Stopped::Failed(short.to_string()))
+        complete.map_err(|short| {
+            self.spend();
+            Stopped::Failed(short.to_string())
+        })
     }
 
     async fn list(&mut self, tally: &mut Tally, now: At) -> Result<Ending, Stopped> {
@@ -146,7 +247,7 @@ impl<'a> Walk<'a> {
         // A page's state is not older than a time that was known before it was
         // asked for. The clock is read while the page before is applied.
         let (mut seen, mut known) = (now, now);
-        let mut page = fetch(sources, self.listing.as_mut(), until).await?;
+        let mut page = self.first_page(tally).await?;
         loop {
             tally.figures.pages += 1;
             if let Some(ending) = Ending::after(&page) {
@@ -168,8 +269,39 @@ impl<'a> Walk<'a> {
             if Instant::now() >= until {
                 return Err(Stopped::OutOfTime);
             }
-            page = next?;
+            page = next.map_err(|error| self.broken_off(error))?;
         }
+    }
+
+    /// A place may be of no use any more (the provider has forgotten its cursor,
+    /// or pages otherwise since): then the walk begins anew there and then. If
+    /// the listing's start is not answered either, the place is not to blame.
+    async fn first_page(&mut self, tally: &mut Tally) -> Result<Page, Stopped> {
+        let (sources, until) = (self.sources, self.listed_until);
+        let error = match fetch(sources, self.listing.as_mut(), until).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        if self.goes_on && matches!(error, Unanswered::Misread(_)) {
+            let mut listing = sources.provider.listing(None);
+            let position = listing.position();
+            if let Ok(page) = fetch(sources, listing.as_mut(), until).await {
+                tracing::warn!("the provider has no use for the walk's place: it begins anew");
+                (self.listing, self.position) = (listing, position);
+                tally.begin_anew();
+                return Ok(page);
+            }
+        }
+        Err(stopped(error, until))
+    }
+
+    /// A run that got no further than where it began, because of what the
+    /// provider answered there, would be followed by one like it for ever.
+    fn broken_off(&mut self, error: Unanswered) -> Stopped {
+        if matches!(error, Unanswered::Misread(_)) && self.position == self.began_at {
+            self.spend();
+        }
+        stopped(error, self.listed_until)
     }
 
     fn note_doubt(&mut self, tally: &Tally) {
@@ -190,7 +322,7 @@ async fn fetch(
     sources: Sources<'_>,
     listing: &mut dyn Listing,
     until: Instant,
-) -> Result<Page, Stopped> {
+) -> Result<Page, Unanswered> {
     loop {
         let effort = Effort {
             until,
@@ -208,7 +340,7 @@ async fn fetch(
         match asked {
             Ok(page) => return Ok(page),
             Err(Unanswered::TooLarge(_)) if listing.shrink() => {}
-            Err(error) => return Err(stopped(error, until)),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -223,11 +355,11 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
         Unanswered::Misread(Misread::Refused(advice)) => Stopped::Refused(advice),
         Unanswered::Misread(misread) => Stopped::Failed(format!(
             "{misread}. If a proxy stands between, see what it answers; else see the provider's \
-             status page. The next run begins anew"
+             status page. The next run does what was not done now"
         )),
         error => Stopped::Failed(format!(
             "{error}. See the provider's status page and the function's way to the internet. The \
-             next run begins anew"
+             next run does what was not done now"
         )),
     }
 }
@@ -239,6 +371,7 @@ async fn apply(
     page: Page,
     seen: At,
 ) -> Result<At, Stopped> {
+    tally.keep();
     let clock = sources.store.now().await?;
     let mut twins = BTreeMap::new();
     for rejected in page.rejected {
@@ -262,7 +395,9 @@ async fn apply(
     for (place, difference) in differences {
         let profile = &profiles[place];
         match difference {
-            Difference::Tombstone | Difference::Doubtful => tally.doubt(&profile.id, difference),
+            Difference::Tombstone | Difference::Doubtful | Difference::Unseen => {
+                tally.doubt(&profile.id, difference);
+            }
             Difference::Created if tally.dry_run => tally.count(Outcome::Created),
             Difference::Updated if tally.dry_run => tally.count(Outcome::Updated),
             Difference::Created | Difference::Updated => {
@@ -276,6 +411,7 @@ async fn apply(
         join(sources, tally, batch).await?;
         rest = after;
     }
+    tally.keep();
     Ok(clock)
 }
 
@@ -344,12 +480,26 @@ async fn reject_once(
     rejected: Rejected,
     name: &str,
 ) -> Result<(), Stopped> {
-    // Who has no id was met, too: else a count of the provider's would lack them.
-    let met = rejected.id.as_ref().map_or(name, UserId::as_str);
-    tally.met.insert(met);
-    if !tally.rejected.insert(name) {
-        return Ok(());
-    }
+    let kept_as = match &rejected.id {
+        Some(id) => {
+            tally.met.insert(id.as_str());
+            if !tally.rejected.insert(name) {
+                return Ok(());
+            }
+            rejected.name()
+        }
+        None => {
+            // Met, too: else a count of the provider's would lack them.
+            if !tally.met.insert(name) {
+                return Ok(());
+            }
+            // By the bytes they would be others each time that anything of them
+            // changes, and kept without end.
+            tally.counted.nameless += 1;
+            format!("nobody {}", tally.counted.nameless)
+        }
+    };
+    tally.counted.rejected += 1;
     tally.figures.listed += 1;
     tally.figures.rejected += 1;
     tracing::warn!(reason = rejected.reason, "a listed user can't be stored");
@@ -357,7 +507,7 @@ async fn reject_once(
         let (body, id) = (rejected.body.as_bytes(), rejected.id.as_ref());
         sources
             .store
-            .reject_listed(&rejected.reason, body, id)
+            .reject_listed(&kept_as, &rejected.reason, body, id)
             .await?;
     }
     Ok(())
@@ -376,6 +526,7 @@ pub(crate) async fn settle(
             tally.met.insert(id.as_str());
             tally.count(match difference {
                 Difference::Tombstone => Outcome::Revived,
+                Difference::Unseen => Outcome::Created,
                 _ => Outcome::Updated,
             });
         }
@@ -385,6 +536,7 @@ pub(crate) async fn settle(
         let ids: Vec<_> = lot.map(|(id, _)| id.clone()).collect();
         time_to_reread(sources, until)?;
         let (absent, ended) = reread(sources, tally, &ids, until).await?;
+        tally.keep();
         if let Err(stopped) = ended {
             // The others stay in doubt, and the next run goes on from before them.
             let met = &tally.met;
@@ -466,6 +618,7 @@ pub(crate) async fn keep_unanswered(
         }
         reject(sources, tally, user).await?;
     }
+    tally.keep();
     Ok(())
 }
 

@@ -17,7 +17,13 @@ new AS (
 ),
 begun_anew AS (
   -- Where a walk through another project was is nowhere in this one.
-  UPDATE neon_identity.walk SET position = NULL, met = NULL, event_cursor = NULL
+  UPDATE neon_identity.walk SET
+    position = NULL,
+    met = NULL,
+    rejected = 0,
+    nameless = 0,
+    unlisted = '{}',
+    event_cursor = NULL
   WHERE EXISTS (SELECT FROM new)
 )
 SELECT provider, project FROM renamed

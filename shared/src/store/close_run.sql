@@ -1,4 +1,4 @@
--- Ends a run's row, gives the lease back, and keeps where a partial walk was;
+-- Ends a run's row, gives the lease back, and keeps where the walk is to go on;
 -- gives back the outcome that the row has: whoever took the lease from a run
 -- that seemed dead has called it failed, and what it did later is not trusted.
 --
@@ -10,12 +10,24 @@
 -- $5  text    position of a walk that goes on; NULL: the next one begins anew
 -- $6  bytea   whom that walk has met
 -- $7  boolean whether the walk's place is as it was (a dry run, a busy one)
+-- $8  bigint  how many users that walk has rejected
+-- $9  bigint  how many of them had no id
+-- $10 text[]  fields in which listing and reads differ; NULL: as it was
 WITH released AS (
   UPDATE neon_identity.walk SET
     run_id = NULL,
     lease_until = NULL,
     position = CASE WHEN $7 THEN walk.position ELSE $5 END,
-    met = CASE WHEN $7 THEN walk.met ELSE $6 END
+    met = CASE WHEN $7 THEN walk.met ELSE $6 END,
+    saved_at = CASE
+      WHEN $7 THEN walk.saved_at
+      -- It has an age as long as it stays where it is.
+      WHEN $5 = walk.position THEN coalesce(walk.saved_at, clock_timestamp())
+      WHEN $5 IS NOT NULL THEN clock_timestamp()
+    END,
+    rejected = CASE WHEN $7 THEN walk.rejected ELSE $8 END,
+    nameless = CASE WHEN $7 THEN walk.nameless ELSE $9 END,
+    unlisted = coalesce($10, walk.unlisted)
   WHERE run_id = $1
 )
 UPDATE neon_identity.runs SET

@@ -1,4 +1,5 @@
--- Keeps what was signed or listed and could not be stored, once per event.
+-- Keeps what was signed or listed and could not be stored, once per event; of a
+-- user the newest alone is open.
 --
 -- $1 text   source: 'delivery' or 'listing'
 -- $2 text   event_id
@@ -21,5 +22,12 @@ kept AS (
     user_id = excluded.user_id,
     resolved_at = NULL
   RETURNING id
+),
+superseded AS (
+  UPDATE neon_identity.rejections AS older SET resolved_at = clock_timestamp()
+  WHERE older.user_id = $5
+    AND older.resolved_at IS NULL
+    AND (older.source, older.event_id) <> ($1, $2)
+    AND EXISTS (SELECT FROM bound)
 )
 SELECT CASE WHEN EXISTS (SELECT FROM bound) THEN 'updated' ELSE 'foreign' END;

@@ -18,6 +18,10 @@ async fn a_delivery_that_could_not_be_read_is_resolved_once_its_user_can() -> Re
     let simulator = &end.stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     let known = simulator.create("Bob", "bob@example.com")?;
+    // Were they most of the listed, the run would fail.
+    for name in ["Cy", "Di"] {
+        simulator.create(name, &format!("{name}@example.com"))?;
+    }
     end.deliver_all().await?;
     end.stage
         .execute("DELETE FROM neon_identity.users_sync WHERE name = 'Ada'")
@@ -38,12 +42,16 @@ async fn a_delivery_that_could_not_be_read_is_resolved_once_its_user_can() -> Re
     for _ in 0..2 {
         let report = reconcile.invoke(json!({})).await?;
         assert_eq!(report["rejected"], 2, "{report}");
-        assert_eq!(unresolved(&end.stage).await?.len(), 4);
+        // A user has one that is open: the newest.
+        let open = unresolved(&end.stage).await?;
+        let open: Vec<_> = open.iter().map(|row| row["user_id"].as_str()).collect();
+        assert_eq!(open.len(), 2);
+        assert!(open.contains(&Some(&id)) && open.contains(&Some(&known)));
     }
     simulator.rename(&id, "Ada L.")?;
     reconcile.invoke(json!({})).await?;
     let left = unresolved(&end.stage).await?;
-    assert_eq!(left.len(), 2);
+    assert_eq!(left.len(), 1);
     assert!(left.iter().all(|row| row["user_id"] == known.as_str()));
 
     // A delivery that can be read takes the user in; the next run says so.
@@ -145,5 +153,92 @@ async fn headers_that_are_no_text_are_refused_as_any_other_forgery() -> Result<(
             assert_eq!(status, 401, "{name}");
         }
     }
+    Ok(())
+}
+
+/// Shows so many users without an id, with other bytes each time.
+fn show_nameless(stage: &Stage, ids: &[String], round: u32) -> Result<()> {
+    for id in ids {
+        let profile = format!(r#"{{"no":"id","of":"{id}","round":{round}}}"#);
+        stage.simulator.show_profile(id, &profile)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn users_without_an_id_are_kept_once_each_whatever_their_bytes() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.simulator.seed(110);
+    let ids: Vec<_> = stage.simulator.truth().map(|user| user.id).collect();
+    let reconcile = stage.reconcile().await?;
+    for round in 0..4 {
+        show_nameless(&stage, &ids[..50], round)?;
+        let report = reconcile.invoke(json!({})).await?;
+        assert_eq!(report["outcome"], "complete", "{report}");
+        assert_eq!(report["rejected"], 50, "{report}");
+        let open = unresolved(&stage).await?;
+        assert_eq!((stage.rejections().await?.len(), open.len()), (50, 50));
+        let shown = format!(r#""round":{round}"#);
+        for row in open {
+            let body = row["body"].as_str().unwrap_or_default().to_owned();
+            assert!(text(&body).contains(&shown), "{row}");
+        }
+    }
+    // Fewer of them: the others' rejections end.
+    for id in &ids[..20] {
+        stage.simulator.rename(id, "Readable")?;
+    }
+    show_nameless(&stage, &ids[20..50], 9)?;
+    let report = reconcile.invoke(json!({})).await?;
+    assert_eq!(report["rejected"], 30, "{report}");
+    assert_eq!(unresolved(&stage).await?.len(), 30);
+    Ok(())
+}
+
+/// The text of a body, as `rejections` shows it.
+fn text(hexadecimal: &str) -> String {
+    let digits = hexadecimal.trim_start_matches("\\x").as_bytes();
+    let byte = |pair: &[u8]| {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        char::from(u8::from_str_radix(pair, 16).unwrap_or_default())
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+#[tokio::test]
+async fn a_run_that_rejects_most_of_the_listed_fails_and_tombstones_nobody() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.simulator.seed(50);
+    let reconcile = stage.reconcile().await?;
+    reconcile.invoke(json!({})).await?;
+    let ids: Vec<_> = stage.simulator.truth().map(|user| user.id).collect();
+    let gone = stage.simulator.create("Gone", "gone@example.com")?;
+    reconcile.invoke(json!({})).await?;
+    stage.simulator.delete(&gone)?;
+    for round in 0..3 {
+        show_nameless(&stage, &ids, round)?;
+        let error = reconcile.invoke(json!({})).await.err();
+        let error = error.expect("most of the listed were rejected");
+        assert_eq!(error.error_type, "Failed", "{error}");
+        let told = &error.error_message;
+        assert!(
+            told.contains("50 of 50") && told.contains("rejections"),
+            "{told}"
+        );
+        let run = stage.runs().await?.pop().expect("a run");
+        assert_eq!(run["outcome"], "failed", "{run}");
+        assert_eq!(run["rejected"], 50, "{run}");
+        assert_eq!(stage.rejections().await?.len(), 50);
+        assert!(stage.table().await?.iter().all(|row| row.lives()));
+    }
+    // One in two is not most of them.
+    for id in &ids[..25] {
+        stage.simulator.rename(id, "Readable")?;
+    }
+    show_nameless(&stage, &ids[25..], 9)?;
+    // Those without an id are not met, and read by theirs.
+    let report = reconcile.invoke(json!({})).await?;
+    assert_eq!(report["outcome"], "complete", "{report}");
+    assert_eq!(report["deleted"], 1, "{report}");
     Ok(())
 }

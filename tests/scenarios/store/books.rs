@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use shared::store::{Closing, Figures, Saved, Shown};
+use tokio::time::Instant;
 
 use super::{Bench, THEN, hints, named, user};
 
@@ -24,7 +25,7 @@ impl Bench {
         anew: bool,
     ) -> Result<Option<(Option<String>, Option<Vec<u8>>)>> {
         let taken = self.store.take_lease(run, LEASE, anew).await?;
-        Ok(taken.map(|(_, saved)| (saved.position, saved.met)))
+        Ok(taken.map(|lease| (lease.saved.position, lease.saved.met)))
     }
 
     /// Whether the run was still the lease's, or never had it.
@@ -34,8 +35,9 @@ impl Bench {
             error: None,
             figures: Figures::default(),
             walk,
+            unlisted: None,
         };
-        Ok(self.store.close_run(run, closing).await?)
+        Ok(self.store.close_run(run, closing, soon()).await?)
     }
 
     /// A run's outcome, and whether it is over.
@@ -57,7 +59,12 @@ fn place(position: &str, met: &[u8]) -> Saved {
     Saved {
         position: Some(position.to_owned()),
         met: Some(met.to_vec()),
+        ..Saved::default()
     }
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(30)
 }
 
 #[tokio::test]
@@ -275,8 +282,9 @@ async fn a_run_s_row_holds_its_figures() -> Result<()> {
         error: Some("what to do"),
         figures,
         walk: Some(Saved::default()),
+        unlisted: None,
     };
-    bench.store.close_run(run, closing).await?;
+    bench.store.close_run(run, closing, soon()).await?;
     let row = bench
         .ask(
             "SELECT concat_ws(' ', listed, created, updated, unchanged, deleted, revived, rejected,
@@ -303,25 +311,27 @@ async fn what_is_rejected_is_kept_once_per_event() -> Result<()> {
             .await?;
         bench
             .store
-            .reject_listed(reason, b"body", Some(&id))
+            .reject_listed("user u", reason, b"body", Some(&id))
             .await?;
-        bench.store.reject_listed(reason, b"nobody", None).await?;
+        let body = format!("{reason} nobody");
+        let body = body.as_bytes();
+        bench
+            .store
+            .reject_listed("nobody 1", reason, body, None)
+            .await?;
     }
     bench
         .store
         .reject_delivery("msg_2", "other", b"", None)
         .await?;
-    let nobody = "f97720b6ca3bbe6bf94d41e8ad8db917a2d99fd1d2ca6cb0e1b2f5de8cbd80a8";
     let rejections = bench.ask(REJECTIONS).await?;
     let lines: Vec<_> = rejections.lines().collect();
     assert_eq!(lines.len(), 4, "{rejections}");
-    assert_eq!(lines[0], "delivery msg_1 second body u");
+    // Of a user the newest alone is open.
+    assert_eq!(lines[0], "delivery msg_1 second body u resolved");
     assert_eq!(lines[1], "listing user u second body u");
-    assert!(lines[2].starts_with("listing sha256 ") && lines[2].ends_with(" second nobody"));
-    assert_eq!(
-        lines[2].len(),
-        "listing sha256  second nobody".len() + nobody.len()
-    );
+    // Of who has no id, the bytes may be others each time.
+    assert_eq!(lines[2], "listing nobody 1 second second nobody");
     assert_eq!(lines[3], "delivery msg_2 other ");
     // Bytes that are no text are kept too.
     bench
@@ -412,5 +422,41 @@ async fn living_users_are_counted_and_all_are_listed_in_order() -> Result<()> {
         ("é", Shown::Placeholder),
     ];
     assert_eq!(ids, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_place_is_kept_for_a_week_from_when_the_walk_came_to_it() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    let kept = Some((Some("here".to_owned()), Some(vec![7; 8])));
+    let age = |days: &str| {
+        format!("UPDATE neon_identity.walk SET saved_at = saved_at - interval '{days}'")
+    };
+    for (days, expected) in [("6 days", kept), ("8 days", Some((None, None)))] {
+        let run = bench.open(false).await?;
+        bench.take(run, false).await?;
+        let left = Some(place("here", &[7; 8]));
+        assert!(bench.close(run, "failed", left).await?);
+        bench.run(&age(days)).await?;
+        // A run that leaves the walk where it was does not make the place younger.
+        let run = bench.open(false).await?;
+        assert_eq!(bench.take(run, false).await?, expected, "{days}");
+        let same = Some(place("here", &[7; 8]));
+        assert!(bench.close(run, "failed", same).await?);
+    }
+    let run = bench.open(false).await?;
+    bench.take(run, false).await?;
+    bench
+        .close(run, "failed", Some(place("here", &[7; 8])))
+        .await?;
+    bench.run(&age("4 days")).await?;
+    let run = bench.open(false).await?;
+    bench.take(run, false).await?;
+    bench
+        .close(run, "failed", Some(place("here", &[7; 8])))
+        .await?;
+    bench.run(&age("4 days")).await?;
+    let run = bench.open(false).await?;
+    assert_eq!(bench.take(run, false).await?, Some((None, None)));
     Ok(())
 }

@@ -184,7 +184,9 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
         store
             .reject_delivery(id.as_str(), "reason", b"body", Some(&id))
             .await?;
-        store.reject_listed("reason", b"body", Some(&id)).await?;
+        store
+            .reject_listed("user u", "reason", b"body", Some(&id))
+            .await?;
         store.live_count().await?;
         store.ids(None, 10).await?;
         let (run, permitted) = store.open_run(false, None).await?;
@@ -198,8 +200,10 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
             error: None,
             figures: Figures::default(),
             walk: Some(Saved::default()),
+            unlisted: None,
         };
-        store.close_run(run, closing).await?;
+        let by = tokio::time::Instant::now() + lease;
+        store.close_run(run, closing, by).await?;
     }
     Ok(())
 }

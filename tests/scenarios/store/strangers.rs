@@ -31,7 +31,9 @@ async fn check(bench: &Bench, store: &Store) -> Result<()> {
         store
             .reject_delivery("event", "reason", b"body", None)
             .await,
-        store.reject_listed("reason", b"body", None).await,
+        store
+            .reject_listed("nobody 1", "reason", b"body", None)
+            .await,
     ];
     for (number, refusal) in refusals.into_iter().enumerate() {
         assert_eq!(refusal, Err(NotThisProject), "{number}");
