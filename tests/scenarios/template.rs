@@ -3,6 +3,8 @@
 //! Each rule takes the template and returns what it finds wrong. It is tested twice: the template
 //! follows it, and a template that was broken on purpose does not.
 
+mod translated;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -173,6 +175,12 @@ fn provision_runs_with_each_build_of_it_and_before_the_others() {
         "Version",
     );
     assert_breaks(provision, "    DependsOn: Provision\n", "", "DependsOn");
+    assert_breaks(
+        provision,
+        "!GetAtt ProvisionFunction.Arn",
+        "!GetAtt WebhookFunction.Arn",
+        "ServiceToken",
+    );
     assert_breaks(
         provision,
         "ServiceTimeout: \"300\"",
@@ -572,7 +580,7 @@ fn provision(template: &Value) -> Vec<String> {
     let function = &template["Resources"]["ProvisionFunction"]["Properties"];
     let number = |value: &Value| text(value).parse().unwrap_or(0);
     check(
-        run["ServiceToken"]["Ref"] == "ProvisionFunction.Alias",
+        run["ServiceToken"]["Fn::GetAtt"] == "ProvisionFunction.Arn",
         "ServiceToken is not the function",
     );
     check(
@@ -599,12 +607,17 @@ fn assert_follows(rule: fn(&Value) -> Vec<String>) {
 }
 
 fn assert_breaks(rule: fn(&Value) -> Vec<String>, from: &str, to: &str, expected: &str) {
+    assert_breaks_text(|source| rule(&parse(source)), from, to, expected);
+}
+
+/// As [`assert_breaks`], for a rule that takes the template's text.
+fn assert_breaks_text(rule: impl Fn(&str) -> Vec<String>, from: &str, to: &str, expected: &str) {
     let source = source();
     assert!(
         source.contains(from),
         "the template has no {from:?} to break"
     );
-    let problems = rule(&parse(&source.replacen(from, to, 1)));
+    let problems = rule(&source.replacen(from, to, 1));
     assert!(
         problems.iter().any(|problem| problem.contains(expected)),
         "{from:?} became {to:?}, and the rule says {problems:?}"
