@@ -14,14 +14,64 @@ use tokio::time::Instant;
 use crate::client::{self, Client};
 use crate::secret::{Misconfigured, Secret};
 
-/// A forged delivery must not make us ask for the secret each time.
-const BETWEEN_REFRESHES: Duration = Duration::from_secs(5);
+/// How often the secret may be read again at once. A stray forgery must not
+/// keep the delivery after it from being checked against a fresh secret, and a
+/// flood of them must not make us ask each time.
+const REFRESHES: u32 = 5;
+
+/// How long it takes until it may be read once more than that.
+const REFILL: Duration = Duration::from_secs(10);
+
+/// What could not be read is not tried again sooner.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Where the secret is.
 pub struct Credentials {
     source: Source,
-    /// When it was last read again, and whether it could be.
-    refreshed: Mutex<Option<(Instant, bool)>>,
+    budget: Mutex<Budget>,
+}
+
+/// How often it may still be read again.
+struct Budget {
+    left: u32,
+    /// Up to when what comes back with time is counted in.
+    counted: Instant,
+    /// When it was last tried in vain.
+    failed: Option<Instant>,
+}
+
+impl Budget {
+    fn new(now: Instant) -> Self {
+        Self {
+            left: REFRESHES,
+            counted: now,
+            failed: None,
+        }
+    }
+
+    /// Takes one reading out of it.
+    fn spend(&mut self, now: Instant) -> Result<(), Unread> {
+        while self.left < REFRESHES && now.duration_since(self.counted) >= REFILL {
+            self.left += 1;
+            self.counted += REFILL;
+        }
+        let failed_lately = |failed: Instant| now.duration_since(failed) < AFTER_FAILURE;
+        if self.failed.is_some_and(failed_lately) {
+            return Err(Unread::Failed);
+        }
+        if self.left == 0 {
+            return Err(if self.failed.is_some() {
+                Unread::Failed
+            } else {
+                Unread::Spent
+            });
+        }
+        if self.left == REFRESHES {
+            self.counted = now;
+        }
+        self.left -= 1;
+        Ok(())
+    }
 }
 
 enum Source {
@@ -55,7 +105,7 @@ impl Credentials {
         };
         Ok(Self {
             source,
-            refreshed: Mutex::new(None),
+            budget: Mutex::new(Budget::new(Instant::now())),
         })
     }
 
@@ -84,33 +134,34 @@ impl Credentials {
         Secret::parse(&json).context("the secret is not complete")
     }
 
-    /// Reads it again if it may have been rotated: `None` if it is the same, or
-    /// was read a moment ago.
+    /// Reads it again if it may have been rotated: `None` if it is the same.
     pub async fn refresh(&self, known: &Secret) -> Result<Option<Secret>, Unread> {
-        let mut refreshed = self.refreshed.lock().await;
-        if let Some((then, read)) = *refreshed
-            && then.elapsed() < BETWEEN_REFRESHES
-        {
-            return if read { Ok(None) } else { Err(Unread) };
-        }
+        let mut budget = self.budget.lock().await;
+        budget.spend(Instant::now())?;
         // Should nobody wait for the answer any more, it was not read.
-        *refreshed = Some((Instant::now(), false));
+        budget.failed = Some(Instant::now());
         match self.load().await {
             Ok(secret) => {
-                *refreshed = Some((Instant::now(), true));
+                budget.failed = None;
                 Ok((!secret.is(known)).then_some(secret))
             }
             Err(error) => {
+                budget.failed = Some(Instant::now());
                 tracing::error!(error = format!("{error:#}"), "can't read the secret again");
-                Err(Unread)
+                Err(Unread::Failed)
             }
         }
     }
 }
 
-/// The secret could not be read again, so nobody knows whether it was rotated.
-#[derive(Debug)]
-pub struct Unread;
+/// Why nobody knows whether the secret was rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It could not be read.
+    Failed,
+    /// It was read again so often lately that it was not tried.
+    Spent,
+}
 
 /// The secret's text; without its bytes in the error.
 fn text(bytes: Vec<u8>) -> Result<String> {
@@ -119,4 +170,43 @@ fn text(bytes: Vec<u8>) -> Result<String> {
         bail!("it is UTF-16: save it as UTF-8");
     }
     String::from_utf8(bytes).map_err(|_| anyhow!("it is not UTF-8: save it as UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_budget_of_readings_refills_slowly() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut budget = Budget::new(start);
+        // However long nothing was asked for, no more than the whole of it is there.
+        for _ in 0..REFRESHES {
+            assert_eq!(budget.spend(at(100)), Ok(()));
+        }
+        assert_eq!(budget.spend(at(100)), Err(Unread::Spent));
+        assert_eq!(budget.spend(at(109)), Err(Unread::Spent));
+        assert_eq!(budget.spend(at(110)), Ok(()));
+        assert_eq!(budget.spend(at(110)), Err(Unread::Spent));
+        // Under a flood, as many as when it was one in five seconds, or fewer.
+        let spent = (111..=710).filter(|second| budget.spend(at(*second)).is_ok());
+        assert_eq!(spent.count(), 60);
+        assert_eq!(budget.spend(at(730)), Ok(()));
+        assert_eq!(budget.spend(at(730)), Ok(()));
+        assert_eq!(budget.spend(at(730)), Err(Unread::Spent));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_read_is_not_tried_again_at_once() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut budget = Budget::new(start);
+        assert_eq!(budget.spend(start), Ok(()));
+        budget.failed = Some(start);
+        assert_eq!(budget.spend(at(4)), Err(Unread::Failed));
+        assert_eq!(budget.spend(at(5)), Ok(()));
+        budget.left = 0;
+        assert_eq!(budget.spend(at(6)), Err(Unread::Failed));
+    }
 }

@@ -70,6 +70,8 @@ pub struct Facts {
     pub versioned: bool,
     /// Whether a deleted user's id may be given to a user again.
     pub ids_return: bool,
+    /// Whether a delivery is sent again after it was answered with a 4xx.
+    pub sends_again: bool,
 }
 
 impl Facts {
@@ -146,6 +148,19 @@ pub trait Provider: Send + Sync {
         body: &'a [u8],
         now: At,
     ) -> Result<Verified<'a>, Forged>;
+
+    /// Whether deliveries can be verified at all: a provider that makes up the
+    /// signing secret by itself may not have shown it yet.
+    fn has_secret(&self) -> bool {
+        true
+    }
+
+    /// When the event was made that a delivery tells, by the provider's clock;
+    /// attempts to deliver it again don't make it any younger. `None` where
+    /// nothing says so.
+    fn made_at(&self, _delivery: &Verified<'_>) -> Option<At> {
+        None
+    }
 
     /// Reads what a delivery tells.
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable>;
@@ -534,7 +549,7 @@ pub(crate) mod tests {
         let seen = At::from_micros(100_000_000);
         let mut facts = connected(
             serde_json::json!({"name": "stack", "project_id": "p", "secret_server_key": "k"}),
-            Some("whsec_c2VjcmV0"),
+            Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"),
         )
         .unwrap()
         .facts()

@@ -119,7 +119,7 @@ impl Fields {
         }
     }
 
-    /// Takes a list of strings that may be left out.
+    /// Takes a list of strings that may be left out, or be empty.
     fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, Misconfigured> {
         let Some(value) = self.left.remove(name) else {
             return Ok(None);
@@ -137,9 +137,6 @@ impl Fields {
                 return Err(refuse(problem));
             }
             strings.push(text);
-        }
-        if strings.is_empty() {
-            return Err(self.refuse(name, "is empty"));
         }
         Ok(Some(strings))
     }
@@ -259,6 +256,11 @@ mod tests {
             with(|s| s["provider"]["api_url"] = "http://127.0.0.1:1/api/v1/".into()),
             Ok(())
         );
+        // The provider has not shown one yet.
+        assert_eq!(
+            with(|s| s["signing_secrets"] = serde_json::json!([])),
+            Ok(())
+        );
     }
 
     #[test]
@@ -354,8 +356,15 @@ mod tests {
             "signing_secrets[1] is empty",
         );
         check(
-            |s| s["signing_secrets"] = serde_json::json!([]),
-            "signing_secrets is empty",
+            |s| {
+                s["signing_secrets"] = serde_json::json!([
+                    "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                    "whsec_bm90IHlldA=="
+                ])
+            },
+            "signing_secrets[1] is a key of less than 16 bytes: copy it again, whole, from the \
+             webhook's page; while the provider has not shown one yet, leave signing_secrets an \
+             empty list",
         );
         check(
             |s| {

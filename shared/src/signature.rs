@@ -1,9 +1,11 @@
 //! Signing secrets, and the proof that a delivery was signed with one.
 //!
-//! Invariant: a [`Verified`] is made here and nowhere else, so a body that
-//! was not verified can't be read by an adapter.
+//! Invariants: a [`Verified`] is made here and nowhere else, so a body that
+//! was not verified can't be read by an adapter; and nothing is read out of a
+//! body before it is verified, which takes one HMAC over it and no more.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -19,6 +21,10 @@ use crate::secret::Misconfigured;
 /// Source: Standard Webhooks and Svix, "tolerance of 5 minutes".
 const TOLERANCE_SECONDS: i64 = 5 * 60;
 
+/// Bytes of a key, at least: what is shorter can be guessed, or is a stand-in
+/// that was never anybody's secret. Providers' own keys have 24 and more.
+const SHORTEST_KEY: usize = 16;
+
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -33,21 +39,28 @@ impl SigningSecret {
     pub fn from_svix(secret: &str) -> Result<Self, BadSecret> {
         let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
         match BASE64.decode(encoded) {
-            Ok(key) if !key.is_empty() => Ok(Self(key)),
-            _ => Err(BadSecret),
+            Ok(key) if !key.is_empty() => Self::long_enough(key),
+            _ => Err(BadSecret::Unreadable),
         }
     }
 
     /// A secret whose own bytes are the key.
     pub fn from_bytes(secret: &str) -> Result<Self, BadSecret> {
         match secret.trim() {
-            "" => Err(BadSecret),
-            secret => Ok(Self(secret.as_bytes().to_vec())),
+            "" => Err(BadSecret::Unreadable),
+            secret => Self::long_enough(secret.as_bytes().to_vec()),
         }
     }
 
+    fn long_enough(key: Vec<u8>) -> Result<Self, BadSecret> {
+        if key.len() < SHORTEST_KEY {
+            return Err(BadSecret::Short);
+        }
+        Ok(Self(key))
+    }
+
     /// All of the secret's `signing_secrets`, of a provider that signs the
-    /// Svix way.
+    /// Svix way. None at all: the provider has not shown one yet.
     pub fn all_svix(secrets: Option<Vec<String>>) -> Result<Vec<Self>, Misconfigured> {
         Self::all(secrets, Self::from_svix)
     }
@@ -136,12 +149,29 @@ impl fmt::Debug for BearerToken {
 
 /// A signing secret that can't be one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is empty or not what the provider shows: copy it again, whole, from the webhook's page")]
-pub struct BadSecret;
+pub enum BadSecret {
+    /// Not of the form that the provider's secrets have.
+    #[error(
+        "is empty or not what the provider shows: copy it again, whole, from the webhook's page"
+    )]
+    Unreadable,
+    /// A key that somebody could guess.
+    #[error(
+        "is a key of less than 16 bytes: copy it again, whole, from the webhook's page; while the \
+         provider has not shown one yet, leave signing_secrets an empty list"
+    )]
+    Short,
+}
 
 /// Why a delivery is not taken for the provider's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forged {
+    /// There is no signing secret yet that could tell.
+    #[error(
+        "signing_secrets is empty, so that no delivery can be verified: put the signing secret in \
+         that the provider shows for this endpoint"
+    )]
+    NoSecretYet,
     /// A header of the signature is missing or makes no sense.
     #[error("the signature's (or token's) headers are missing or malformed")]
     Malformed,
@@ -157,7 +187,8 @@ pub enum Forged {
 #[derive(Clone)]
 pub struct Verified<'a> {
     body: &'a [u8],
-    event_id: String,
+    /// Empty where the body has it, and nobody has asked for it yet.
+    event_id: OnceLock<String>,
 }
 
 impl<'a> Verified<'a> {
@@ -168,7 +199,7 @@ impl<'a> Verified<'a> {
 
     /// The same over all attempts to deliver one event.
     pub fn event_id(&self) -> &str {
-        &self.event_id
+        self.event_id.get_or_init(|| id_in(self.body))
     }
 }
 
@@ -178,8 +209,9 @@ impl fmt::Debug for Verified<'_> {
     }
 }
 
-/// Verifies a Svix or Standard Webhooks delivery: `svix-*` headers, or the same
-/// as `webhook-*`. Any secret may match any of the `v1` signatures.
+/// Verifies a Svix or Standard Webhooks delivery: `svix-*` headers, or, unless
+/// all three of them are there, the same as `webhook-*`. Any secret may match
+/// any of the `v1` signatures.
 ///
 /// Source: <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
 pub fn verify_svix<'a>(
@@ -188,10 +220,13 @@ pub fn verify_svix<'a>(
     body: &'a [u8],
     now: At,
 ) -> Result<Verified<'a>, Forged> {
-    let prefix = if headers.contains_key("svix-id") {
-        "svix"
-    } else {
-        "webhook"
+    if secrets.is_empty() {
+        return Err(Forged::NoSecretYet);
+    }
+    let svix = ["svix-id", "svix-timestamp", "svix-signature"];
+    let prefix = match svix.iter().all(|name| headers.contains_key(*name)) {
+        true => "svix",
+        false => "webhook",
     };
     let header = |name: &str| text(headers, &format!("{prefix}-{name}"));
     let (id, timestamp) = (header("id")?, header("timestamp")?);
@@ -211,7 +246,42 @@ pub fn verify_svix<'a>(
     let signed = secrets
         .iter()
         .any(|secret| secret.signs(&content, &signatures));
-    verified(signed, body, id.to_owned())
+    verified(signed, body, OnceLock::from(id.to_owned()))
+}
+
+/// When a Svix message was made, which its id tells: `msg_` and a KSUID, whose
+/// first 4 bytes count seconds since 2014. Retries keep the id.
+///
+/// Source: <https://github.com/svix/svix-webhooks>, `server/svix-ksuid`.
+pub fn svix_time(event_id: &str) -> Option<At> {
+    const DIGITS: usize = 27;
+    const BYTES: usize = 20;
+    const EPOCH: i64 = 1_400_000_000;
+    let digits = event_id.strip_prefix("msg_")?.as_bytes();
+    if digits.len() != DIGITS {
+        return None;
+    }
+    let mut number = [0_u8; BYTES];
+    for digit in digits {
+        let mut carry = match digit {
+            b'0'..=b'9' => u32::from(digit - b'0'),
+            b'A'..=b'Z' => u32::from(digit - b'A') + 10,
+            b'a'..=b'z' => u32::from(digit - b'a') + 36,
+            _ => return None,
+        };
+        for byte in number.iter_mut().rev() {
+            carry += u32::from(*byte) * 62;
+            let [.., low] = carry.to_be_bytes();
+            *byte = low;
+            carry >>= 8;
+        }
+        if carry > 0 {
+            return None;
+        }
+    }
+    let [a, b, c, d, ..] = number;
+    let seconds = i64::from(u32::from_be_bytes([a, b, c, d])) + EPOCH;
+    At::from_millis(seconds * 1000)
 }
 
 /// Verifies a WorkOS delivery: `WorkOS-Signature: t=…, v1=…`, HMAC-SHA256 of
@@ -225,6 +295,9 @@ pub fn verify_workos<'a>(
     body: &'a [u8],
     now: At,
 ) -> Result<Verified<'a>, Forged> {
+    if secrets.is_empty() {
+        return Err(Forged::NoSecretYet);
+    }
     let mut timestamp = None;
     let mut signatures = Vec::new();
     for part in text(headers, "workos-signature")?.split(',') {
@@ -249,7 +322,7 @@ pub fn verify_workos<'a>(
     let signed = secrets
         .iter()
         .any(|secret| secret.signs(&content, &signatures));
-    verified(signed, body, id_in(body))
+    verified(signed, body, OnceLock::new())
 }
 
 /// Verifies a delivery that carries `Authorization: Bearer <token>` and no
@@ -265,7 +338,7 @@ pub fn verify_bearer<'a>(
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Forged::Malformed);
     }
-    verified(token.is(given.trim()), body, id_in(body))
+    verified(token.is(given.trim()), body, OnceLock::new())
 }
 
 /// The id of an event whose delivery names it in no header: the body's own, or
@@ -293,9 +366,14 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// The one value of a header. What is there twice means nothing: those who
+/// stand between may each believe another one of the two.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Forged> {
-    let value = headers.get(name).ok_or(Forged::Malformed)?;
-    value.to_str().map_err(|_| Forged::Malformed)
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().map_err(|_| Forged::Malformed),
+        _ => Err(Forged::Malformed),
+    }
 }
 
 fn check_age(seconds: i64) -> Result<(), Forged> {
@@ -305,7 +383,7 @@ fn check_age(seconds: i64) -> Result<(), Forged> {
     Ok(())
 }
 
-fn verified(signed: bool, body: &[u8], event_id: String) -> Result<Verified<'_>, Forged> {
+fn verified(signed: bool, body: &[u8], event_id: OnceLock<String>) -> Result<Verified<'_>, Forged> {
     if !signed {
         return Err(Forged::Mismatch);
     }
@@ -328,7 +406,7 @@ pub(crate) mod tests {
     pub(crate) fn trusted(body: &[u8]) -> Verified<'_> {
         Verified {
             body,
-            event_id: "msg_test".to_owned(),
+            event_id: OnceLock::from("msg_test".to_owned()),
         }
     }
 
@@ -384,10 +462,89 @@ pub(crate) mod tests {
             verify(&[other], &headers(&several), BODY, SIGNED_AT),
             Err(Forged::Mismatch)
         );
+    }
+
+    #[test]
+    fn without_a_signing_secret_nothing_can_be_told_of_a_delivery() {
+        for headers in [headers(SIGNATURE), Vec::new()] {
+            assert_eq!(
+                verify(&[], &headers, BODY, SIGNED_AT),
+                Err(Forged::NoSecretYet)
+            );
+        }
+        let none = verify_workos(&[], &HeaderMap::new(), BODY, At::from_micros(0));
+        assert_eq!(none.err(), Some(Forged::NoSecretYet));
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_malformed() {
+        for twice in ["svix-id", "svix-timestamp", "svix-signature"] {
+            let mut headers = headers(SIGNATURE);
+            let again = headers.iter().find(|(name, _)| *name == twice).copied();
+            headers.extend(again);
+            assert_eq!(
+                verify(&[SECRET], &headers, BODY, SIGNED_AT),
+                Err(Forged::Malformed),
+                "{twice}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_other_name_counts_where_the_headers_of_one_are_not_complete() {
+        let standard = headers(SIGNATURE)
+            .into_iter()
+            .zip(["webhook-id", "webhook-timestamp", "webhook-signature"])
+            .map(|((_, value), name)| (name, value));
+        let mut both: Vec<_> = standard.collect();
+        both.push(("svix-id", "msg_other"));
+        assert!(verify(&[SECRET], &both, BODY, SIGNED_AT).is_ok());
+        both.push(("svix-timestamp", "1649367553"));
+        assert!(verify(&[SECRET], &both, BODY, SIGNED_AT).is_ok());
+        both.push(("svix-signature", SIGNATURE));
         assert_eq!(
-            verify(&[], &headers(&several), BODY, SIGNED_AT),
+            verify(&[SECRET], &both, BODY, SIGNED_AT),
             Err(Forged::Mismatch)
         );
+    }
+
+    #[test]
+    fn a_message_s_id_tells_when_it_was_made() {
+        let seconds = |id: &str| svix_time(id).map(At::as_seconds);
+        // Svix's own example, and one of April 2026.
+        assert_eq!(seconds("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"), Some(SIGNED_AT));
+        assert_eq!(
+            seconds("msg_3CjcQ8YmPFKJq7ScbXSD6o0jIxa"),
+            Some(1_776_902_400)
+        );
+        assert_eq!(
+            seconds(&format!("msg_{}", "0".repeat(27))),
+            Some(1_400_000_000)
+        );
+        for none in [
+            "",
+            "msg_",
+            "msg_1",
+            "27UH4WbU6Z5A5EzD8u03UvzRbpk",
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbp",
+            "msg_27UH4WbU6Z5A5EzD8u03UvzRbpkk",
+            "msg_27UH4WbU6Z5A5EzD8u03Uvz-bpk",
+            "msg_zzzzzzzzzzzzzzzzzzzzzzzzzzz",
+        ] {
+            assert_eq!(seconds(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_id_in_a_body_is_read_when_it_is_asked_for() {
+        let token = BearerToken::new("a token of some length");
+        let mut headers = HeaderMap::new();
+        let given = http::HeaderValue::from_static("Bearer a token of some length");
+        headers.insert("authorization", given);
+        let verified = verify_bearer(&token, &headers, br#"{"id":"evt_1"}"#).unwrap();
+        assert_eq!(verified.event_id.get(), None);
+        assert_eq!(verified.event_id(), "evt_1");
+        assert_eq!(verified.event_id.get().unwrap(), "evt_1");
     }
 
     #[test]
@@ -452,9 +609,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_key_has_16_bytes_at_least() {
+        let svix = |length: usize| {
+            let key = format!("whsec_{}", BASE64.encode(vec![7; length]));
+            SigningSecret::from_svix(&key).map(|_| ())
+        };
+        assert_eq!(svix(15), Err(BadSecret::Short));
+        assert_eq!(svix(16), Ok(()));
+        // The stand-in that the README once told people to use.
+        let stand_in = SigningSecret::from_svix("whsec_bm90IHlldA==");
+        assert_eq!(stand_in, Err(BadSecret::Short));
+        let bytes = |length: usize| SigningSecret::from_bytes(&"x".repeat(length)).map(|_| ());
+        assert_eq!(bytes(15), Err(BadSecret::Short));
+        assert_eq!(bytes(16), Ok(()));
+    }
+
+    #[test]
     fn a_secret_is_not_empty_and_prints_nothing() {
         for empty in ["", "whsec_", "whsec_*"] {
-            assert_eq!(SigningSecret::from_svix(empty), Err(BadSecret), "{empty}");
+            let bad = Err(BadSecret::Unreadable);
+            assert_eq!(SigningSecret::from_svix(empty), bad, "{empty}");
         }
         assert_eq!(
             format!("{:?}", SigningSecret::from_svix(SECRET).unwrap()),

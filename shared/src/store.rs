@@ -77,6 +77,8 @@ pub struct Look {
     pub id: UserId,
     /// Changes with every write of the row; `None`: there is none.
     pub token: Option<String>,
+    /// Whether the row says that the user is deleted.
+    pub deleted: bool,
 }
 
 /// A run's figures, as `reconcile` answers them and `runs` keeps them.
@@ -394,6 +396,7 @@ impl Store {
             Ok(Look {
                 id: id(row.get(1))?,
                 token: row.get(2),
+                deleted: row.get(3),
             })
         });
         Ok((now, looks.collect::<Result<_, StoreError>>()?))

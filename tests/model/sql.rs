@@ -43,6 +43,7 @@ impl Bench {
             listing_staleness: staleness,
             versioned,
             ids_return,
+            sends_again: true,
         };
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;

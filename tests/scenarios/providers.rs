@@ -191,7 +191,7 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
     })
     .await?;
     let provider = json!({"name": "workos", "api_key": "sk_test_1", "api_url": workos.url});
-    let stage = Stage::new(provider, Some("whsec_x")).await?;
+    let stage = Stage::new(provider, Some("whsec_of_some_length")).await?;
     stage.invoke("provision", json!({})).await??;
     let events = json!({"mode": "events"});
 
@@ -267,7 +267,7 @@ async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applie
     })
     .await?;
     let provider = json!({"name": "workos", "api_key": "sk_test_1", "api_url": workos.url});
-    let stage = Stage::new(provider, Some("whsec_x")).await?;
+    let stage = Stage::new(provider, Some("whsec_of_some_length")).await?;
     stage.invoke("provision", json!({})).await??;
     let cursor = "SELECT event_cursor FROM neon_identity.walk";
     let living = "SELECT string_agg(id, ' ' ORDER BY id) FROM neon_identity.users_sync
@@ -295,7 +295,7 @@ async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applie
 /// A function URL's event of a delivery that WorkOS signed.
 fn delivery(body: &str) -> Result<Value> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"whsec_x")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"whsec_of_some_length")?;
     mac.update(format!("{now}.{body}").as_bytes());
     let digest = mac.finalize().into_bytes();
     let signature: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

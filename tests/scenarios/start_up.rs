@@ -26,7 +26,7 @@ fn secret() -> Value {
     json!({
         "database_url": format!("postgres://{HIDDEN}:{HIDDEN}@127.0.0.1:9/{HIDDEN}"),
         "admin_database_url": format!("postgres://{HIDDEN}:{HIDDEN}@127.0.0.1:9/{HIDDEN}"),
-        "signing_secrets": ["whsec_aGlkZGVudmFsdWU="],
+        "signing_secrets": ["whsec_aGlkZGVudmFsdWVoaWRkZW52YWx1ZQ=="],
         "provider": {
             "name": "stack",
             "project_id": HIDDEN,
@@ -216,7 +216,14 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
             json!("whsec_hiddenvalue"),
             "signing_secrets is not a list",
         ),
-        ("/signing_secrets", json!([]), "signing_secrets is empty"),
+        (
+            "/signing_secrets",
+            json!([
+                "whsec_aGlkZGVudmFsdWVoaWRkZW52YWx1ZQ==",
+                "whsec_aGlkZGVudmFsdWU="
+            ]),
+            "signing_secrets[1] is a key of less than 16 bytes",
+        ),
         (
             "/signing_secrets",
             json!([""]),
@@ -229,7 +236,7 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
         ),
         (
             "/signing_secrets",
-            json!(["whsec_aGk=", " "]),
+            json!(["whsec_aGlkZGVudmFsdWVoaWRkZW52YWx1ZQ==", " "]),
             "signing_secrets[1] is empty",
         ),
         (

@@ -43,6 +43,7 @@ fn facts(versioned: bool, ids_return: bool) -> Facts {
         listing_staleness: Duration::from_micros(STALE.unsigned_abs()),
         versioned,
         ids_return,
+        sends_again: true,
     }
 }
 

@@ -84,6 +84,8 @@ impl Auth0 {
                 // the id may be another person's afterwards.
                 versioned: false,
                 ids_return: true,
+                // "No retry" of any 4xx, and each counts against the stream.
+                sends_again: false,
             },
         })
     }
@@ -101,6 +103,10 @@ impl Provider for Auth0 {
         _now: At,
     ) -> Result<Verified<'a>, Forged> {
         verify_bearer(&self.webhook_token, headers, body)
+    }
+
+    fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
+        json::Fields::of_bytes(delivery.body()).ok()?.time("time")
     }
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {

@@ -16,7 +16,7 @@ use crate::json;
 use crate::listing::{Cursor, Fit, Listing, MOST_USERS, Overlap, Page, Place, resume};
 use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
-use crate::signature::{Forged, SigningSecret, Verified, verify_svix};
+use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
 
 const API: &str = "https://api.clerk.com/v1";
 
@@ -56,6 +56,8 @@ impl Clerk {
                 listing_staleness: staleness,
                 versioned: true,
                 ids_return: false,
+                // Svix repeats whatever is not 2xx.
+                sends_again: true,
             },
             secrets: SigningSecret::all_svix(signing_secrets)?,
             api: Api {
@@ -78,6 +80,15 @@ impl Provider for Clerk {
         now: At,
     ) -> Result<Verified<'a>, Forged> {
         verify_svix(&self.secrets, headers, body, now)
+    }
+
+    fn has_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// In the delivery's id; the signature's timestamp is the attempt's.
+    fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
+        svix_time(delivery.event_id())
     }
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {

@@ -78,6 +78,8 @@ impl Supabase {
                 listing_staleness: Duration::ZERO,
                 versioned: false,
                 ids_return: false,
+                // `pg_net` sends once, whatever comes of it.
+                sends_again: false,
             },
             webhook_token: BearerToken::new(&fields.required("webhook_token")?),
             api: Api {
@@ -101,6 +103,15 @@ impl Provider for Supabase {
         _now: At,
     ) -> Result<Verified<'a>, Forged> {
         verify_bearer(&self.webhook_token, headers, body)
+    }
+
+    /// The dashboard's webhooks send the row, which says when it was written;
+    /// ours (`install.sql`) tell the id alone.
+    fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
+        let row = json::Fields::of_bytes(delivery.body())
+            .ok()?
+            .object("record")?;
+        row.time("updated_at").max(row.time("created_at"))
     }
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {

@@ -60,6 +60,8 @@ impl WorkOs {
                 listing_staleness: staleness,
                 versioned: true,
                 ids_return: false,
+                // Six times, whatever is not 2xx.
+                sends_again: true,
             },
             secrets: SigningSecret::all_bytes(signing_secrets)?,
             api: Api {
@@ -82,6 +84,16 @@ impl Provider for WorkOs {
         now: At,
     ) -> Result<Verified<'a>, Forged> {
         verify_workos(&self.secrets, headers, body, now)
+    }
+
+    fn has_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
+        json::Fields::of_bytes(delivery.body())
+            .ok()?
+            .time("created_at")
     }
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {

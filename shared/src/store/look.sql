@@ -5,6 +5,7 @@
 SELECT
   clock_timestamp() AS now,
   asked.id,
-  kept.xmin::text AS token -- changes with every write; NULL: no such row
+  kept.xmin::text AS token, -- changes with every write; NULL: no such row
+  kept.deleted_at IS NOT NULL AS deleted
 FROM unnest($1::text[]) AS asked (id)
 LEFT JOIN neon_identity.users_sync AS kept USING (id);

@@ -35,9 +35,9 @@ async fn a_signature_is_of_the_whole_secret_and_in_hexadecimal() -> Result<()> {
     let secret = site.stage.signing_secret();
     let now = millis()?;
     let right = Signing::new([&secret]).signature(body, now);
-    let forged = Signing::new(["whsec_other"]).signature(body, now);
+    let forged = Signing::new(["whsec_another_one"]).signature(body, now);
     let stripped = Signing::new([&secret["whsec_".len()..]]).signature(body, now);
-    let both = Signing::new(["whsec_other", &secret]).signature(body, now);
+    let both = Signing::new(["whsec_another_one", &secret]).signature(body, now);
     let digits = right.split("v1=").nth(1).context("no signature")?;
     for refused in [
         None,
@@ -109,8 +109,8 @@ async fn either_secret_signs_while_one_is_rotated() -> Result<()> {
     let message = site.told().pop().context("nothing told")?;
     let old = site.stage.signing_secret();
     site.stage
-        .change_secret(|secret| secret["signing_secrets"] = json!(["whsec_new", old]))?;
-    for secret in ["whsec_new", &old] {
+        .change_secret(|secret| secret["signing_secrets"] = json!(["whsec_a_new_one_", old]))?;
+    for secret in ["whsec_a_new_one_", &old] {
         let signature = Signing::new([secret]).signature(&message.body, millis()?);
         assert_eq!(post(&site, &message.body, Some(&signature)).await?, 200);
     }

@@ -117,7 +117,7 @@ impl Following {
         let secret = json!({
             "database_url": database.url(),
             "admin_database_url": database.admin_url(),
-            "signing_secrets": ["not yet"],
+            "signing_secrets": [],
             "provider": {"name": "workos", "api_key": KEY, "api_url": emulator.url},
         });
         let following = Self {
