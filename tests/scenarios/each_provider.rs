@@ -250,11 +250,16 @@ async fn what_does_not_prove_where_it_comes_from_is_refused(setup: Setup) -> Res
 
 async fn what_is_signed_and_no_user_is_kept_once(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
+    // What is kept is not a failure where nobody would send it again.
+    let kept = match site.stage.secret()["signing_secrets"].is_array() {
+        true => 400,
+        false => 202,
+    };
     let bodies = ["ada@example.com is not JSON", "[]", "{", r#"{"type":7}"#];
     for body in bodies {
         let message = site.simulator().tell("user.created", body);
         for _ in 0..2 {
-            assert_eq!(site.deliver(&message).await?, 400, "{body}");
+            assert_eq!(site.deliver(&message).await?, kept, "{body}");
         }
     }
     let rejections = site.stage.rejections().await?;

@@ -28,6 +28,7 @@ const ONLY: &[(&str, &[&str])] = &[
     (
         "lambda_runtime",
         &[
+            "functions/webhook/src/main.rs",
             "functions/reconcile/src/main.rs",
             "functions/provision/src/main.rs",
         ],

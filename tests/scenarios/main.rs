@@ -8,6 +8,7 @@ mod delivery;
 mod dev;
 mod each_provider;
 mod fixtures;
+mod front;
 mod harness;
 mod layout;
 mod long_walk;

@@ -457,7 +457,11 @@ async fn another_project_is_refused_and_keeps_nothing() -> Result<()> {
 async fn a_late_creation_does_not_resurrect() -> Result<()> {
     let end = Endpoint::new().await?;
     let (created, deleted) = created_and_deleted(&end)?;
-    for message in [&created, &deleted, &created, &created] {
+    // So young that the user may not be readable yet.
+    assert_eq!(end.deliver(&created).await?, 503);
+    assert!(end.stage.table().await?.is_empty());
+    let late = created.older(Duration::from_secs(61));
+    for message in [&late, &deleted, &late, &created] {
         assert_eq!(end.deliver(message).await?, 200);
     }
     let table = end.stage.table().await?;
@@ -767,17 +771,36 @@ async fn a_signing_secret_rotated_in_the_file_is_taken_in() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_forged_delivery_does_not_ask_for_the_secret_each_time() -> Result<()> {
+async fn a_stray_forgery_keeps_no_rotation_from_being_noticed() -> Result<()> {
     let end = Endpoint::new().await?;
     let body = br#"{"type":"stack.test","data":{}}"#;
     let forged = Letter::new(&signing_secret(), &event_id(), body);
-    assert_eq!(end.send(&forged).await?, 401);
+    for _ in 0..2 {
+        assert_eq!(end.send(&forged).await?, 401);
+        let rotated = signing_secret();
+        end.stage
+            .change_secret(|secret| secret["signing_secrets"] = json!([rotated]))?;
+        let letter = Letter::new(&rotated, "msg_1", body);
+        assert_eq!(end.send(&letter).await?, 200);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_flood_of_forgeries_does_not_ask_for_the_secret_each_time() -> Result<()> {
+    let end = Endpoint::new().await?;
+    let body = br#"{"type":"stack.test","data":{}}"#;
+    let forged = Letter::new(&signing_secret(), &event_id(), body);
+    for _ in 0..20 {
+        assert_eq!(end.send(&forged).await?, 401);
+    }
     let rotated = signing_secret();
     end.stage
         .change_secret(|secret| secret["signing_secrets"] = json!([rotated]))?;
     let letter = || Letter::new(&rotated, "msg_1", body);
-    assert_eq!(end.send(&letter()).await?, 401, "looked a moment ago");
-    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    // The provider sends again what is answered 401.
+    assert_eq!(end.send(&letter()).await?, 401, "it was read too often");
+    tokio::time::sleep(Duration::from_millis(10_100)).await;
     assert_eq!(end.send(&letter()).await?, 200);
     Ok(())
 }
@@ -871,6 +894,8 @@ async fn a_rotated_key_of_the_provider_is_taken_in() -> Result<()> {
 async fn a_lost_connection_is_made_again() -> Result<()> {
     let server = Postgres::shared().await?;
     let end = Endpoint::on(server).await?;
+    end.stage.simulator.create("Bob", "bob@example.com")?;
+    end.deliver_all().await?;
     for number in 0..3 {
         let terminated = server.terminate_backends(end.stage.database.name());
         assert!(terminated.await? >= 1);
@@ -882,16 +907,52 @@ async fn a_lost_connection_is_made_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_connection_is_there_before_the_first_delivery() -> Result<()> {
+async fn strangers_hold_no_connection_and_the_provider_keeps_one() -> Result<()> {
     let end = Endpoint::new().await?;
-    let connections = end
-        .stage
-        .json(
-            "SELECT application_name FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'users-sync'",
-        )
-        .await?;
-    assert_eq!(connections.len(), 1);
+    for _ in 1..5 {
+        end.webhook.spawn_instance().await?;
+    }
+    let connections = async || {
+        let sql = "SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'users-sync'";
+        end.stage.json(sql).await
+    };
+    let body = br#"{"type":"user.deleted","data":{"id":"x"}}"#;
+    let forged = Letter::new(&signing_secret(), &event_id(), body);
+    let mut unsigned = forged.clone();
+    unsigned.without = Some("signature");
+    let mut large = forged.clone();
+    large.body = vec![b'x'; (1 << 20) + 1];
+    let mut get = forged.clone();
+    get.method = Method::GET;
+    let bad = [(&forged, 401), (&unsigned, 401), (&large, 413), (&get, 405)];
+    at_once(
+        (0..100).map(|number| bad[number % 4]),
+        async |(letter, status)| {
+            let answered = end.send(letter).await?;
+            ensure!(answered == status, "{answered}");
+            Ok(())
+        },
+    )
+    .await?;
+    assert_eq!(connections().await?, Vec::<Value>::new());
+
+    end.stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = end.stage.simulator.take_messages();
+    let end = Endpoint::of(end.stage).await?;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(end.deliver(about_a_user(&messages)?).await?, 200);
+        assert_eq!(end.send(&forged).await?, 401);
+        let sql = "SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'users-sync'";
+        kept.push(end.stage.json(sql).await?);
+    }
+    assert_eq!(kept[0].len(), 1);
+    assert!(
+        kept.iter().all(|connections| *connections == kept[0]),
+        "{kept:?}"
+    );
     Ok(())
 }
 

@@ -127,10 +127,16 @@ impl Function {
         event: Value,
         limit: Duration,
     ) -> Result<Value, FunctionError> {
-        let answer = self
-            .api
-            .invoke(Bytes::from(event.to_string()), limit)
-            .await?;
+        self.invoke_bytes(event.to_string(), limit).await
+    }
+
+    /// Invokes the function with an event that need not be JSON.
+    pub async fn invoke_bytes(
+        &self,
+        event: impl Into<Bytes>,
+        limit: Duration,
+    ) -> Result<Value, FunctionError> {
+        let answer = self.api.invoke(event.into(), limit).await?;
         let unreadable = |error| FunctionError::new("Unreadable", format!("{error}"));
         serde_json::from_slice(&answer).map_err(unreadable)
     }

@@ -8,7 +8,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::Credentials;
@@ -151,9 +151,9 @@ impl Fleet {
         match (instance, &self.make) {
             (Instance::Handler(app), _) => {
                 let delivery = webhook::Delivery {
-                    method: &Method::POST,
+                    method: "POST",
                     headers,
-                    body,
+                    body: webhook::Body::Sent(body),
                 };
                 let now = At::from_system(shifted(self.clocks[which]));
                 let until = Instant::now() + limit;

@@ -1,6 +1,7 @@
 //! What an instance keeps between deliveries: the secret and the connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::client::{Client, Effort};
@@ -13,18 +14,17 @@ use shared::signature::{Forged, Verified};
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::sync::RwLock;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use crate::Delivery;
+use http::StatusCode;
+
+use crate::{Body, Delivery, LARGEST_BODY};
 
 /// A database that sleeps wakes within seconds; a sender waits 15.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(8),
     statement: Duration::from_secs(8),
 };
-
-/// Lambda gives the start 10 seconds.
-const TO_CONNECT: Duration = Duration::from_secs(6);
 
 /// One instance of the function.
 pub struct App {
@@ -39,19 +39,23 @@ pub(crate) struct Connected {
     secret: Secret,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) store: Store,
+    /// Whether the log says that there is no signing secret yet.
+    told: AtomicBool,
+}
+
+/// Why a delivery is not taken.
+pub(crate) enum Refused {
+    Forged(Forged),
+    TooLarge,
 }
 
 impl App {
-    /// Reads the secret, and connects: the first delivery finds it done. A
-    /// database that can't be reached is tried again by each delivery.
+    /// Reads the secret. The first delivery that is verified connects, and not
+    /// the start: whoever knows the URL can have instances started, and each
+    /// would hold a connection.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
         let secret = start.credentials.load().await?;
         let connected = Connected::new(secret, &start.schema)?;
-        match timeout(TO_CONNECT, connected.store.connect()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "no connection yet"),
-            Err(_) => tracing::error!("no connection in time"),
-        }
         let effort = Effort {
             until: Instant::now() + Duration::from_secs(3),
             attempts: 1,
@@ -84,7 +88,7 @@ impl App {
         until: Instant,
     ) -> Result<Option<Arc<Connected>>, Unread> {
         let refreshed = timeout_at(until, self.credentials.refresh(&known.secret)).await;
-        let Some(secret) = refreshed.unwrap_or(Err(Unread))? else {
+        let Some(secret) = refreshed.unwrap_or(Err(Unread::Failed))? else {
             return Ok(None);
         };
         match Connected::new(secret, &self.schema) {
@@ -99,7 +103,7 @@ impl App {
                     error = format!("{error:#}"),
                     "the rotated secret is not usable"
                 );
-                Err(Unread)
+                Err(Unread::Failed)
             }
         }
     }
@@ -114,15 +118,40 @@ impl Connected {
             secret,
             provider,
             store,
+            told: AtomicBool::new(false),
         })
     }
 
+    /// Reads nothing of the body but for its signature.
     pub(crate) fn verify<'a>(
         &self,
         delivery: &Delivery<'a>,
         now: At,
-    ) -> Result<Verified<'a>, Forged> {
-        self.provider.verify(delivery.headers, delivery.body, now)
+    ) -> Result<Verified<'a>, Refused> {
+        // Then nothing is refused for good, however large it is.
+        if !self.provider.has_secret() {
+            return Err(Refused::Forged(Forged::NoSecretYet));
+        }
+        match delivery.body {
+            body if body.len() > LARGEST_BODY => Err(Refused::TooLarge),
+            Body::Garbled { .. } => Err(Refused::Forged(Forged::Malformed)),
+            Body::Sent(body) => self
+                .provider
+                .verify(delivery.headers, body, now)
+                .map_err(Refused::Forged),
+        }
+    }
+
+    /// The status of a delivery that is not the provider's, or can't be told to be.
+    pub(crate) fn refuse(&self, forged: Forged) -> StatusCode {
+        if forged != Forged::NoSecretYet {
+            tracing::warn!(reason = %forged, "refused a delivery");
+            return StatusCode::UNAUTHORIZED;
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(reason = %forged, "can't take deliveries yet");
+        }
+        StatusCode::SERVICE_UNAVAILABLE
     }
 
     pub(crate) fn sources<'a>(&'a self, client: &'a Client) -> Sources<'a> {

@@ -5,21 +5,24 @@
 //! an answer says nothing but its status.
 
 mod app;
+mod event;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use shared::client::{Effort, Unanswered};
 use shared::credentials::Unread;
 use shared::profile::{At, Observation, Profile, UserId};
-use shared::provider::{Event, Misread, Told};
+use shared::provider::{Event, Facts, Misread, Told};
 use shared::reading::{Sources, contradicts};
 use shared::signature::{Forged, Verified};
 use shared::store::{Outcome, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
-use app::Connected;
+use app::{Connected, Refused};
+pub use event::{Answer, Request};
 
 /// Bytes that a delivery's body may have.
 const LARGEST_BODY: usize = 1 << 20;
@@ -27,17 +30,44 @@ const LARGEST_BODY: usize = 1 << 20;
 /// Bytes that one user may have when read back.
 const LARGEST_USER: usize = 8 << 20;
 
+/// For so long after an event, "no such user" is not believed of somebody of
+/// whom it says that they exist: a read that lags longer than the provider's
+/// should is the likelier reason, and a tombstone is final. After that it is,
+/// so that what is told late of a user who is gone comes to an end, too.
+const YOUNG: Duration = Duration::from_secs(60);
+
 /// Rounds of reading again before the sender is asked to come back.
 const ROUNDS: u32 = 3;
 
-/// An HTTP request to the function's URL.
+/// An HTTP request.
 pub struct Delivery<'a> {
     /// Only POST delivers.
-    pub method: &'a Method,
+    pub method: &'a str,
     /// The signature's headers are among them.
     pub headers: &'a HeaderMap,
-    /// The bytes that were signed.
-    pub body: &'a [u8],
+    /// What was signed.
+    pub body: Body<'a>,
+}
+
+/// A request's body.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// The bytes that were sent.
+    Sent(&'a [u8]),
+    /// Which bytes those were can't be told, only how many there would be.
+    Garbled {
+        /// About so many.
+        length: usize,
+    },
+}
+
+impl Body<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Sent(bytes) => bytes.len(),
+            Self::Garbled { length } => length,
+        }
+    }
 }
 
 /// Why a delivery was not applied.
@@ -49,6 +79,11 @@ enum Failure {
     Provider(#[from] Unanswered),
     #[error("the provider's reads contradict the event, or the row changes all the time")]
     Doubtful,
+    #[error(
+        "the provider knows no user of whom an event of the last minute says that they exist: its \
+         reads lag, or the user is gone by now"
+    )]
+    TooEarly,
     #[error("the time for this delivery is over")]
     OutOfTime,
 }
@@ -66,45 +101,74 @@ enum Applied {
 
 /// Handles a delivery; `now` by this machine's clock, `until` when to give up.
 pub async fn handle(app: &App, delivery: Delivery<'_>, now: At, until: Instant) -> StatusCode {
-    if delivery.method != Method::POST {
+    if delivery.method != "POST" {
         return StatusCode::METHOD_NOT_ALLOWED;
     }
-    if delivery.body.len() > LARGEST_BODY {
-        return StatusCode::PAYLOAD_TOO_LARGE;
+    let connected = app.connected().await;
+    match verify(app, connected, &delivery, now, until).await {
+        Ok((connected, verified)) => take(app, &connected, &verified, now, until).await,
+        Err(status) => status,
     }
-    let mut connected = app.connected().await;
-    let mismatch = Err(Forged::Mismatch);
-    if connected.verify(&delivery, now).map(|_| ()) == mismatch {
-        match app.refresh(&connected, until).await {
-            Ok(None) => {}
-            Ok(Some(refreshed)) => connected = refreshed,
-            // It may be signed by a secret that is new: who is refused with
-            // 401 may not come again.
-            Err(Unread) => return StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-    let verified = match connected.verify(&delivery, now) {
-        Ok(verified) => verified,
-        Err(forged) => {
-            tracing::warn!(reason = %forged, "refused a delivery");
-            return StatusCode::UNAUTHORIZED;
-        }
+}
+
+/// Finds out whether the provider sent it, and what is connected by the secret
+/// that told.
+async fn verify<'a>(
+    app: &App,
+    connected: Arc<Connected>,
+    delivery: &Delivery<'a>,
+    now: At,
+    until: Instant,
+) -> Result<(Arc<Connected>, Verified<'a>), StatusCode> {
+    let forged = match connected.verify(delivery, now) {
+        Ok(verified) => return Ok((connected, verified)),
+        Err(Refused::Forged(forged)) => forged,
+        Err(Refused::TooLarge) => return Err(StatusCode::PAYLOAD_TOO_LARGE),
     };
-    let mut applied = within(until, apply(app, &connected, &verified, until)).await;
+    if !matches!(forged, Forged::Mismatch | Forged::NoSecretYet) {
+        return Err(connected.refuse(forged));
+    }
+    // It may be signed by a secret that is new.
+    match app.refresh(&connected, until).await {
+        Ok(None) => Err(connected.refuse(forged)),
+        Ok(Some(refreshed)) => match refreshed.verify(delivery, now) {
+            Ok(verified) => Ok((refreshed, verified)),
+            Err(Refused::Forged(forged)) => Err(refreshed.refuse(forged)),
+            Err(Refused::TooLarge) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        },
+        Err(Unread::Failed) => Err(StatusCode::SERVICE_UNAVAILABLE),
+        // Who is refused with 401 may not come again.
+        Err(Unread::Spent) if !connected.provider.facts().sends_again => {
+            tracing::warn!("can't tell a forged delivery from one with a new secret");
+            Err(StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Err(Unread::Spent) => Err(connected.refuse(forged)),
+    }
+}
+
+/// Applies a delivery of the provider's.
+async fn take(
+    app: &App,
+    connected: &Connected,
+    verified: &Verified<'_>,
+    now: At,
+    until: Instant,
+) -> StatusCode {
+    let mut applied = within(until, apply(app, connected, verified, now, until)).await;
     if let Err(Failure::Store(StoreError::NotThisProject)) = &applied
         && connected.store.forget_key()
     {
         // The provider may give the project's name now, or the schema may have
         // been given the name that the provider gives.
-        applied = within(until, apply(app, &connected, &verified, until)).await;
+        applied = within(until, apply(app, connected, verified, now, until)).await;
     }
     if let Err(failure) = &applied
         && failure.may_come_of_a_rotated_secret()
-        && let Ok(Some(refreshed)) = app.refresh(&connected, until).await
+        && let Ok(Some(refreshed)) = app.refresh(connected, until).await
     {
-        applied = within(until, apply(app, &refreshed, &verified, until)).await;
+        applied = within(until, apply(app, &refreshed, verified, now, until)).await;
     }
-    answer(applied, verified.event_id())
+    answer(applied, verified.event_id(), connected.provider.facts())
 }
 
 async fn within<T>(
@@ -116,7 +180,7 @@ async fn within<T>(
         .unwrap_or(Err(Failure::OutOfTime))
 }
 
-fn answer(applied: Result<Applied, Failure>, event_id: &str) -> StatusCode {
+fn answer(applied: Result<Applied, Failure>, event_id: &str, facts: &Facts) -> StatusCode {
     match applied {
         Ok(Applied::OfNoUser) => {
             tracing::debug!(event_id, "not about a user");
@@ -128,7 +192,12 @@ fn answer(applied: Result<Applied, Failure>, event_id: &str) -> StatusCode {
         }
         Ok(Applied::Rejected(reason, _)) => {
             tracing::warn!(event_id, reason, "rejected a delivery");
-            StatusCode::BAD_REQUEST
+            // It is kept: a failure would only count against the endpoint, where
+            // nobody would send it again when it is mended.
+            match facts.sends_again {
+                true => StatusCode::BAD_REQUEST,
+                false => StatusCode::ACCEPTED,
+            }
         }
         Err(failure) => {
             tracing::error!(event_id, error = %failure, "could not apply a delivery");
@@ -153,10 +222,12 @@ async fn apply(
     app: &App,
     connected: &Connected,
     delivery: &Verified<'_>,
+    now: At,
     until: Instant,
 ) -> Result<Applied, Failure> {
     let work = Work {
         sources: connected.sources(app.client()),
+        is_young: is_young(connected.provider.made_at(delivery), now),
         effort: Effort {
             until,
             attempts: 3,
@@ -187,17 +258,34 @@ async fn apply(
     Ok(applied)
 }
 
+/// A time that is far ahead is no event's.
+fn is_young(made_at: Option<At>, now: At) -> bool {
+    let age = |at: At| now.as_micros().abs_diff(at.as_micros());
+    made_at.is_some_and(|at| u128::from(age(at)) < YOUNG.as_micros())
+}
+
 /// One delivery's work.
 struct Work<'a> {
     sources: Sources<'a>,
     effort: Effort,
+    /// Whether a replica may not know of the event yet, however much it lags.
+    is_young: bool,
 }
 
 impl Work<'_> {
     async fn observe(&self, event: Event) -> Result<Applied, Failure> {
         match event {
             Event::OfNoUser => Ok(Applied::OfNoUser),
-            Event::Statement(observation) => self.join(observation, None).await,
+            Event::Statement(observation) => {
+                let told = match &observation {
+                    Observation::Present { .. } => Some(Told::Exists {
+                        profile: None,
+                        filled_in_later: &[],
+                    }),
+                    Observation::Gone { .. } => None,
+                };
+                self.join(observation, told.as_ref()).await
+            }
             Event::Hint { id, told } => self.read_back(id, told).await,
         }
     }
@@ -267,6 +355,11 @@ impl Work<'_> {
                 Err(reason) => return Ok(Applied::Rejected(reason, Some(id))),
             };
             let Some(profile) = read else {
+                // They may have gone since, and then a deletion is on its way.
+                let exists = matches!(told, Some(Told::Exists { .. }));
+                if exists && self.is_young && !reread.look.deleted {
+                    return Err(Failure::TooEarly);
+                }
                 let gone = store.settle_gone(&[reread.look], looked_at, None).await?;
                 if !gone.is_empty() {
                     return Ok(Applied::Joined("deleted"));

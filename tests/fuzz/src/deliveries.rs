@@ -1,19 +1,27 @@
 //! A delivery's body: the first byte says whose, the rest is the body.
 
+use shared::provider::Provider;
+use shared::signature::Verified;
+
 use crate::providers::{check_event, check_id, check_reason, provider, verified};
 
 pub(crate) fn run(bytes: &[u8]) {
     let Some((which, body)) = bytes.split_first() else {
         return;
     };
-    let provider = provider(*which);
-    let delivery = verified(body);
+    check(provider(*which), &verified(body));
+}
+
+/// What must hold of whatever was signed.
+pub(crate) fn check(provider: &dyn Provider, delivery: &Verified<'_>) {
+    let body = delivery.body();
     assert!((1..=256).contains(&delivery.event_id().len()));
     assert!(!delivery.event_id().chars().any(char::is_control));
-    match provider.event(&delivery) {
+    match provider.event(delivery) {
         Ok(event) => check_event(provider, &event),
         Err(unreadable) => check_reason(&unreadable.to_string()),
     }
+    let _ = provider.made_at(delivery);
     provider.whom(body).iter().for_each(check_id);
     let kept = provider.keepable(body);
     assert!(kept.len() <= body.len() + 200);

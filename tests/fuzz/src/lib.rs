@@ -9,6 +9,7 @@ mod deliveries;
 mod listings;
 pub mod oracle;
 mod providers;
+mod requests;
 pub mod seeds;
 mod settings;
 mod signatures;
@@ -32,6 +33,11 @@ pub const TARGETS: &[Target] = &[
         name: "deliveries",
         run: deliveries::run,
         seeds: seeds::deliveries,
+    },
+    Target {
+        name: "requests",
+        run: requests::run,
+        seeds: seeds::requests,
     },
     Target {
         name: "users",

@@ -22,16 +22,19 @@ pub(crate) fn settings() -> [(Value, Option<&'static str>); 5] {
         (json!({"name": "workos", "api_key": "sk_1"}), svix),
         (
             json!({"name": "auth0", "domain": "tenant.eu.auth0.com", "client_id": "i",
-                "client_secret": "s", "webhook_token": "t"}),
+                "client_secret": "s", "webhook_token": TOKEN}),
             None,
         ),
         (
             json!({"name": "supabase", "project_url": "https://ref.supabase.co",
-                "service_role_key": "k", "webhook_token": "t"}),
+                "service_role_key": "k", "webhook_token": TOKEN}),
             None,
         ),
     ]
 }
+
+/// What deliveries carry that nothing signs.
+const TOKEN: &str = "a token of some length";
 
 /// One of the adapters.
 pub(crate) fn provider(number: u8) -> &'static dyn Provider {
@@ -54,8 +57,11 @@ pub(crate) fn provider(number: u8) -> &'static dyn Provider {
 /// A delivery with this body, for whichever adapter: a token says nothing of the body.
 pub(crate) fn verified(body: &[u8]) -> Verified<'_> {
     let mut headers = HeaderMap::new();
-    headers.insert("authorization", http::HeaderValue::from_static("Bearer t"));
-    verify_bearer(&BearerToken::new("t"), &headers, body).expect("the token")
+    headers.insert(
+        "authorization",
+        http::HeaderValue::from_static("Bearer a token of some length"),
+    );
+    verify_bearer(&BearerToken::new(TOKEN), &headers, body).expect("the token")
 }
 
 /// What must hold of a profile, wherever it was read.

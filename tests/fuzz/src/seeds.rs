@@ -167,6 +167,36 @@ pub(crate) fn json() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Events of each front, each of another provider.
+pub(crate) fn requests() -> Vec<Vec<u8>> {
+    let events = [
+        event!("lambda/webhook.user.created"),
+        event!("lambda/webhook.user.created.base64"),
+        event!("lambda/webhook.unsigned"),
+        event!("lambda/webhook.get"),
+        event!("lambda/webhook.http_api.1"),
+        event!("lambda/webhook.http_api.2"),
+        event!("lambda/webhook.rest"),
+        event!("lambda/webhook.balancer"),
+        event!("lambda/webhook.balancer.lists"),
+        event!("lambda/reconcile.scheduled"),
+        event!("lambda/provision.create"),
+    ];
+    let smaller = |event: &str| serde_json::from_str::<Value>(event).map(|e| e.to_string());
+    let mut seeds: Vec<Vec<u8>> = events
+        .iter()
+        .flat_map(|event| (0..5).map(move |which| (which, event)))
+        .map(|(which, event)| (which, smaller(event).expect("JSON")))
+        .map(|(which, event)| [&[which], event.as_bytes()].concat())
+        .collect();
+    for (which, body) in bodies() {
+        let event = serde_json::json!({"requestContext": {"http": {"method": "POST"}},
+            "headers": {"authorization": "Bearer a token of some length"}, "body": body});
+        seeds.push([&[which], event.to_string().as_bytes()].concat());
+    }
+    seeds
+}
+
 pub(crate) fn signatures() -> Vec<Vec<u8>> {
     // Svix's own example.
     let known = r#"{"email":"test@example.com","username":"test_user"}"#;

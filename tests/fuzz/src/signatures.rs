@@ -26,10 +26,13 @@ pub(crate) fn run(bytes: &[u8]) {
         }
     }
     let now = At::from_micros(SIGNED * 1_000_000);
-    let secrets: Vec<_> = ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_AAAA"]
-        .into_iter()
-        .filter_map(|secret| SigningSecret::from_svix(secret).ok())
-        .collect();
+    let secrets: Vec<_> = [
+        "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+        "whsec_AAAAAAAAAAAAAAAAAAAAAA",
+    ]
+    .into_iter()
+    .filter_map(|secret| SigningSecret::from_svix(secret).ok())
+    .collect();
     let token = BearerToken::new("t0ken");
     for verified in [
         verify_svix(&secrets, &headers, body, now),

@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use base64::Engine;
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::Sha256;
 use shared::json::{Fields, print_jsonb, same, storable, without};
 use shared::profile::At;
-use shared::signature::{SigningSecret, verify_svix, verify_workos};
+use shared::signature::{BearerToken, SigningSecret, verify_bearer, verify_svix, verify_workos};
 
 const SMALL: usize = 32 << 10;
 const LARGE: usize = 256 << 10;
@@ -99,6 +102,90 @@ fn hostile_json_is_read_in_a_time_that_grows_with_its_length() {
     }
 }
 
+/// An HMAC over a body, as whoever verifies has to make one.
+fn hmac(body: &[u8]) {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"a key of some length").expect("a key");
+    mac.update(body);
+    assert!(mac.verify_slice(&[0; 32]).is_err());
+}
+
+/// The most that `work` costs in terms of `base`, as far as a busy machine lets it be seen.
+fn ratio(base: impl Fn(), work: impl Fn()) -> f64 {
+    let mut least = [f64::MAX; 2];
+    for _ in 0..30 {
+        for (least, work) in least.iter_mut().zip([&base as &dyn Fn(), &work]) {
+            let before = worked();
+            work();
+            *least = least.min((worked() - before).as_secs_f64());
+        }
+    }
+    least[1] / least[0]
+}
+
+#[test]
+fn a_forged_delivery_costs_its_hmac_and_a_good_one_no_second() {
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let svix = [SigningSecret::from_svix(secret).expect("one")];
+    let workos = [SigningSecret::from_bytes(secret).expect("one")];
+    let token = BearerToken::new("a token of some length");
+    let now = At::from_millis(1_700_000_000_000).expect("a time");
+    // It takes long to read, and its id is at its end.
+    let body = filled("{\"a\":[", "{\"id\":\"x\"},", "1],\"id\":\"x\"}")(1 << 20);
+    let body = body.as_bytes();
+    let signed = |key: &[u8], content: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
+        mac.update(content.as_bytes());
+        mac.update(body);
+        mac.finalize().into_bytes()
+    };
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let key = base64.decode(&secret["whsec_".len()..]).expect("base64");
+    let good = base64.encode(signed(&key, "msg_1.1700000000."));
+    let hex: String = signed(secret.as_bytes(), "1700000000000.")
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let headers = |svix: &str, workos: &str, token: &str| {
+        let of = |text: String| HeaderValue::from_str(&text).expect("a header");
+        HeaderMap::from_iter([
+            (HeaderName::from_static("svix-id"), of("msg_1".to_owned())),
+            (
+                HeaderName::from_static("svix-timestamp"),
+                of("1700000000".to_owned()),
+            ),
+            (
+                HeaderName::from_static("svix-signature"),
+                of(format!("v1,{svix}")),
+            ),
+            (
+                HeaderName::from_static("workos-signature"),
+                of(format!("t=1700000000000, v1={workos}")),
+            ),
+            (
+                HeaderName::from_static("authorization"),
+                of(format!("Bearer {token}")),
+            ),
+        ])
+    };
+    let forged = headers(&"A".repeat(43), &"0f".repeat(32), "no token");
+    let good = headers(&good, &hex, "a token of some length");
+    for (what, headers, is_good) in [("forged", &forged, false), ("good", &good, true)] {
+        let check = |name: &str, most: f64, verify: &dyn Fn() -> bool| {
+            let cost = ratio(|| hmac(body), || assert_eq!(verify(), is_good));
+            assert!(cost < most, "{what} {name}: {cost} of an HMAC");
+        };
+        check("Svix", 1.2, &|| {
+            verify_svix(&svix, headers, body, now).is_ok()
+        });
+        check("WorkOS", 1.2, &|| {
+            verify_workos(&workos, headers, body, now).is_ok()
+        });
+        check("token", 0.2, &|| {
+            verify_bearer(&token, headers, body).is_ok()
+        });
+    }
+}
+
 #[test]
 fn many_claimed_signatures_cost_no_more_than_one() {
     let secrets =
@@ -107,14 +194,17 @@ fn many_claimed_signatures_cost_no_more_than_one() {
     let body = vec![b'x'; LARGE];
     let svix = |count: usize| {
         let mut headers = HeaderMap::new();
-        let signatures = "v1,AAAA ".repeat(count);
+        let signatures = format!("v1,{} ", "A".repeat(43)).repeat(count);
         let of = |text: &str| HeaderValue::from_str(text).expect("a header");
         headers.insert("svix-id", of("msg_1"));
         headers.insert("svix-timestamp", of("1700000000"));
         headers.insert("svix-signature", of(signatures.trim()));
         headers.insert(
             "workos-signature",
-            of(&format!("t=1700000000000{}", ",v1=00ff".repeat(count))),
+            of(&format!(
+                "t=1700000000000{}",
+                format!(",v1={}", "0f".repeat(32)).repeat(count)
+            )),
         );
         headers
     };

@@ -1,5 +1,7 @@
 //! What a provider wants told to its subscribers, before anything signs or sends it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 /// One event to be delivered. Every attempt to deliver it carries the same id and the same bytes.
@@ -29,6 +31,19 @@ impl Message {
             body: body.into(),
             made_at: now,
         }
+    }
+
+    /// The same, made so much earlier, as its id tells.
+    #[must_use]
+    pub fn older(&self, by: Duration) -> Self {
+        let earlier = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let message = self.clone();
+        Self::new(
+            message.kind,
+            message.body,
+            message.made_at.saturating_sub(earlier),
+            &mut fastrand::Rng::new(),
+        )
     }
 }
 

@@ -1,0 +1,345 @@
+//! An invocation's event, read as the HTTP request that it stands for, and the
+//! answer in the form that the sender of the event takes.
+//!
+//! Invariants: whatever the event is, it is read without a failure or a panic,
+//! and without recursion; what is of no use here (path, query, cookies) is not
+//! looked at. What makes no sense is left out, and so can't be verified.
+//!
+//! Sources: AWS' "Lambda function URLs", "Create AWS Lambda proxy integrations
+//! for HTTP APIs" (payload formats 1.0 and 2.0), "Lambda proxy integrations in
+//! API Gateway" (REST APIs), "Lambda functions as targets" (load balancers).
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Body, Delivery};
+
+/// What stands between the sender and the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Front {
+    /// A Function URL or an HTTP API, which take payload format 2.0.
+    Url,
+    /// A REST API, or an HTTP API that was set to payload format 1.0.
+    Rest,
+    /// A load balancer; whether it was set to take a header's values as a list.
+    Balancer { lists: bool },
+}
+
+/// An HTTP request, as far as an event holds one.
+#[derive(Debug)]
+pub struct Request {
+    front: Front,
+    method: String,
+    headers: HeaderMap,
+    body: Result<Vec<u8>, usize>,
+}
+
+/// The members of a JSON object; none of what is none.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+impl Request {
+    /// Reads an event; what is no HTTP request has no method.
+    pub fn read(event: &str) -> Self {
+        let event: Members<'_> = read(event);
+        let context: Members<'_> = member(&event, "requestContext");
+        let lists: Members<'_> = member(&event, "multiValueHeaders");
+        let front = if context.contains_key("elb") {
+            let lists = !lists.is_empty();
+            Front::Balancer { lists }
+        } else if event.contains_key("httpMethod") {
+            Front::Rest
+        } else {
+            Front::Url
+        };
+        let method: Option<String> = match front {
+            Front::Url => member(&member::<Members<'_>>(&context, "http"), "method"),
+            Front::Rest | Front::Balancer { .. } => member(&event, "httpMethod"),
+        };
+        let text: Option<String> = member(&event, "body");
+        Self {
+            front,
+            method: method.unwrap_or_default(),
+            headers: headers(&member(&event, "headers"), &lists),
+            body: match event.get("body").map_or("null", |body| body.get()) {
+                "null" => Ok(Vec::new()),
+                _ => sent(text, member(&event, "isBase64Encoded")),
+            },
+        }
+    }
+
+    /// What is delivered by it.
+    pub fn delivery(&self) -> Delivery<'_> {
+        Delivery {
+            method: &self.method,
+            headers: &self.headers,
+            body: match &self.body {
+                Ok(bytes) => Body::Sent(bytes),
+                Err(length) => Body::Garbled { length: *length },
+            },
+        }
+    }
+
+    /// The answer to it, which has nothing but a status.
+    pub fn answer(&self, status: StatusCode) -> Answer {
+        let is_list = self.front == Front::Balancer { lists: true };
+        let is_balancer = matches!(self.front, Front::Balancer { .. });
+        Answer {
+            status_code: status.as_u16(),
+            status_description: is_balancer.then(|| status.to_string()),
+            headers: (!is_list).then_some(NoHeaders {}),
+            multi_value_headers: is_list.then_some(NoHeaders {}),
+            body: "",
+            is_base64_encoded: false,
+        }
+    }
+}
+
+/// An answer in JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    status_code: u16,
+    /// API Gateway takes no field that it doesn't know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<NoHeaders>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_value_headers: Option<NoHeaders>,
+    body: &'static str,
+    is_base64_encoded: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct NoHeaders {}
+
+fn read<'a, T: Deserialize<'a> + Default>(json: &'a str) -> T {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+fn member<'a, T: Deserialize<'a> + Default>(members: &Members<'a>, name: &str) -> T {
+    members
+        .get(name)
+        .map(|raw| read(raw.get()))
+        .unwrap_or_default()
+}
+
+/// Header by header. A name's list of values counts where there is one: beside
+/// it stands the last value alone.
+fn headers(single: &Members<'_>, lists: &Members<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, values) in lists {
+        let values: Vec<&RawValue> = read(values.get());
+        for value in values {
+            add(&mut headers, name, value);
+        }
+    }
+    let mut others = HeaderMap::new();
+    for (name, value) in single
+        .iter()
+        .filter(|(name, _)| !headers.contains_key(*name))
+    {
+        add(&mut others, name, value);
+    }
+    for (name, value) in &others {
+        // Of more than a map can hold, no signature is among the rest.
+        let _ = headers.try_append(name, value.clone());
+    }
+    headers
+}
+
+/// A name in any case. What can't be a header is none.
+fn add(headers: &mut HeaderMap, name: &str, value: &RawValue) {
+    let value: Option<String> = read(value.get());
+    let name = HeaderName::from_bytes(name.as_bytes());
+    let value = value.map(|value| HeaderValue::from_bytes(value.as_bytes()));
+    if let (Ok(name), Some(Ok(value))) = (name, value) {
+        let _ = headers.try_append(name, value);
+    }
+}
+
+/// The bytes that were sent, or how many they would be.
+fn sent(text: Option<String>, is_base64: bool) -> Result<Vec<u8>, usize> {
+    match text {
+        None => Err(0),
+        Some(text) if is_base64 => STANDARD.decode(&text).map_err(|_| text.len() / 4 * 3),
+        Some(text) => Ok(text.into_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request(event: &Value) -> Request {
+        Request::read(&event.to_string())
+    }
+
+    fn shown(request: &Request) -> (&str, Option<&str>, Option<&[u8]>) {
+        let id = request.headers.get("svix-id");
+        let body = request.body.as_deref().ok();
+        (&request.method, id.and_then(|id| id.to_str().ok()), body)
+    }
+
+    fn of_each_front(name: &str, body: &Value, is_base64: bool) -> Vec<(Value, Front)> {
+        let single = json!({name: "msg_1", "host": "a b", "x-forwarded-proto": "ht tp"});
+        let lists = json!({name: ["msg_1"], "Host": ["a b"]});
+        let with = |more: Value, front: Front| {
+            let mut event = json!({"body": body, "isBase64Encoded": is_base64});
+            let more = more.as_object().unwrap().clone();
+            event.as_object_mut().unwrap().extend(more);
+            (event, front)
+        };
+        vec![
+            with(
+                json!({"version": "2.0", "rawPath": "/", "rawQueryString": "a=<b> c",
+                    "cookies": [";"], "headers": single,
+                    "requestContext": {"http": {"method": "POST", "path": "/"}}}),
+                Front::Url,
+            ),
+            with(
+                json!({"version": "1.0", "httpMethod": "POST", "path": "x".repeat(70_000),
+                    "headers": single, "multiValueHeaders": lists,
+                    "requestContext": {"httpMethod": "POST", "stage": "live"}}),
+                Front::Rest,
+            ),
+            with(
+                json!({"resource": "/{proxy+}", "httpMethod": "POST", "headers": null,
+                    "multiValueHeaders": lists, "requestContext": {"stage": "live"}}),
+                Front::Rest,
+            ),
+            with(
+                json!({"httpMethod": "POST", "headers": single,
+                    "requestContext": {"elb": {"targetGroupArn": "arn"}}}),
+                Front::Balancer { lists: false },
+            ),
+            with(
+                json!({"httpMethod": "POST", "multiValueHeaders": lists,
+                    "requestContext": {"elb": {"targetGroupArn": "arn"}}}),
+                Front::Balancer { lists: true },
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_front_delivers_the_same() {
+        for name in ["svix-id", "Svix-Id", "SVIX-ID"] {
+            for (body, is_base64) in [("{\"ü\":1}", false), ("eyLDvCI6MX0=", true)] {
+                for (event, front) in of_each_front(name, &json!(body), is_base64) {
+                    let request = request(&event);
+                    assert_eq!(request.front, front, "{event}");
+                    let expected = ("POST", Some("msg_1"), Some("{\"ü\":1}".as_bytes()));
+                    assert_eq!(shown(&request), expected, "{event}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_front_gets_the_answer_that_it_takes() {
+        let answers = of_each_front("svix-id", &Value::Null, false)
+            .into_iter()
+            .map(|(event, _)| request(&event).answer(StatusCode::SERVICE_UNAVAILABLE))
+            .map(|answer| serde_json::to_value(answer).unwrap());
+        let gateway =
+            json!({"statusCode": 503, "headers": {}, "body": "", "isBase64Encoded": false});
+        let balancer = |headers: &str| {
+            json!({"statusCode": 503, "statusDescription": "503 Service Unavailable", headers: {},
+                "body": "", "isBase64Encoded": false})
+        };
+        let expected = [
+            gateway.clone(),
+            gateway.clone(),
+            gateway,
+            balancer("headers"),
+            balancer("multiValueHeaders"),
+        ];
+        assert!(answers.eq(expected));
+    }
+
+    #[test]
+    fn what_is_no_request_has_no_method() {
+        for event in [
+            "",
+            "{",
+            "{}",
+            "[]",
+            "[{}]",
+            "null",
+            "17",
+            "1e999",
+            "\"POST\"",
+            r#"{"requestContext":{"http":{"method":["POST"]}},"headers":7}"#,
+            r#"{"requestContext":"elb","body":{"a":1}}"#,
+            r#"{"httpMethod":null}"#,
+            r#"{"source":"aws.scheduler","detail-type":"Scheduled Event","detail":{}}"#,
+            r#"{"a":"\ud800","requestContext":{"http":{"method":"\ud800"}}}"#,
+        ] {
+            assert_eq!(Request::read(event).method, "", "{event}");
+        }
+    }
+
+    #[test]
+    fn what_is_odd_beside_the_signature_harms_nothing() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        let event = format!(
+            r#"{{"requestContext":{{"http":{{"method":"POST","x":{deep}}},"n":1e999}},"x":{deep},
+            "headers":{{"svix-id":"msg_1","a":{deep},"b":"\ud800","c":1,"d":null,"e":"a\nb",
+            "f g":"x","ü":"ü"}},"body":"\u0000\ud83d\ude00"}}"#
+        );
+        let request = Request::read(&event);
+        let expected = ("POST", Some("msg_1"), Some("\0\u{1f600}".as_bytes()));
+        assert_eq!(shown(&request), expected);
+    }
+
+    #[test]
+    fn a_body_that_is_not_what_it_is_said_to_be_has_no_bytes() {
+        let body = |body: &str, is_base64: &str| {
+            let event = format!(r#"{{"body":{body},"isBase64Encoded":{is_base64}}}"#);
+            Request::read(&event).body
+        };
+        for garbled in [r#""*""#, r#""AAA""#, r#""AA=A""#, r#""QUJD\n""#] {
+            assert!(body(garbled, "true").is_err(), "{garbled}");
+            assert!(body(garbled, "false").is_ok(), "{garbled}");
+        }
+        for no_text in ["{}", "[]", "1", "true", r#""\ud800""#] {
+            for is_base64 in ["true", "false"] {
+                assert_eq!(body(no_text, is_base64), Err(0), "{no_text}");
+            }
+        }
+        assert_eq!(body("null", "true"), Ok(Vec::new()));
+        assert_eq!(body(r#""""#, "true"), Ok(Vec::new()));
+        let long = format!("\"{}*\"", "A".repeat(4 << 20));
+        assert_eq!(body(&long, "true"), Err(3 << 20));
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_stays_two() {
+        for (single, lists) in [
+            (json!({"svix-id": "b"}), json!({"svix-id": ["a", "b"]})),
+            (json!({"Svix-Id": "a", "svix-id": "b"}), json!({})),
+            (json!({}), json!({"Svix-Id": ["a"], "svix-id": ["b"]})),
+        ] {
+            let event =
+                json!({"httpMethod": "POST", "headers": single, "multiValueHeaders": lists});
+            let headers = request(&event).headers;
+            assert_eq!(headers.get_all("svix-id").iter().count(), 2, "{event}");
+        }
+    }
+
+    #[test]
+    fn headers_without_end_are_no_more_than_a_map_can_hold() {
+        let many: serde_json::Map<_, _> = (0..40_000)
+            .map(|number| (format!("x-{number}"), json!("x")))
+            .collect();
+        let headers = request(&json!({"headers": many})).headers;
+        assert!(headers.len() > 20_000, "{}", headers.len());
+    }
+}
