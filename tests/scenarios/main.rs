@@ -18,6 +18,7 @@ mod pooler;
 mod projects;
 mod providers;
 mod provision;
+mod recipes;
 mod reconcile;
 mod simulator;
 mod site;

@@ -1,0 +1,236 @@
+//! docs/recipes/reacting-to-changes.md
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tests::function::Function;
+use tests::postgres::Postgres;
+use tests::sender::Sender;
+use tests::simulator::{Message, SignUp, VENDORS};
+use tests::stage::{Setup, Stage};
+
+use super::{Page, psql};
+
+pub(super) const PAGE: &str = "reacting-to-changes.md";
+
+/// The id that the page names.
+const ID: &str = "3241a285-8329-4d69-8f3d-316e08cf140c";
+
+/// A provider whose first users are in the table, and then the page's trigger.
+struct Outbox {
+    server: &'static Postgres,
+    stage: Stage,
+    webhook: Function,
+    reconcile: Function,
+    sender: Sender,
+    page: Page,
+}
+
+impl Outbox {
+    async fn of(provider: &str) -> Result<Self> {
+        let server = Postgres::shared().await?;
+        let stage = Stage::on(server, Setup::named(provider)?).await?;
+        let webhook = stage.webhook().await?;
+        let mut outbox = Self {
+            server,
+            sender: Sender::new(stage.sending(webhook.url())?)?,
+            reconcile: stage.reconcile().await?,
+            webhook,
+            stage,
+            page: Page::read(PAGE)?,
+        };
+        outbox.stage.simulator.seed(5);
+        assert_eq!(outbox.run().await?["created"], 5);
+        let table = outbox.page.take("The outbox")?;
+        outbox.owner(&table)?;
+        let trigger = outbox.page.take("The trigger")?;
+        outbox.owner(&trigger)?;
+        Ok(outbox)
+    }
+
+    /// Runs SQL as who owns the schema.
+    fn owner(&self, sql: &str) -> Result<String> {
+        psql(self.server, self.stage.database.admin_url(), sql)
+    }
+
+    async fn taken(&self, message: &Message) -> Result<()> {
+        let status = self.sender.deliver_once(message).await?;
+        ensure!(
+            status == 200,
+            "{}: {status}\n{}",
+            message.kind,
+            self.webhook.logs()?
+        );
+        Ok(())
+    }
+
+    /// Delivers all that the provider has to tell, each twice, the second time later.
+    async fn deliver_all_twice(&self) -> Result<()> {
+        let messages = self.stage.simulator.take_messages();
+        for message in messages.iter().chain(&messages) {
+            self.taken(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&self) -> Result<Value> {
+        let report = self.reconcile.invoke(json!({})).await;
+        let report = report.with_context(|| self.reconcile.logs().unwrap_or_default())?;
+        ensure!(report["outcome"] == "complete", "{report}");
+        Ok(report)
+    }
+
+    /// Takes all that the trigger has written, a change a line.
+    fn changes(&self) -> Result<String> {
+        self.owner(
+            "WITH taken AS (DELETE FROM public.user_changes RETURNING *)
+            SELECT change, name, email FROM taken ORDER BY id",
+        )
+    }
+}
+
+/// One test for each provider that is simulated: they write the table in different ways.
+macro_rules! a_life_at {
+    ($($provider:ident)*) => {
+        mod the_trigger_fires_once_for_each_real_change {
+            $(#[tokio::test]
+            async fn $provider() -> anyhow::Result<()> {
+                super::a_life(super::Outbox::of(stringify!($provider)).await?).await
+            })*
+        }
+
+        #[test]
+        fn no_provider_is_left_out() {
+            let simulated: Vec<_> = VENDORS.iter().map(|(name, _)| *name).collect();
+            assert_eq!(simulated, [$(stringify!($provider)),*]);
+        }
+    };
+}
+
+a_life_at! { stack clerk workos auth0 supabase }
+
+async fn a_life(outbox: Outbox) -> Result<()> {
+    let (stage, simulator) = (&outbox.stage, &outbox.stage.simulator);
+    assert_eq!(outbox.run().await?["unchanged"], 5);
+    assert_eq!(outbox.changes()?, "", "of a run that finds nothing");
+
+    let ada = simulator.create("Ada", "ada@example.com")?;
+    outbox.deliver_all_twice().await?;
+    assert_eq!(outbox.changes()?, "created Ada ada@example.com");
+    let before = stage.the_row(&ada).await?;
+    simulator.rename(&ada, "Ada King")?;
+    outbox.deliver_all_twice().await?;
+    assert_eq!(outbox.changes()?, "updated Ada King ada@example.com");
+    assert!(stage.the_row(&ada).await?.updated_at > before.updated_at);
+
+    // What nobody asked to hear of, told or found.
+    simulator.set_metadata(&ada, json!({"plan": "pro"}))?;
+    outbox.deliver_all_twice().await?;
+    simulator.touch_activity(&ada)?;
+    outbox.run().await?;
+    stage.assert_in_sync().await?;
+    assert_eq!(outbox.changes()?, "", "of other fields");
+
+    // A placeholder is nobody yet; a user is created when the profile arrives.
+    let bob = simulator.create("Bob", "bob@example.com")?;
+    outbox.owner(&format!("SELECT neon_identity.ensure_user('{bob}')"))?;
+    assert_eq!(outbox.changes()?, "");
+    outbox.deliver_all_twice().await?;
+    assert_eq!(outbox.changes()?, "created Bob bob@example.com");
+
+    // A run finds what no delivery told.
+    simulator.rename(&bob, "Robert")?;
+    simulator.take_messages();
+    outbox.run().await?;
+    outbox.run().await?;
+    assert_eq!(outbox.changes()?, "updated Robert bob@example.com");
+
+    simulator.rename(&ada, "Late")?;
+    let late = simulator.take_messages();
+    simulator.delete(&ada)?;
+    outbox.deliver_all_twice().await?;
+    for message in &late {
+        outbox.taken(message).await?;
+    }
+    outbox.run().await?;
+    assert_eq!(outbox.changes()?, "deleted Ada King ada@example.com");
+
+    // Nobody who was here only once they had gone.
+    simulator.create("Cyd", "cyd@example.com")?;
+    let created = simulator.take_messages();
+    let cyd = stage
+        .simulator
+        .truth()
+        .find(|user| user.reading.name.as_deref() == Some("Cyd"));
+    simulator.delete(&cyd.context("no Cyd")?.id)?;
+    outbox.deliver_all_twice().await?;
+    for message in &created {
+        outbox.taken(message).await?;
+    }
+    assert_eq!(outbox.changes()?, "", "of a deletion before the creation");
+
+    // A tombstone that somebody set by hand is wrong, and a run takes it away.
+    outbox.owner(&format!(
+        "UPDATE neon_identity.users_sync SET deleted_at = now() - interval '1 day' WHERE id = '{bob}'"
+    ))?;
+    assert_eq!(outbox.run().await?["revived"], 1);
+    assert_eq!(
+        outbox.changes()?,
+        "deleted Robert bob@example.com\nrevived Robert bob@example.com"
+    );
+    stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_program_takes_changes_out_of_the_outbox_as_the_page_says() -> Result<()> {
+    let mut outbox = Outbox::of("stack").await?;
+    let simulator = &outbox.stage.simulator;
+    let sign_up = SignUp {
+        id: Some(ID.to_owned()),
+        name: Some("Ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        ..SignUp::default()
+    };
+    simulator.sign_up(sign_up)?;
+    outbox.deliver_all_twice().await?;
+    simulator.rename(ID, "Ada King")?;
+    outbox.deliver_all_twice().await?;
+    simulator.set_metadata(ID, json!({"plan": "pro"}))?;
+    outbox.deliver_all_twice().await?;
+    let take = outbox.page.take("Doing the work")?;
+    let remove = outbox.page.take("Doing the work")?;
+    let both =
+        format!("1 created {ID} Ada ada@example.com\n2 updated {ID} Ada King ada@example.com");
+    // Who dies in between has taken nothing away.
+    assert_eq!(outbox.owner(&take)?, both);
+    assert_eq!(outbox.owner(&format!("{take}{remove}"))?, both);
+    assert_eq!(outbox.changes()?, "");
+
+    let is_new = outbox.page.take("Doing the work")?;
+    assert_eq!(outbox.owner(&is_new)?, "t");
+    outbox
+        .stage
+        .execute("UPDATE neon_identity.users_sync SET created_at = created_at - interval '2 days'")
+        .await?;
+    assert_eq!(outbox.owner(&is_new)?, "f");
+    outbox.run().await?;
+
+    let other_fields = outbox.page.take("The trigger")?;
+    outbox.owner(&other_fields)?;
+    outbox
+        .stage
+        .simulator
+        .set_metadata(ID, json!({"plan": "free"}))?;
+    outbox.deliver_all_twice().await?;
+    outbox.stage.simulator.touch_activity(ID)?;
+    outbox.run().await?;
+    assert_eq!(outbox.changes()?, "updated Ada King ada@example.com");
+
+    let back = outbox.page.take("The way back")?;
+    outbox.owner(&back)?;
+    outbox.stage.simulator.delete(ID)?;
+    outbox.deliver_all_twice().await?;
+    let left = "SELECT count(*) FROM pg_trigger
+        WHERE tgrelid = 'neon_identity.users_sync'::regclass AND NOT tgisinternal";
+    assert_eq!(outbox.owner(left)?, "0");
+    outbox.page.finish()
+}
