@@ -56,7 +56,8 @@ pub enum Unanswered {
 }
 
 impl Unanswered {
-    fn is_worth_asking_again(&self) -> bool {
+    /// Whether another attempt may end otherwise.
+    pub fn is_worth_asking_again(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::RateLimited | Self::Misread(Misread::Garbled(_)) => true,
             Self::TooLarge(_) | Self::Misread(_) => false,

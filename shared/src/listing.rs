@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use serde::de::DeserializeOwned;
 
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Onward};
 pub use overlap::{Fit, Overlap, Place};
 
 use crate::profile::{Profile, UserId};
@@ -36,6 +36,37 @@ pub trait Listing: Send + Sync {
 
     /// Asks for smaller pages; false where they can't be smaller.
     fn shrink(&mut self) -> bool;
+
+    /// Whether what takes the server too long can be asked for in smaller parts.
+    fn can_narrow(&self) -> bool {
+        false
+    }
+
+    /// Asks for a smaller part; false where there is none.
+    fn narrow(&mut self) -> bool {
+        false
+    }
+}
+
+/// What an operator is told whose provider's listing is not as its adapter
+/// assumes: what was seen, and what may be the matter. `whose` in the genitive.
+pub(crate) fn broken(whose: &str, seen: &str) -> Misread {
+    Misread::Paging(format!(
+        "{whose} listing {seen}: the provider's paging has changed, or users are being deleted or \
+         imported by the thousand. Run reconcile again once that is over; if it fails the same, see \
+         that no proxy changes queries, and take a newer release (what this one assumes: the \
+         adapter's head, shared/src/provider)"
+    ))
+}
+
+/// Of a page with which a walk by ascending places can't go on: it shows the
+/// newest first. A few users are no order: one may have any place, if a
+/// provider's data is bad.
+pub(crate) fn descends<'a>(places: impl Iterator<Item = &'a Place>) -> bool {
+    let keys: Vec<i64> = places.map(|place| place.key).collect();
+    let descending = keys.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    let ascending = keys.windows(2).any(|pair| pair[0] < pair[1]);
+    !ascending && descending >= 4
 }
 
 /// More users than any project has; a walk that counts further was not here.
@@ -232,6 +263,28 @@ pub struct Complete(());
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_with_the_newest_first_descends() {
+        let check = |keys: &[i64]| {
+            let place = |key: &i64| Place {
+                key: *key,
+                id: String::new(),
+            };
+            let places: Vec<_> = keys.iter().map(place).collect();
+            descends(places.iter())
+        };
+        assert!(check(&[5, 4, 3, 2, 1]) && check(&[5, 5, 4, 3, 3, 2, 1]));
+        for not in [
+            &[][..],
+            &[3, 2, 1],
+            &[1, 2, 3],
+            &[5, 4, 3, 2, 1, 2],
+            &[1; 9],
+        ] {
+            assert!(!check(not), "{not:?}");
+        }
+    }
 
     #[test]
     fn a_walk_that_met_far_fewer_users_than_are_counted_is_not_complete() {

@@ -21,7 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_e
 use serde_json::value::RawValue;
 
 use crate::json;
-use crate::listing::{Listing, Page, Rejected};
+use crate::listing::{Listing, Page, Place, Rejected};
 use crate::profile::{At, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, Verified};
@@ -128,6 +128,9 @@ pub enum Misread {
     /// tells the operator what to do.
     #[error("{0}")]
     Refused(String),
+    /// A listing that is not as the adapter assumes; asked again, it is the same.
+    #[error("{0}")]
+    Paging(String),
     /// The provider says that no user can have this id.
     #[error("the provider takes this for no user's id")]
     NoSuchId,
@@ -321,6 +324,37 @@ fn id_of(raw: &str, id_field: &str) -> Option<String> {
     UserId::new(id.as_str()).is_ok().then_some(id)
 }
 
+/// Where listed users stand in an order by `time`; `None` for who has no id.
+fn places(
+    items: &[&RawValue],
+    id_field: &str,
+    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+) -> Vec<Option<Place>> {
+    let places = places_of_all(items, id_field, time);
+    let named = |place: &Place| !place.id.is_empty();
+    places
+        .into_iter()
+        .map(|place| Some(place).filter(named))
+        .collect()
+}
+
+/// The same; who has no id has an empty one, and one who has no time stands
+/// with the one before.
+fn places_of_all(
+    items: &[&RawValue],
+    id_field: &str,
+    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+) -> Vec<Place> {
+    let mut key = i64::MIN;
+    let place = |item: &&RawValue| {
+        let user = json::Fields::of(item.get()).ok();
+        key = user.and_then(|user| time(&user)).map_or(key, At::as_micros);
+        let id = id_of(item.get(), id_field).unwrap_or_default();
+        Place { key, id }
+    };
+    items.iter().map(place).collect()
+}
+
 /// The user in an event's field `data`.
 fn user_in_data(body: &[u8]) -> Option<UserId> {
     let envelope = json::Fields::of_bytes(body).ok()?;
@@ -390,6 +424,10 @@ type Connect = fn(&mut Fields, Option<Vec<String>>) -> Result<Arc<dyn Provider>,
 /// The registry: who is known by which name.
 const PROVIDERS: &[(&str, Connect)] = &[
     ("stack", |fields, secrets| {
+        Ok(Arc::new(stack::Stack::new(fields, secrets)?))
+    }),
+    // What Stack Auth is called since May 2026.
+    ("hexclave", |fields, secrets| {
         Ok(Arc::new(stack::Stack::new(fields, secrets)?))
     }),
     ("clerk", |fields, secrets| {
@@ -566,7 +604,7 @@ pub(crate) mod tests {
         let secret = r#"{"database_url":"postgres://u@h/d","provider":{"name":"hidden"}}"#;
         assert_eq!(
             Secret::parse(secret).unwrap_err().to_string(),
-            "provider.name is not a provider this version knows: stack, clerk, workos, auth0, supabase"
+            "provider.name is not a provider this version knows: stack, hexclave, clerk, workos, auth0, supabase"
         );
     }
 

@@ -17,6 +17,7 @@ use tests::stage::{Setup, Stage};
 use crate::delivery::client;
 
 mod only_auth0;
+mod only_stack;
 mod only_supabase;
 
 /// A stage of one provider, and an instance of each function that follows it.
@@ -97,7 +98,7 @@ impl Site {
 /// One test of each fact for each provider that is simulated.
 macro_rules! for_each_provider {
     ($($fact:ident)*) => {
-        for_each_provider! { @ [$($fact)*] stack clerk workos auth0 supabase }
+        for_each_provider! { @ [$($fact)*] stack hexclave clerk workos auth0 supabase }
     };
     (@ $facts:tt $($provider:ident)*) => {
         $(for_each_provider! { % $provider $facts })*
@@ -138,6 +139,8 @@ for_each_provider! {
     a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in
     a_user_that_cannot_be_stored_stops_nobody
     users_may_come_and_go_at_every_page
+    paging_that_has_changed_fails_a_run_by_name_in_seconds
+    a_smaller_page_than_was_asked_for_ends_no_walk_early
 }
 
 async fn a_user_s_life_arrives(setup: Setup) -> Result<()> {
@@ -599,5 +602,87 @@ async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<()> {
     // The next run may still meet some who go; the one after it does not.
     site.complete(json!({"max_deletes": 1_000})).await?;
     site.complete(json!({"max_deletes": 1_000})).await?;
+    site.stage.assert_in_sync().await
+}
+
+/// What a listing takes other parameters for, and what a run then says of it.
+type Changed = (
+    &'static [(&'static str, Option<&'static str>)],
+    &'static str,
+);
+
+async fn paging_that_has_changed_fails_a_run_by_name_in_seconds(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    let simulator = site.simulator();
+    simulator.seed(1_250);
+    let begins = "does not begin with the user that was asked for";
+    let newest = "shows the newest first";
+    let again = "shows the same users again and again";
+    let secret = site.stage.secret();
+    let changed: &[Changed] = match secret["provider"]["name"].as_str() {
+        Some("stack" | "hexclave") => &[
+            (&[("cursor", None)], begins),
+            (&[("desc", Some("true"))], newest),
+        ],
+        Some("clerk") => &[
+            (&[("starting_after", None), ("offset", None)], again),
+            (&[("order_by", Some("-created_at"))], newest),
+        ],
+        Some("workos") => &[
+            (&[("after", None)], begins),
+            (&[("order", Some("desc"))], newest),
+        ],
+        Some("auth0") => &[
+            (&[("q", None)], "does not begin at the moment"),
+            (&[("sort", Some("created_at:-1"))], newest),
+        ],
+        _ => &[
+            (&[("page", Some("1"))], again),
+            (&[("per_page", Some("50"))], "fewer users a page"),
+        ],
+    };
+    for (forced, words) in changed {
+        let forced = forced
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
+        simulator.switch(|switches| switches.forced_parameters = forced.collect());
+        simulator.clear_requests();
+        let begun = std::time::Instant::now();
+        let said = site.failed(json!({})).await?;
+        let (took, asked) = (begun.elapsed(), simulator.count(Call::List));
+        ensure!(said.contains(words), "{said}");
+        ensure!(said.contains("paging has changed"), "{said}");
+        ensure!(
+            asked <= 20 && took < Duration::from_secs(10),
+            "{asked} {took:?}"
+        );
+        let table = site.stage.table().await?;
+        ensure!(table.iter().all(|row| row.lives()), "somebody is deleted");
+    }
+    simulator.clear_troubles();
+    site.complete(json!({})).await?;
+    site.stage.assert_in_sync().await
+}
+
+async fn a_smaller_page_than_was_asked_for_ends_no_walk_early(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    site.simulator().seed(345);
+    let secret = site.stage.secret();
+    let name = secret["provider"]["name"].as_str().unwrap_or_default();
+    let parameter = match name {
+        "auth0" | "supabase" => "per_page",
+        _ => "limit",
+    };
+    let forced = [(parameter.to_owned(), Some("30".to_owned()))];
+    site.simulator()
+        .switch(|switches| switches.forced_parameters = forced.into());
+    if name == "supabase" {
+        // Its pages are numbered: with other sizes they are others.
+        let said = site.failed(json!({})).await?;
+        ensure!(said.contains("fewer users a page"), "{said}");
+        return Ok(());
+    }
+    let report = site.complete(json!({})).await?;
+    ensure!(report["created"] == 345, "{report}");
     site.stage.assert_in_sync().await
 }

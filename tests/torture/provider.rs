@@ -50,12 +50,12 @@ impl Provider {
             longest_lag_ms: u64::try_from(longest_lag.as_millis())?,
             smallest_page: match name {
                 "clerk" | "supabase" => 44,
-                _ => 2,
+                _ => 3,
             },
             versioned: facts.versioned,
             ids_return: facts.ids_return,
             key_field: match name {
-                "stack" => Some("secret_server_key"),
+                "stack" | "hexclave" => Some("secret_server_key"),
                 "clerk" => Some("secret_key"),
                 "workos" => Some("api_key"),
                 "supabase" => Some("service_role_key"),

@@ -323,10 +323,13 @@ async fn fetch(
     listing: &mut dyn Listing,
     until: Instant,
 ) -> Result<Page, Unanswered> {
+    let mut limited = false;
     loop {
+        // What takes too long doesn't get quicker by being asked for again.
+        let narrows = listing.can_narrow() && !limited;
         let effort = Effort {
             until,
-            attempts: 10,
+            attempts: if narrows { 2 } else { 10 },
             attempt: Duration::from_secs(60),
             size: LARGEST_PAGE,
         };
@@ -340,6 +343,8 @@ async fn fetch(
         match asked {
             Ok(page) => return Ok(page),
             Err(Unanswered::TooLarge(_)) if listing.shrink() => {}
+            Err(Unanswered::Unreachable(_)) if narrows && listing.narrow() => {}
+            Err(error) if narrows && error.is_worth_asking_again() => limited = true,
             Err(error) => return Err(error),
         }
     }
@@ -353,6 +358,7 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
         Unanswered::RateLimited => Stopped::OutOfTime,
         Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime,
         Unanswered::Misread(Misread::Refused(advice)) => Stopped::Refused(advice),
+        Unanswered::Misread(Misread::Paging(broken)) => Stopped::Failed(broken),
         Unanswered::Misread(misread) => Stopped::Failed(format!(
             "{misread}. If a proxy stands between, see what it answers; else see the provider's \
              status page. The next run does what was not done now"

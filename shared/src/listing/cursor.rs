@@ -1,84 +1,143 @@
 //! Where a walk by cursor goes on, for providers whose cursor is the id of a
 //! listed user.
 //!
+//! What it assumes of paging: users stand in an order by a place that doesn't
+//! change while they stand there, and a page shows the users who follow its
+//! cursor's, with that user first or without: providers have changed from one
+//! to the other, and no answer says which it is.
+//!
 //! Such a cursor may be deleted before it is used, and what a server makes of
 //! that is anybody's guess: an error, the first page, or an empty page that
 //! looks like the end. So the cursor is the last user but one of the page
-//! before, and a page counts only if it begins with the last one. If it
-//! doesn't, the walk goes on from earlier users of that page, each with the one
-//! who has to follow.
+//! before, and a page counts only if the last one stands first in it, or second
+//! after the cursor's user, and in the same place as before: then whatever
+//! follows is new, and nobody was left out. If not, the walk goes on from
+//! earlier users of that page, each with the one who has to follow, and at last
+//! from the start. If that doesn't help, it is the paging that has changed.
 
 use serde::{Deserialize, Serialize};
 
+use super::Place;
 use crate::profile::UserId;
 
-/// Users to go on from, the best last; none at the start.
+/// How often a walk may begin anew.
+const MOST_RESTARTS: u32 = 5;
+
+/// How often a page may bring nobody, though more are said to follow.
+const MOST_REPEATS: u32 = 3;
+
+/// Users to go on from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Cursor(Vec<Anchor>);
+pub struct Cursor {
+    /// The best last; none at the start.
+    anchors: Vec<Anchor>,
+    /// Pages that counted since the start.
+    pages: u64,
+    restarts: u32,
+    /// Pages on end that brought nobody.
+    repeats: u32,
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Anchor {
     /// The cursor.
     after: String,
-    /// Who has to be the first of the page.
-    first: String,
+    /// Who has to follow.
+    first: Place,
+}
+
+/// How a walk goes on after a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Onward {
+    /// Behind that page, or where it was, if the page brought nobody.
+    On,
+    /// From nowhere: no two users in a row have ids to ask for.
+    Nowhere,
+    /// The page that follows brings nobody again and again.
+    Repeats,
 }
 
 impl Cursor {
     /// Whether these are ids that could be asked for.
     pub fn is_sound(&self) -> bool {
         let is_id = |id: &String| UserId::new(id.as_str()).is_ok();
-        let anchors = self.0.iter();
-        anchors.flat_map(|a| [&a.after, &a.first]).all(is_id)
+        let mut ids = self.anchors.iter().flat_map(|a| [&a.after, &a.first.id]);
+        ids.all(is_id) && self.restarts <= MOST_RESTARTS && self.repeats <= MOST_REPEATS
     }
 
     /// The id to ask for the users after; `None` at the start.
     pub fn after(&self) -> Option<&str> {
-        Some(self.0.last()?.after.as_str())
+        Some(self.anchors.last()?.after.as_str())
     }
 
-    /// How many of a page's users, given by their ids, are known; `None` if
+    /// How many of a page's users, given by their places, are known; `None` if
     /// the page doesn't go on from here.
-    pub fn known(&self, ids: &[Option<String>]) -> Option<usize> {
-        let Some(anchor) = self.0.last() else {
+    pub fn known(&self, page: &[Option<Place>]) -> Option<usize> {
+        let Some(anchor) = self.anchors.last() else {
             return Some(0);
         };
-        let first = ids.first().and_then(|id| id.as_deref());
-        (first == Some(anchor.first.as_str())).then_some(1)
+        match page {
+            [Some(first), ..] if *first == anchor.first => Some(1),
+            [Some(after), Some(first), ..]
+                if after.id == anchor.after && *first == anchor.first =>
+            {
+                Some(2)
+            }
+            _ => None,
+        }
     }
 
-    /// Goes on after these users of a page that counted; false if there are
-    /// none to go on from: fewer than two, or no two neighbours with ids.
-    pub fn advance(&mut self, ids: &[Option<String>]) -> bool {
+    /// Goes on after a page that counted, and of which so many were new.
+    pub fn advance(&mut self, page: &[Option<Place>], new: usize) -> Onward {
+        if new == 0 {
+            self.repeats += 1;
+            return match self.repeats > MOST_REPEATS {
+                true => Onward::Repeats,
+                false => Onward::On,
+            };
+        }
         let anchor = |i: usize| {
             Some(Anchor {
-                after: ids[i].clone()?,
-                first: ids[i + 1].clone()?,
+                after: page[i].as_ref()?.id.clone(),
+                first: page[i + 1].clone()?,
             })
         };
-        let distances = std::iter::successors(Some(1_usize), |distance| distance.checked_mul(2));
-        let mut anchors: Vec<Anchor> = distances
-            .map_while(|distance| ids.len().checked_sub(distance + 1))
+        let mut anchors: Vec<Anchor> = [1, 2, 8, 32, 128, 512]
+            .into_iter()
+            .map_while(|distance| page.len().checked_sub(distance + 1))
             .filter_map(anchor)
             .collect();
         if anchors.is_empty() {
             // Users without an id that could be asked for stand where it matters.
-            let pairs = 0..ids.len().saturating_sub(1);
+            let pairs = 0..page.len().saturating_sub(1);
             anchors.extend(pairs.rev().find_map(anchor));
         }
-        anchors.reverse();
-        let moved = !anchors.is_empty();
-        if moved {
-            self.0 = anchors;
+        if anchors.is_empty() {
+            return Onward::Nowhere;
         }
-        moved
+        anchors.reverse();
+        self.anchors = anchors;
+        self.pages += 1;
+        self.repeats = 0;
+        Onward::On
     }
 
     /// Goes back to an earlier user; false if there is none, and the walk is
     /// at the start again.
     pub fn step_back(&mut self) -> bool {
-        self.0.pop();
-        !self.0.is_empty()
+        self.anchors.pop();
+        !self.anchors.is_empty()
+    }
+
+    /// Begins anew, at the start; false if that is of no use. Many users who
+    /// are deleted at once can take away all that a walk could go on from; but
+    /// not the second page's twice.
+    pub fn begin_anew(&mut self) -> bool {
+        let stuck = self.restarts > 0 && self.pages <= 1;
+        self.restarts += 1;
+        self.pages = 0;
+        self.anchors.clear();
+        !stuck && self.restarts <= MOST_RESTARTS
     }
 }
 
@@ -86,47 +145,111 @@ impl Cursor {
 mod tests {
     use super::*;
 
-    fn ids(ids: &[&str]) -> Vec<Option<String>> {
-        ids.iter().map(|id| Some((*id).to_owned())).collect()
+    fn place(id: &str) -> Place {
+        Place {
+            key: i64::try_from(id.len()).unwrap(),
+            id: id.to_owned(),
+        }
+    }
+
+    fn page(ids: &[&str]) -> Vec<Option<Place>> {
+        ids.iter().map(|id| Some(place(id))).collect()
     }
 
     #[test]
-    fn a_page_counts_only_if_it_begins_with_the_last_user_seen() {
+    fn a_page_counts_if_the_last_user_seen_stands_first_or_behind_the_cursor() {
         let mut cursor = Cursor::default();
         assert_eq!(cursor.after(), None);
-        assert_eq!(cursor.known(&ids(&["a"])), Some(0));
-        assert!(cursor.advance(&ids(&["a", "b", "c", "d"])));
-        assert_eq!(cursor.after(), Some("c"));
-        assert_eq!(cursor.known(&ids(&["d", "e"])), Some(1));
-        // c was deleted: whatever the server makes of it is not the page.
-        assert_eq!(cursor.known(&ids(&["a", "b"])), None);
-        assert_eq!(cursor.known(&[]), None);
-        assert!(cursor.step_back());
+        assert_eq!(cursor.known(&page(&["a"])), Some(0));
+        let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+        assert_eq!(cursor.advance(&page(&ids), 10), Onward::On);
+        assert_eq!(cursor.after(), Some("i"));
+        assert_eq!(cursor.known(&page(&["j", "k"])), Some(1));
+        assert_eq!(cursor.known(&page(&["i", "j", "k"])), Some(2));
+        assert_eq!(cursor.known(&page(&["i", "j"])), Some(2));
+        assert_eq!(cursor.known(&page(&["j"])), Some(1));
+        // i was deleted: whatever the server makes of it is not the page.
+        for other in [
+            &["a", "b"][..],
+            &[],
+            &["i"],
+            &["i", "k", "j"],
+            &["k", "j"],
+            &["h", "j"],
+        ] {
+            assert_eq!(cursor.known(&page(other)), None, "{other:?}");
+        }
+        assert_eq!(cursor.known(&[None, Some(place("j"))]), None);
+        assert!(cursor.step_back() && cursor.step_back());
         assert_eq!(cursor.after(), Some("b"));
-        assert_eq!(cursor.known(&ids(&["c", "d"])), Some(1));
+        assert_eq!(cursor.known(&page(&["c", "d"])), Some(1));
         assert!(!cursor.step_back());
         assert_eq!(cursor.after(), None);
     }
 
     #[test]
+    fn who_has_moved_is_not_gone_on_from() {
+        let mut cursor = Cursor::default();
+        cursor.advance(&page(&["a", "b", "c"]), 3);
+        let moved = Place {
+            key: 99,
+            id: "c".to_owned(),
+        };
+        assert_eq!(cursor.known(&[Some(moved.clone())]), None);
+        assert_eq!(cursor.known(&[Some(place("b")), Some(moved)]), None);
+    }
+
+    #[test]
     fn nobody_goes_on_from_a_single_user() {
         let mut cursor = Cursor::default();
-        assert!(!cursor.advance(&ids(&["a"])));
-        assert!(!cursor.advance(&[]));
-        assert!(!cursor.advance(&[None, None]));
+        assert_eq!(cursor.advance(&page(&["a"]), 1), Onward::Nowhere);
+        assert_eq!(cursor.advance(&[None, None], 2), Onward::Nowhere);
+    }
+
+    #[test]
+    fn pages_that_bring_nobody_end_a_walk_soon() {
+        let mut cursor = Cursor::default();
+        cursor.advance(&page(&["a", "b"]), 2);
+        let ends: Vec<_> = (0..4).map(|_| cursor.advance(&page(&["b"]), 0)).collect();
+        use Onward::{On, Repeats};
+        assert_eq!(ends, [On, On, On, Repeats]);
+    }
+
+    #[test]
+    fn a_walk_that_does_not_get_beyond_its_first_page_ends_soon() {
+        let mut cursor = Cursor::default();
+        let restarts = (0..10).take_while(|_| {
+            cursor.advance(&page(&["a", "b", "c"]), 3);
+            while cursor.step_back() {}
+            cursor.begin_anew()
+        });
+        assert_eq!(restarts.count(), 1);
+    }
+
+    #[test]
+    fn a_walk_that_loses_its_place_again_and_again_ends() {
+        let mut cursor = Cursor::default();
+        let restarts = (0..10).take_while(|_| {
+            for _ in 0..5 {
+                cursor.advance(&page(&["a", "b", "c"]), 3);
+            }
+            while cursor.step_back() {}
+            cursor.begin_anew()
+        });
+        assert_eq!(restarts.count(), 5);
     }
 
     #[test]
     fn users_without_an_id_do_not_end_a_walk() {
-        let mut listed = ids(&["a", "b", "c", "d", "e", "f"]);
+        let mut listed = page(&["a", "b", "c", "d", "e", "f"]);
         for bad in [5, 3, 1] {
             listed[bad] = None;
         }
         let mut cursor = Cursor::default();
-        assert!(!cursor.advance(&listed));
-        listed[1] = Some("b".to_owned());
-        assert!(cursor.advance(&listed));
+        assert_eq!(cursor.advance(&listed, 6), Onward::Nowhere);
+        listed[1] = Some(place("b"));
+        assert_eq!(cursor.advance(&listed, 6), Onward::On);
         assert_eq!(cursor.after(), Some("b"));
-        assert_eq!(cursor.known(&ids(&["c", "d"])), Some(1));
+        assert_eq!(cursor.known(&page(&["c", "d"])), Some(1));
     }
 }

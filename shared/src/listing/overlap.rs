@@ -1,20 +1,29 @@
 //! Where a walk by offset goes on, for providers that can do no better.
 //!
+//! What it assumes of paging: users stand in an order by a place that doesn't
+//! change (their sign-up), and a page shows those from an offset on.
+//!
 //! A user who is deleted moves all after them one place forward, so that the
 //! next page lacks somebody. So pages overlap, and one counts only if it begins
-//! before the last user seen: users stand in an order by a place that doesn't
-//! change (sign-up), hence whoever stands between a page's first and last user
-//! is in it. If it begins later, the walk goes back as far as it must.
+//! before the last user seen: whoever stands between a page's first and last user
+//! is in it. If it begins later, the walk goes back as far as it must. A page
+//! that has room for more, and ends where the one before did or earlier, is amiss;
+//! that passes if users were imported in between, but not again and again.
 
 use serde::{Deserialize, Serialize};
 
-use super::MOST_USERS;
+use super::{MOST_USERS, broken};
+use crate::provider::Misread;
 
 /// How many users two pages have in common if nothing moves.
 const OVERLAP: u64 = 10;
 
-/// Steps without progress before the walk gives up.
-const MOST_STALLS: u32 = 30;
+/// Steps without progress before the walk gives up: as many as it takes to go
+/// back over a million users who were deleted.
+const MOST_STALLS: u32 = 12;
+
+/// Full pages on end that bring nobody.
+const MOST_REPEATS: u32 = 3;
 
 /// A user's place in the listing's order: it grows as the walk goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +45,8 @@ pub struct Overlap {
     /// The farthest that the walk got, and how often it has stood still since.
     farthest: u64,
     stalls: u32,
+    #[serde(default)]
+    repeats: u32,
 }
 
 /// What a page is to the walk.
@@ -45,8 +56,23 @@ pub enum Fit {
     Counts,
     /// It begins too late: ask again, from [`Overlap::start`].
     TooLate,
-    /// The walk doesn't get anywhere.
+    /// However far back the walk goes, its pages begin too late.
     Lost,
+    /// Its pages bring nobody again and again.
+    Repeats,
+}
+
+impl Fit {
+    /// Whether the page counts; what the operator is told if the walk ends here.
+    /// `whose` in the genitive.
+    pub(crate) fn counts(self, whose: &str) -> Result<bool, Misread> {
+        match self {
+            Self::Counts => Ok(true),
+            Self::TooLate => Ok(false),
+            Self::Lost => Err(broken(whose, "does not begin where it was asked for")),
+            Self::Repeats => Err(broken(whose, "shows the same users again and again")),
+        }
+    }
 }
 
 impl Overlap {
@@ -56,6 +82,12 @@ impl Overlap {
             .iter()
             .all(|users| *users <= MOST_USERS)
             && self.stalls <= MOST_STALLS
+            && self.repeats <= MOST_REPEATS
+    }
+
+    /// How many users were listed, as far as is known.
+    pub fn listed(&self) -> u64 {
+        self.next
     }
 
     /// The offset at which the next page has to begin at the latest.
@@ -71,6 +103,7 @@ impl Overlap {
             last,
             farthest: listed,
             stalls: 0,
+            repeats: 0,
         };
     }
 
@@ -88,12 +121,27 @@ impl Overlap {
             self.back = (self.back * 4).clamp(OVERLAP, MOST_USERS);
             return Fit::TooLate;
         }
+        let earlier = start > 0 && end > self.next && !self.is_farther(places.last());
+        self.repeats = if earlier { self.repeats + 1 } else { 0 };
+        if self.repeats > MOST_REPEATS {
+            return Fit::Repeats;
+        }
         if end > self.farthest {
             (self.farthest, self.stalls) = (end, 0);
         }
         (self.next, self.back) = (end, OVERLAP);
-        self.last = places.last().cloned();
+        if !earlier {
+            self.last = places.last().cloned();
+        }
         Fit::Counts
+    }
+
+    /// Whether a page that ends there brings anybody.
+    fn is_farther(&self, end: Option<&Place>) -> bool {
+        match (end, &self.last) {
+            (Some(end), Some(last)) => end.key > last.key || end.key == last.key && end != last,
+            _ => true,
+        }
     }
 
     fn goes_on(&self, start: u64, size: u64, places: &[Place]) -> bool {
@@ -172,10 +220,29 @@ mod tests {
     }
 
     #[test]
+    fn the_same_page_for_ever_ends_a_walk_soon() {
+        let mut walk = Overlap::default();
+        let fits: Vec<_> = (0..5)
+            .map(|_| walk.take(walk.start(), 100, &places(0..100)))
+            .collect();
+        use Fit::{Counts, Repeats};
+        let expected = [Counts, Counts, Counts, Counts, Repeats];
+        assert_eq!(fits, expected);
+        // Pages are smaller in turn.
+        let mut walk = Overlap::default();
+        let sizes = [100, 90, 99, 88, 98];
+        let fits = sizes.map(|size| {
+            let places = places(0..i64::try_from(size).unwrap());
+            walk.take(walk.start(), size, &places)
+        });
+        assert_eq!(fits, expected);
+    }
+
+    #[test]
     fn a_walk_that_gets_nowhere_ends() {
         let mut walk = Overlap::default();
         walk.take(0, 100, &places(0..100));
-        let lost = (0..100).any(|_| {
+        let lost = (0..20).any(|_| {
             let start = walk.start();
             walk.take(start, 100, &[]) == Fit::Lost
         });

@@ -2,6 +2,15 @@
 //! don't always hold every field, and their order says nothing. Reads by id
 //! are consistent, listings (searches) only eventually so. Ids come back.
 //!
+//! What the walk assumes of paging: a search by `created_at:[from TO until]`
+//! shows those who signed up then, both moments included, in that order, the
+//! oldest first; its page `page` begins at the user `page × per_page`, if
+//! `(page + 1) × per_page` is not above 1000; a page holds as many users as the
+//! answer says in `limit` where totals are asked for, which may be fewer than
+//! were asked for; one that holds fewer is the search's last; `total` counts all
+//! that the search finds. Searches that take longer than about 2 seconds end
+//! with a 503.
+//!
 //! Sources: <https://auth0.com/docs/api/management/v2/users>,
 //! <https://auth0.com/docs/manage-users/user-search/view-search-results-by-page>,
 //! <https://auth0.com/docs/customize/events>.
@@ -15,16 +24,34 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told};
 use crate::json;
-use crate::listing::{Listing, Page, resume};
+use crate::listing::{Listing, Page, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
 
-/// Users a page; the API's most.
+/// Users a page; the API's most, by its OpenAPI document.
 const PAGE: usize = 100;
 
-/// Pages of one search; beyond 1000 users the API refuses.
-const PAGES: usize = 10;
+/// Users a page where that is refused; the most, by its general pages.
+const FALLBACK_PAGE: usize = 50;
+
+/// Users of one search; beyond them the API refuses.
+const CEILING: usize = 1000;
+
+/// Pages that may be empty, though somebody signed up at that moment.
+const MOST_REPEATS: u32 = 2;
+
+/// A year, in microseconds: the first window of a search that took too long.
+const YEAR: i64 = 365 * 24 * 60 * 60 * 1_000_000;
+
+/// The narrowest window.
+const HOUR: i64 = 60 * 60 * 1_000_000;
+
+/// 1 January 2200, in microseconds since 1970.
+const AFTER_ALL: i64 = 7_258_118_400_000_000;
+
+/// 1 January 2010, before Auth0's first user, in microseconds since 1970.
+const BEFORE_ALL: i64 = 1_262_304_000_000_000;
 
 /// What identities hold that opens other doors, and is nobody's profile.
 const SECRETS: &[&str] = &[
@@ -298,6 +325,8 @@ impl Api {
 /// pages shift when users are deleted, so that each page is the first of a
 /// search of its own, from the sign-up of the last user seen. Only when as many
 /// as fill a page signed up at one moment, their search is paged through.
+///
+/// Where searches take too long, they are narrowed to windows of sign-ups.
 struct Auth0Listing {
     api: Api,
     at: Position,
@@ -306,48 +335,152 @@ struct Auth0Listing {
 #[derive(Serialize, Deserialize)]
 struct Position {
     size: usize,
+    /// Whether the first page has told the size and the count.
+    begun: bool,
     /// The search's first moment, as Auth0 writes it; `None` at the start.
     from: Option<String>,
+    /// Where the search before began, if `from` is a listed user's sign-up.
+    before: Option<Before>,
     page: usize,
+    /// With whom the page before began, of this search.
+    first: Option<String>,
     /// Users that there were when the walk began.
     counted: Option<u64>,
+    /// The window's width in microseconds; `None` if it has no end.
+    span: Option<i64>,
+    /// Pages that were empty, and should not have been.
+    repeats: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Before {
+    from: Option<String>,
 }
 
 impl Default for Position {
     fn default() -> Self {
         Self {
             size: PAGE,
+            begun: false,
             from: None,
+            before: None,
             page: 0,
+            first: None,
             counted: None,
+            span: None,
+            repeats: 0,
         }
     }
 }
 
 impl Position {
     fn is_sound(&self) -> bool {
-        (5..=PAGE).contains(&self.size)
-            && self.page <= PAGES * PAGE
-            && self.from.as_deref().is_none_or(is_moment)
+        let before = self.before.as_ref().and_then(|before| before.from.as_ref());
+        let mut moments = self.from.iter().chain(before);
+        (1..=PAGE).contains(&self.size)
+            && (self.page + 1).saturating_mul(self.size) <= CEILING
+            && moments.all(|moment| is_moment(moment))
+            && self.span.is_none_or(|span| (HOUR..=WIDEST).contains(&span))
+            && self.repeats <= MOST_REPEATS
+    }
+
+    fn starts_at(&self) -> i64 {
+        let from = self.from.as_deref().and_then(At::from_rfc3339);
+        from.map_or(BEFORE_ALL, At::as_micros)
+    }
+
+    /// The window's last moment, if it has one.
+    fn until(&self) -> Option<At> {
+        let until = self.starts_at().saturating_add(self.span?);
+        Some(At::from_micros(until)).filter(|_| until < AFTER_ALL)
     }
 }
+
+/// Wider than this is without an end.
+const WIDEST: i64 = 100 * YEAR;
 
 #[derive(Deserialize)]
 struct Found<'a> {
     #[serde(borrow)]
     users: Vec<&'a RawValue>,
     total: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl<'a> Found<'a> {
+    /// An answer with totals, or without: then it is a bare list.
+    fn of(text: &'a str) -> Result<Self, Misread> {
+        let found = match text.trim_start().starts_with('[') {
+            true => serde_json::from_str(text).map(|users| Self {
+                users,
+                total: None,
+                limit: None,
+            }),
+            false => serde_json::from_str(text),
+        };
+        found.map_err(|_| Misread::Garbled("the answer is not a page of users"))
+    }
 }
 
 impl Auth0Listing {
-    /// Goes on behind a full page that ends with a sign-up at `last`.
-    fn advance(&mut self, last: Option<String>) -> Result<(), Misread> {
+    /// Takes in what the first page tells with its totals.
+    fn begin(&mut self, found: &Found<'_>) -> Result<(), Misread> {
+        self.at.begun = true;
+        // A narrowed search counts its own users alone.
+        self.at.counted = found.total.filter(|_| self.at.span.is_none());
+        let more = found.total.is_some_and(|total| total > count(&found.users));
+        let shown = match (found.limit, found.users.len()) {
+            // Fewer than it says, and there are more.
+            (Some(limit), length @ 1..) if more => limit.min(length),
+            (Some(limit), _) => limit,
+            (None, length @ 1..) if more => length,
+            (None, _) => self.at.size,
+        };
+        if shown == 0 {
+            return Err(broken("Auth0's", "says that a page holds nobody"));
+        }
+        self.at.size = shown.min(self.at.size);
+        Ok(())
+    }
+
+    /// Whether a page is of the search that was asked for.
+    fn check(&self, users: &[&RawValue]) -> Result<(), Misread> {
+        let places = super::places_of_all(users, "user_id", |user| user.time("created_at"));
+        if descends(places.iter()) {
+            return Err(broken("Auth0's", "shows the newest first"));
+        }
+        let starts_at = self.at.starts_at();
+        let early = places.iter().filter(|place| place.key < starts_at).count();
+        if self.at.from.is_some() && early * 2 > places.len() {
+            return Err(broken(
+                "Auth0's",
+                "does not begin at the moment that was asked for",
+            ));
+        }
+        let first = places.first().map(|place| place.id.as_str());
+        if self.at.page > 0 && first.is_some() && first == self.at.first.as_deref() {
+            return Err(broken("Auth0's", "shows the same users again and again"));
+        }
+        Ok(())
+    }
+
+    /// Goes on behind a full page.
+    fn advance(&mut self, users: &[&RawValue]) -> Result<(), Misread> {
+        let starts_at = self.at.starts_at();
+        let last = users.iter().rev().filter_map(|user| moment(user.get()));
+        let is_later = |moment: &String| {
+            At::from_rfc3339(moment).is_some_and(|at| at.as_micros() >= starts_at)
+        };
+        let last = last.into_iter().find(is_later);
         if last.is_some() && last != self.at.from {
-            (self.at.from, self.at.page) = (last, 0);
+            let before = std::mem::replace(&mut self.at.from, last);
+            self.at.before = Some(Before { from: before });
+            (self.at.page, self.at.first) = (0, None);
             return Ok(());
         }
         self.at.page += 1;
-        if self.at.page * self.at.size < PAGES * PAGE {
+        self.at.first = users.first().and_then(|u| super::id_of(u.get(), "user_id"));
+        if (self.at.page + 1) * self.at.size <= CEILING {
             return Ok(());
         }
         self.at.page = 0;
@@ -357,17 +490,49 @@ impl Auth0Listing {
                 .to_owned(),
         ))
     }
+
+    /// Goes back to the search before, which has to show who signed up at the
+    /// moment that this one begins at, unless they were deleted.
+    fn step_back(&mut self, before: Before) -> Result<(), Misread> {
+        self.at.repeats += 1;
+        if self.at.repeats > MOST_REPEATS {
+            return Err(broken("Auth0's", "does not show who signed up at a moment"));
+        }
+        self.at.from = before.from;
+        (self.at.page, self.at.first) = (0, None);
+        Ok(())
+    }
+
+    /// Goes on behind a window; false if it has no end.
+    fn next_window(&mut self) -> bool {
+        let Some(until) = self.at.until() else {
+            return false;
+        };
+        self.at.from = Some(until.to_rfc3339_millis());
+        (self.at.before, self.at.page, self.at.first) = (None, 0, None);
+        self.at.span = self
+            .at
+            .span
+            .map(|span| span * 2)
+            .filter(|span| *span <= WIDEST);
+        true
+    }
 }
 
 impl Listing for Auth0Listing {
     fn request(&self) -> Request {
         let Position { size, page, .. } = self.at;
-        let mut path = format!(
-            "/api/v2/users?search_engine=v3&sort=created_at:1&include_totals=true\
-             &per_page={size}&page={page}"
-        );
-        if let Some(from) = &self.at.from {
-            let q = format!("created_at:[{from} TO *]");
+        let mut path =
+            format!("/api/v2/users?search_engine=v3&sort=created_at:1&per_page={size}&page={page}");
+        // Counting costs Auth0 time on each page, and once tells all.
+        if !self.at.begun {
+            path.push_str("&include_totals=true");
+        }
+        let until = self.at.until().map(At::to_rfc3339_millis);
+        if self.at.from.is_some() || until.is_some() {
+            let from = self.at.from.as_deref().unwrap_or("*");
+            let until = until.as_deref().unwrap_or("*");
+            let q = format!("created_at:[{from} TO {until}]");
             path.push_str(&format!("&q={}", super::encoded(&q)));
         }
         self.api.get(&path)
@@ -375,22 +540,34 @@ impl Listing for Auth0Listing {
 
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
-            return Err(refused(answer.status, code(answer).as_deref()));
+            let code = code(answer);
+            let of_the_size = answer.status == StatusCode::BAD_REQUEST && code.is_some();
+            if of_the_size && self.at.size > FALLBACK_PAGE {
+                self.at.page = self.at.page * self.at.size / FALLBACK_PAGE;
+                self.at.size = FALLBACK_PAGE;
+                self.at.first = None;
+                return Ok(Page::default());
+            }
+            return Err(refused(answer.status, code.as_deref()));
         }
         let text = answer.text();
-        let found: Found<'_> = serde_json::from_str(&text)
-            .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
-        if self.at.from.is_none() && self.at.page == 0 {
-            self.at.counted = found.total;
+        let found = Found::of(&text)?;
+        self.check(&found.users)?;
+        if !self.at.begun {
+            self.begin(&found)?;
         }
         let full = found.users.len() >= self.at.size;
+        let mut last = false;
         if full {
-            let last = found.users.iter().rev().find_map(|user| moment(user.get()));
-            self.advance(last)?;
+            self.advance(&found.users)?;
+        } else if let Some(before) = self.at.before.take_if(|_| found.users.is_empty()) {
+            self.step_back(before)?;
+        } else {
+            last = !self.next_window();
         }
         let mut page = super::page_of(&found.users, "user_id", profile, without_secrets);
-        page.last = !full;
-        page.counted = self.at.counted.filter(|_| page.last);
+        page.last = last;
+        page.counted = self.at.counted.filter(|_| last);
         Ok(page)
     }
 
@@ -402,9 +579,24 @@ impl Listing for Auth0Listing {
         if self.at.page > 0 {
             return false;
         }
-        let smaller = (self.at.size / 4).max(5);
+        let smaller = (self.at.size / 4).max(self.at.size.min(5));
         std::mem::replace(&mut self.at.size, smaller) > smaller
     }
+
+    fn can_narrow(&self) -> bool {
+        self.at.span != Some(HOUR)
+    }
+
+    fn narrow(&mut self) -> bool {
+        let can = self.can_narrow();
+        let narrower = |span: i64| (span / 8).max(HOUR);
+        self.at.span = Some(self.at.span.map_or(YEAR, narrower));
+        can
+    }
+}
+
+fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
 /// A sign-up, as Auth0 wrote it and understands it.
@@ -611,15 +803,14 @@ mod tests {
     }
 
     #[test]
-    fn each_page_is_the_first_of_a_search_of_its_own() {
+    fn each_page_is_the_first_of_a_search_of_its_own_and_the_first_one_counts() {
         let mut listing = small();
-        let first = "/api/v2/users?search_engine=v3&sort=created_at:1&include_totals=true\
-                     &per_page=5&page=0";
-        assert_eq!(next(&*listing), first);
+        let first = "/api/v2/users?search_engine=v3&sort=created_at:1&per_page=5&page=0";
+        assert_eq!(next(&*listing), format!("{first}&include_totals=true"));
         listing.read(&users(&[1, 2, 3, 4, 5], 7)).unwrap();
         let from = "&q=created_at%3A%5B2025-02-01T12%3A34%3A05.000Z%20TO%20%2A%5D";
         assert_eq!(next(&*listing), format!("{first}{from}"));
-        let page = listing.read(&users(&[5, 6, 7], 3)).unwrap();
+        let page = listing.read(&bare(&[5, 6, 7])).unwrap();
         assert_eq!((page.last, page.counted), (true, Some(7)));
     }
 
@@ -627,15 +818,166 @@ mod tests {
     fn users_of_one_moment_are_paged_through_until_the_api_refuses() {
         let mut listing = small();
         listing.read(&users(&[1, 1, 1, 2, 2], 2000)).unwrap();
-        listing.read(&users(&[2; 5], 2000)).unwrap();
+        listing.read(&numbered(2, 0..5)).unwrap();
         assert!(next(&*listing).contains("&page=1&q="));
         let again = auth0().listing(Some(&listing.position()));
         assert_eq!(next(&*again), next(&*listing));
-        listing.read(&users(&[2, 2, 2, 2, 3], 2000)).unwrap();
+        listing.read(&bare(&[2, 2, 2, 2, 3])).unwrap();
         assert!(next(&*listing).contains("&page=0&q="));
-        let refused = (0..1000).find_map(|_| listing.read(&users(&[3; 5], 2000)).err());
-        let refused = refused.unwrap().to_string();
+        let pages = (1..1000).find_map(|n| {
+            let read = listing.read(&numbered(3, n * 5..n * 5 + 5));
+            read.err().map(|error| (n, error.to_string()))
+        });
+        let (pages, refused) = pages.unwrap();
         assert!(refused.contains("1000 users"), "{refused}");
+        assert_eq!(pages, 200);
+    }
+
+    /// An answer without totals.
+    fn bare(times: &[u32]) -> Answer {
+        let whole: serde_json::Value = serde_json::from_slice(&users(times, 0).body).unwrap();
+        answer(200, &whole["users"])
+    }
+
+    fn numbered(second: u32, numbers: std::ops::Range<u32>) -> Answer {
+        let created_at = format!("2025-02-01T12:34:{second:02}.000Z");
+        let user = |i| serde_json::json!({"user_id": format!("a|n{i}"), "created_at": created_at});
+        answer(200, serde_json::Value::from_iter(numbers.map(user)))
+    }
+
+    fn limited(limit: usize, times: &[u32], total: u64) -> Answer {
+        let mut whole: serde_json::Value =
+            serde_json::from_slice(&users(times, total).body).unwrap();
+        whole["limit"] = limit.into();
+        answer(200, whole)
+    }
+
+    #[test]
+    fn the_first_answer_says_how_large_pages_are() {
+        let seconds: Vec<u32> = (0..50).collect();
+        for told in [Some(50), Some(100), None] {
+            let mut listing = auth0().listing(None);
+            assert!(next(&*listing).contains("per_page=100&"));
+            let page = listing.read(&match told {
+                Some(limit) => limited(limit, &seconds, 60),
+                None => users(&seconds, 60),
+            });
+            assert!(!page.unwrap().last, "{told:?}");
+            assert!(
+                next(&*listing).contains("per_page=50&page=0&q="),
+                "{told:?}"
+            );
+            let page = listing.read(&bare(&[49, 50, 51])).unwrap();
+            assert_eq!((page.last, page.counted), (true, Some(60)));
+        }
+        // All that there are.
+        let mut listing = auth0().listing(None);
+        assert!(listing.read(&limited(100, &seconds, 50)).unwrap().last);
+    }
+
+    #[test]
+    fn a_size_that_is_refused_is_asked_for_no_more() {
+        let body = include_str!("../../../events/auth0/list.400.over1000.json");
+        let mut listing = auth0().listing(None);
+        assert!(!listing.read(&answer(400, body)).unwrap().last);
+        assert!(next(&*listing).contains("per_page=50&page=0&include_totals=true"));
+        let refused = listing.read(&answer(400, body));
+        assert!(matches!(refused, Err(Misread::Refused(_))));
+    }
+
+    #[test]
+    fn a_search_that_takes_too_long_is_narrowed_to_windows() {
+        let mut listing = small();
+        assert!(listing.can_narrow() && listing.narrow());
+        let q = |listing: &dyn Listing| {
+            let uri = next(listing);
+            let (_, q) = uri.split_once("&q=created_at%3A%5B").unwrap();
+            q.replace("%3A", ":")
+                .replace("%20", " ")
+                .replace("%2A", "*")
+        };
+        assert_eq!(q(&*listing), "* TO 2011-01-01T00:00:00.000Z%5D");
+        assert!(listing.narrow());
+        assert_eq!(q(&*listing), "* TO 2010-02-15T15:00:00.000Z%5D");
+        // Nobody signed up then: the next window is twice as wide.
+        assert!(!listing.read(&users(&[], 0)).unwrap().last);
+        let second = "2010-02-15T15:00:00.000Z TO 2010-05-17T21:00:00.000Z%5D";
+        assert_eq!(q(&*listing), second);
+        let again = auth0().listing(Some(&listing.position()));
+        assert_eq!(next(&*again), next(&*listing));
+        let ends = (0..30).find_map(|_| {
+            let page = listing.read(&bare(&[])).unwrap();
+            page.last.then_some(page.counted)
+        });
+        assert_eq!(ends, Some(None));
+        // It ends.
+        let mut listing = small();
+        assert!((0..20).any(|_| !listing.narrow()));
+        assert!(!listing.can_narrow());
+    }
+
+    #[test]
+    fn an_empty_page_where_somebody_signed_up_is_not_the_end() {
+        let mut listing = small();
+        listing.read(&users(&[1, 2, 3, 4, 5], 9)).unwrap();
+        let begun = next(&*listing);
+        // The fifth was deleted, and so were all behind.
+        assert!(!listing.read(&bare(&[])).unwrap().last);
+        assert!(!next(&*listing).contains("&q="));
+        assert!(listing.read(&bare(&[1, 2, 3, 4])).unwrap().last);
+        // Nobody was deleted.
+        let mut listing = small();
+        listing.read(&users(&[1, 2, 3, 4, 5], 9)).unwrap();
+        let said = (0..9).find_map(|_| {
+            let answer = match next(&*listing) == begun {
+                true => bare(&[]),
+                false => bare(&[1, 2, 3, 4, 5]),
+            };
+            match listing.read(&answer) {
+                Ok(page) => {
+                    assert!(!page.last);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            }
+        });
+        assert!(said.unwrap().contains("paging has changed"));
+    }
+
+    #[test]
+    fn paging_that_has_changed_is_named_within_a_few_pages() {
+        let check = |answers: &[Answer], words: &str| {
+            let mut listing = small();
+            let (last, before) = answers.split_last().unwrap();
+            for answer in before {
+                assert!(!listing.read(answer).unwrap().last);
+            }
+            match listing.read(last) {
+                Err(Misread::Paging(said)) => {
+                    assert!(
+                        said.contains(words) && said.contains("paging has changed"),
+                        "{said}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let first = || users(&[1, 2, 3, 4, 5], 9);
+        check(&[first(), first()], "does not begin at the moment");
+        check(&[users(&[5, 4, 3, 2, 1], 9)], "newest first");
+        let one = || numbered(1, 0..5);
+        check(
+            &[users(&[1, 1, 1, 1, 1], 9), one(), one()],
+            "again and again",
+        );
+        check(&[limited(0, &[], 9)], "holds nobody");
+    }
+
+    #[test]
+    fn a_position_of_an_earlier_release_begins_anew() {
+        let earlier = r#"{"size":100,"from":"2025-02-01T12:34:05.000Z","page":0,"counted":7}"#;
+        let listing = auth0().listing(Some(earlier));
+        assert!(!next(&*listing).contains("&q="));
     }
 
     #[test]
@@ -652,7 +994,8 @@ mod tests {
         let created_at = At::from_rfc3339("2025-02-01T12:34:56Z");
         assert_eq!(page.profiles[0].created_at, created_at);
         let body = include_str!("../../../events/auth0/list.400.over1000.json");
-        let refused = auth0().listing(None).read(&answer(400, body));
+        let mut listing = small();
+        let refused = listing.read(&answer(400, body));
         assert!(matches!(refused, Err(Misread::Refused(_))));
     }
 }

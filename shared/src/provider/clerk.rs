@@ -1,6 +1,12 @@
 //! Clerk. A delivery is a statement: every profile carries `updated_at`, which
 //! orders them, and a deletion the time of its event.
 //!
+//! What the walk assumes of paging: users are listed by `created_at`, which
+//! doesn't change, the oldest first; a page after `starting_after` begins with
+//! the user after that one (or with that one), a page at `offset` with the user
+//! at that place; `limit` takes 500; a page that is shorter is the last one, or
+//! `users/count` tells otherwise.
+//!
 //! Sources: <https://clerk.com/docs/reference/backend-api> (and its OpenAPI
 //! document), <https://clerk.com/docs/webhooks/overview>.
 
@@ -13,7 +19,9 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Cursor, Fit, Listing, MOST_USERS, Overlap, Page, Place, resume};
+use crate::listing::{
+    Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, broken, descends, resume,
+};
 use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
@@ -271,6 +279,11 @@ struct Position {
     listed: u64,
     last: Option<Place>,
     overlap: Overlap,
+    /// Whether the walk has turned to offsets.
+    offsets: bool,
+    /// Whether pages are shorter than they were asked for, so that the last one
+    /// is one that brings nobody.
+    short: bool,
 }
 
 impl Position {
@@ -298,6 +311,8 @@ impl Default for Position {
             listed: 0,
             last: None,
             overlap: Overlap::default(),
+            offsets: false,
+            short: false,
         }
     }
 }
@@ -306,58 +321,84 @@ impl ClerkListing {
     /// Goes on by offset from what was listed by cursor.
     fn turn_to_offsets(&mut self) {
         self.at.step = Step::ByOffset;
+        self.at.offsets = true;
         self.at.overlap.after(self.at.listed, self.at.last.take());
     }
 
     fn read_by_cursor(&mut self, items: &[&RawValue]) -> Page {
         let places = places(items);
-        let ids: Vec<_> = places
-            .iter()
-            .map(|place| Some(place.id.clone()).filter(|id| !id.is_empty()))
-            .collect();
-        let after = self.at.cursor.after();
-        if after.is_some_and(|after| places.iter().any(|place| place.id == after)) {
-            // The server takes no notice of it.
-            self.turn_to_offsets();
-            return Page::default();
-        }
-        let Some(known) = self.at.cursor.known(&ids) else {
-            self.step_back();
+        let Some(known) = self.at.cursor.known(&places) else {
+            let after = self.at.cursor.after();
+            let mut ids = places.iter().flatten().map(|place| place.id.as_str());
+            if ids.any(|id| Some(id) == after) || !self.at.cursor.step_back() {
+                // The server takes no notice of it, or nobody is left of whom it
+                // has taken notice.
+                self.turn_to_offsets();
+            }
             return Page::default();
         };
-        self.at.listed += count(&items[known..]);
-        self.at.last = places.last().cloned().or(self.at.last.take());
-        let page = page(&items[known..]);
-        if count(items) < self.at.page {
-            self.at.step = Step::Count;
-        } else if !self.at.cursor.advance(&ids) {
-            // No two neighbours have ids to go on from.
+        let new = &items[known..];
+        self.at.listed += count(new);
+        self.at.last = places
+            .iter()
+            .flatten()
+            .last()
+            .cloned()
+            .or(self.at.last.take());
+        let onward = self.at.cursor.advance(&places, new.len());
+        if onward != Onward::On {
             self.turn_to_offsets();
         }
-        page
+        if self.is_last(items, new.len()) {
+            self.at.step = Step::Count;
+        }
+        page(new)
     }
 
-    fn step_back(&mut self) {
-        if !self.at.cursor.step_back() {
-            self.turn_to_offsets();
+    /// A page is the last one if it is not full; where pages are shorter than
+    /// they were asked for, if it brings nobody.
+    fn is_last(&self, items: &[&RawValue], new: usize) -> bool {
+        match self.at.short {
+            true => new == 0,
+            false => count(items) < self.at.page,
         }
     }
 
     fn read_by_offset(&mut self, items: &[&RawValue]) -> Result<Page, Misread> {
-        let start = self.at.overlap.start();
-        match self.at.overlap.take(start, self.at.page, &places(items)) {
-            Fit::TooLate => Ok(Page::default()),
-            Fit::Lost => Err(Misread::Refused(
-                "Clerk's listing loses its place again and again: run reconcile again later"
-                    .to_owned(),
-            )),
-            Fit::Counts => {
-                if count(items) < self.at.page {
-                    self.at.step = Step::Count;
-                }
-                Ok(page(items))
-            }
+        let (start, ends_at) = (self.at.overlap.start(), self.at.overlap.listed());
+        let places = offset_places(items);
+        let fit = self.at.overlap.take(start, self.at.page, &places);
+        if !fit.counts("Clerk's")? {
+            return Ok(Page::default());
         }
+        self.at.listed = self.at.overlap.listed();
+        let new = self.at.listed.saturating_sub(ends_at);
+        if self.is_last(items, usize::try_from(new).unwrap_or(0)) {
+            self.at.step = Step::Count;
+        }
+        Ok(page(items))
+    }
+
+    /// Ends the walk, unless Clerk counts more users than it listed: then a
+    /// short page was not the last one, and the walk goes on.
+    fn read_count(&mut self, answer: &Answer) -> Result<Page, Misread> {
+        let counted = json::Fields::of_bytes(&answer.body)
+            .ok()
+            .and_then(|count| count.get("total_count")?.parse().ok())
+            .ok_or(Misread::Garbled("the answer is not a count of users"))?;
+        if counted > self.at.listed && self.at.listed > 0 && !self.at.short {
+            self.at.short = true;
+            self.at.step = match self.at.offsets {
+                true => Step::ByOffset,
+                false => Step::ByCursor,
+            };
+            return Ok(Page::default());
+        }
+        Ok(Page {
+            last: true,
+            counted: Some(counted),
+            ..Page::default()
+        })
     }
 }
 
@@ -386,25 +427,22 @@ impl Listing for ClerkListing {
                 && self.at.step == Step::ByCursor
                 && self.at.cursor.after().is_some();
             if of_the_cursor && code.is_some() {
-                self.step_back();
+                if !self.at.cursor.step_back() {
+                    self.turn_to_offsets();
+                }
                 return Ok(Page::default());
             }
             return Err(refused(answer.status, code.as_deref()));
         }
         if self.at.step == Step::Count {
-            let counted = json::Fields::of_bytes(&answer.body)
-                .ok()
-                .and_then(|count| count.get("total_count")?.parse().ok())
-                .ok_or(Misread::Garbled("the answer is not a count of users"))?;
-            return Ok(Page {
-                last: true,
-                counted: Some(counted),
-                ..Page::default()
-            });
+            return self.read_count(answer);
         }
         let text = answer.text();
         let items: Vec<&RawValue> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
+        if descends(places(&items).iter().flatten()) {
+            return Err(broken("Clerk's", "shows the newest first"));
+        }
         match self.at.step {
             Step::ByOffset => self.read_by_offset(&items),
             _ => Ok(self.read_by_cursor(&items)),
@@ -430,19 +468,13 @@ fn count<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-/// Where the users stand; one who doesn't say stands with the one before.
-fn places(items: &[&RawValue]) -> Vec<Place> {
-    let mut key = i64::MIN;
-    items
-        .iter()
-        .map(|item| {
-            let fields = json::Fields::of(item.get()).ok();
-            let created = fields.and_then(|user| user.millis("created_at"));
-            key = created.map_or(key, At::as_micros);
-            let id = super::id_of(item.get(), "id").unwrap_or_default();
-            Place { key, id }
-        })
-        .collect()
+fn places(items: &[&RawValue]) -> Vec<Option<Place>> {
+    super::places(items, "id", |user| user.millis("created_at"))
+}
+
+/// The same, for a walk that counts users and needs no ids.
+fn offset_places(items: &[&RawValue]) -> Vec<Place> {
+    super::places_of_all(items, "id", |user| user.millis("created_at"))
 }
 
 #[cfg(test)]
@@ -623,8 +655,8 @@ mod tests {
         assert_eq!(read(&mut *listing, &unknown), (0, false));
         assert!(next(&*listing).ends_with("&starting_after=u17"));
         assert_eq!(read(&mut *listing, &answer(200, "[]")), (0, false));
-        assert!(next(&*listing).ends_with("&starting_after=u15"));
-        assert_eq!(read(&mut *listing, &users(16..30)), (13, false));
+        assert!(next(&*listing).ends_with("&starting_after=u11"));
+        assert_eq!(read(&mut *listing, &users(12..30)), (17, false));
         assert_eq!(next(&*listing), "/v1/users/count");
         assert!(listing.read(&unknown).is_err());
     }
@@ -655,5 +687,89 @@ mod tests {
         assert!(next(&*listing).ends_with("&offset=10"));
         let again = clerk().listing(Some(&listing.position()));
         assert_eq!(next(&*again), next(&*listing));
+    }
+
+    /// How many pages are read until the walk says what is wrong, and what it says.
+    fn broken_after(mut answers: impl FnMut(&str) -> Answer) -> (usize, String) {
+        let mut listing = small();
+        for pages in 1..100 {
+            match listing.read(&answers(&next(&*listing))) {
+                Ok(page) => assert!(!page.last, "it ended"),
+                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    #[test]
+    fn paging_that_has_changed_is_named_within_a_few_pages() {
+        let check = |most: usize, words: &str, answers: &mut dyn FnMut(&str) -> Answer| {
+            let (pages, said) = broken_after(answers);
+            assert!(pages <= most && said.contains(words), "{pages}: {said}");
+            assert!(said.contains("paging has changed"), "{said}");
+        };
+        let again = "shows the same users again and again";
+        check(8, again, &mut |_| users(0..20));
+        // Fewer than were asked for, and the same ones for ever.
+        let counted = |total: u32| answer(200, format!(r#"{{"total_count":{total}}}"#));
+        check(10, again, &mut |uri| match uri.contains("count") {
+            true => counted(100),
+            false => users(0..15),
+        });
+        // Nobody, wherever a page is to begin.
+        check(
+            30,
+            "does not begin where",
+            &mut |uri| match uri.contains("starting_after") || uri.contains("offset=1") {
+                true => answer(200, "[]"),
+                false => users(0..20),
+            },
+        );
+        let mut newest = serde_json::from_slice::<Vec<serde_json::Value>>(&users(0..20).body);
+        newest.as_mut().unwrap().reverse();
+        let newest = serde_json::Value::from(newest.unwrap());
+        check(1, "newest first", &mut |_| answer(200, &newest));
+    }
+
+    #[test]
+    fn pages_shorter_than_asked_for_are_walked_to_the_end() {
+        for offsets in [false, true] {
+            let mut listing = small();
+            let (mut met, mut asked) = (std::collections::BTreeSet::new(), 0);
+            let ended = loop {
+                asked += 1;
+                assert!(asked < 60, "no end");
+                let uri = next(&*listing);
+                let number = |key| {
+                    let (_, value) = uri.split_once(key)?;
+                    value.parse::<u32>().ok()
+                };
+                let start = match (number("starting_after=u"), number("offset=")) {
+                    _ if uri.contains("count") => {
+                        let page = listing
+                            .read(&answer(200, r#"{"total_count":100}"#))
+                            .unwrap();
+                        match page.last {
+                            true => break page.counted,
+                            false => continue,
+                        }
+                    }
+                    (Some(after), _) if !offsets => after + 1,
+                    (_, offset) => offset.unwrap_or(0),
+                };
+                let page = listing.read(&users(start..(start + 15).min(100))).unwrap();
+                met.extend(page.profiles.into_iter().map(|user| user.id));
+            };
+            assert_eq!((met.len(), ended), (100, Some(100)), "{offsets}");
+        }
+    }
+
+    #[test]
+    fn a_position_of_an_earlier_release_begins_anew() {
+        let earlier = r#"{"page":20,"step":"ByCursor","cursor":[{"after":"u1","first":"u2"}],
+            "listed":3,"last":null,"overlap":{"next":0,"back":0,"last":null,"farthest":0,"stalls":0}}"#;
+        let listing = clerk().listing(Some(earlier));
+        assert!(next(&*listing).ends_with("limit=500&order_by=%2Bcreated_at"));
     }
 }

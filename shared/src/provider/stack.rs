@@ -1,5 +1,15 @@
-//! Stack Auth. A delivery says *that* a user changed, a read says *how*:
-//! profiles have no version, and `user.created` is stale as sent.
+//! Stack Auth, which is called Hexclave since May 2026: `hexclave` and `stack`
+//! are two names of one provider, and a schema that was bound under one of them
+//! stays bound under the other. A delivery says *that* a user changed, a read
+//! says *how*: profiles have no version, and `user.created` is stale as sent.
+//!
+//! What the walk assumes of paging: users are listed by `signed_up_at`, the
+//! oldest first; `cursor` is a user's id, and a page begins with that user (as
+//! servers had it until about April 2026) or with the next one (since); who
+//! signs up, an anonymous user too, stands at the end from then on; `limit`
+//! takes 1000; `next_cursor` is null on the last page, and may be null on
+//! another one, too: where the cursor's user is gone, an empty page says so that
+//! it is the last.
 //!
 //! Sources: <https://docs.stack-auth.com/rest-api/server/users>, the server's
 //! source, and payloads captured from a real backend (`events/stack`).
@@ -8,23 +18,30 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Listing, Page, resume};
+use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
 
+/// The provider takes this host for good, by its own word, beside the newer
+/// `api.hexclave.com`. It stays the default: a release must not send a key to a
+/// host that whoever deployed it has not seen, or not allowed to be reached.
 const API: &str = "https://api.stack-auth.com/api/v1";
 
-/// Users a page. The server knows no maximum.
+/// Users a page; the newest servers' most.
 const PAGE: usize = 1000;
 
-/// How often a listing may lose its place.
-const MOST_RESTARTS: u32 = 5;
+/// Users a page where that is refused.
+const FALLBACK_PAGE: usize = 100;
+
+/// A page holds two who are known, where it begins with the cursor's user.
+const SMALLEST_PAGE: usize = 3;
 
 /// The server waits at most about a second for its replicas.
 const STALENESS: Duration = Duration::from_millis(1200);
@@ -227,13 +244,11 @@ impl Api {
     }
 }
 
-/// The walk, ordered by sign-up.
+/// The walk, ordered by sign-up, by a cursor of its own.
 ///
-/// The server's own `next_cursor` is a trap: it names a user that was not seen
-/// yet, and when that one is deleted, the next page is empty and looks like the
-/// end; when an anonymous one signs up, they move to the end, and the page
-/// starts there. So the cursor is a user of the page before (the *anchor*),
-/// and a page counts only if it begins with the anchor, unmoved.
+/// The server's `next_cursor` is not used but for whether it is there: it was a
+/// trap until about April 2026, as it named a user who was not seen yet, and it
+/// names the last one who was since. What `cursor` asks for changed with it.
 struct StackListing {
     api: Api,
     at: Position,
@@ -244,9 +259,7 @@ struct Position {
     page: usize,
     include_anonymous: bool,
     include_restricted: bool,
-    /// Users to go on from, the best last; empty at the start.
-    anchors: Vec<Anchor>,
-    restarts: u32,
+    cursor: Cursor,
 }
 
 impl Default for Position {
@@ -255,27 +268,15 @@ impl Default for Position {
             page: PAGE,
             include_anonymous: true,
             include_restricted: true,
-            anchors: Vec::new(),
-            restarts: 0,
+            cursor: Cursor::default(),
         }
     }
 }
 
 impl Position {
     fn is_sound(&self) -> bool {
-        let short = |anchor: &Anchor| UserId::new(anchor.id.as_str()).is_ok();
-        (2..=PAGE).contains(&self.page)
-            && self.restarts <= MOST_RESTARTS
-            && self.anchors.iter().all(short)
+        (SMALLEST_PAGE..=PAGE).contains(&self.page) && self.cursor.is_sound()
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Anchor {
-    id: String,
-    /// `signed_up_at_millis` as listed, the place in the order; `None` for a
-    /// user who was not seen.
-    place: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -287,29 +288,29 @@ struct Listed<'a> {
 
 #[derive(Deserialize)]
 struct Pagination {
-    next_cursor: Option<String>,
+    next_cursor: Option<IgnoredAny>,
 }
 
 impl StackListing {
-    /// The anchor is gone or has moved: go on from an earlier one, at last
-    /// from the start.
+    /// The page doesn't go on from the cursor: go back, at last to the start.
     fn step_back(&mut self) -> Result<Page, Misread> {
-        self.at.anchors.pop();
-        if self.at.anchors.is_empty() {
-            self.at.restarts += 1;
+        if self.at.cursor.step_back() || self.at.cursor.begin_anew() {
+            return Ok(Page::default());
         }
-        if self.at.restarts > MOST_RESTARTS {
-            return Err(Misread::Refused(
-                "Stack Auth's listing lost its place 5 times: run reconcile again later".to_owned(),
-            ));
-        }
-        Ok(Page::default())
+        Err(broken(
+            "Stack Auth's",
+            "does not begin with the user that was asked for",
+        ))
     }
 
-    /// An older server refuses parameters that it doesn't know: leave out the
-    /// newest (`include_restricted` is of January 2026, `include_anonymous` of
-    /// August 2025).
-    fn without_newest_parameter(&mut self) -> bool {
+    /// Asks in another way, if there is one, where the server refuses a
+    /// parameter: `limit`'s most may fall again, and an older server doesn't
+    /// know the newest (`include_restricted` is of January 2026,
+    /// `include_anonymous` of August 2025).
+    fn without_refused_parameter(&mut self, answer: &Answer) -> bool {
+        if answer.text().contains("query.limit") {
+            return std::mem::replace(&mut self.at.page, FALLBACK_PAGE) > FALLBACK_PAGE;
+        }
         let newest = if self.at.include_restricted {
             &mut self.at.include_restricted
         } else {
@@ -318,15 +319,14 @@ impl StackListing {
         std::mem::replace(newest, false)
     }
 
-    /// The items after the anchor, unless the page doesn't begin with it.
-    fn after_anchor<'i, 'a>(&self, items: &'i [&'a RawValue]) -> Option<&'i [&'a RawValue]> {
-        let Some(anchor) = self.at.anchors.last() else {
-            return Some(items);
+    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), Misread> {
+        let seen = match self.at.cursor.advance(places, new) {
+            _ if descends(places.iter().flatten()) => "shows the newest first",
+            Onward::On => return Ok(()),
+            Onward::Nowhere => "shows no two users in a row who have ids to go on from",
+            Onward::Repeats => "says that more users follow, and shows none of them",
         };
-        let first = place(items.first()?.get())?;
-        let unseen = anchor.place.is_none();
-        let unmoved = first.id == anchor.id && (unseen || first.place == anchor.place);
-        unmoved.then(|| if unseen { items } else { &items[1..] })
+        Err(broken("Stack Auth's", seen))
     }
 }
 
@@ -339,36 +339,40 @@ impl Listing for StackListing {
         if self.at.include_restricted {
             path.push_str("&include_restricted=true");
         }
-        if let Some(anchor) = self.at.anchors.last() {
-            let cursor = super::encoded(&anchor.id);
-            path.push_str(&format!("&cursor={cursor}"));
+        if let Some(after) = self.at.cursor.after() {
+            let after = super::encoded(after);
+            path.push_str(&format!("&cursor={after}"));
         }
         self.api.get(&path)
     }
 
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
-            return match (code(answer).as_deref(), self.at.anchors.is_empty()) {
-                (Some("SCHEMA_ERROR"), true) if self.without_newest_parameter() => {
+            let begun = self.at.cursor.after().is_some();
+            return match code(answer).as_deref() {
+                Some("SCHEMA_ERROR") if begun => self.step_back(),
+                Some("SCHEMA_ERROR") if self.without_refused_parameter(answer) => {
                     Ok(Page::default())
                 }
-                (Some("SCHEMA_ERROR"), false) => self.step_back(),
-                (code, _) => Err(refused(answer.status, code)),
+                code => Err(refused(answer.status, code)),
             };
         }
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
             .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
-        let Some(items) = self.after_anchor(&listed.items) else {
+        let time = |user: &json::Fields<'_>| user.millis("signed_up_at_millis");
+        let places = super::places(&listed.items, "id", time);
+        let Some(known) = self.at.cursor.known(&places) else {
             return self.step_back();
         };
-        let mut page = super::page_of(items, "id", profile, Cow::Borrowed);
-        match listed.pagination.and_then(|p| p.next_cursor) {
-            None => page.last = true,
-            Some(next) if UserId::new(next.as_str()).is_ok() => {
-                self.at.anchors = anchors(&listed.items, next);
-            }
-            Some(_) => return Err(Misread::Garbled("the page's cursor is not Stack Auth's")),
+        let new = &listed.items[known..];
+        let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
+        // A full page is not taken for the last one whatever it says: one more
+        // request is cheap, and ends the walk as well.
+        let says_more = listed.pagination.is_some_and(|p| p.next_cursor.is_some());
+        page.last = !says_more && listed.items.len() < self.at.page;
+        if !page.last {
+            self.go_on(&places, new.len())?;
         }
         Ok(page)
     }
@@ -378,42 +382,9 @@ impl Listing for StackListing {
     }
 
     fn shrink(&mut self) -> bool {
-        // A page holds the anchor and at least one more.
-        let smaller = (self.at.page / 4).max(2);
+        let smaller = (self.at.page / 4).max(SMALLEST_PAGE);
         std::mem::replace(&mut self.at.page, smaller) > smaller
     }
-}
-
-fn place(raw: &str) -> Option<Anchor> {
-    let fields = json::Fields::of(raw).ok()?;
-    Some(Anchor {
-        id: super::id_of(raw, "id")?,
-        place: Some(
-            fields
-                .get("signed_up_at_millis")
-                .unwrap_or("null")
-                .to_owned(),
-        ),
-    })
-}
-
-/// Where to go on after a page: from its last user, else from ones at growing
-/// distances before; from the server's own cursor where that can't move on.
-fn anchors(items: &[&RawValue], next: String) -> Vec<Anchor> {
-    let distances = std::iter::successors(Some(1_usize), |d| d.checked_mul(2));
-    let mut anchors: Vec<Anchor> = distances
-        .map_while(|distance| items.len().checked_sub(distance))
-        .filter_map(|i| place(items[i].get()))
-        .collect();
-    anchors.reverse();
-    // A page of one item, the anchor itself, would be listed for ever.
-    if anchors.is_empty() || items.len() < 2 {
-        anchors.push(Anchor {
-            id: next,
-            place: None,
-        });
-    }
-    anchors
 }
 
 #[cfg(test)]
@@ -618,29 +589,135 @@ mod tests {
     }
 
     #[test]
-    fn a_page_counts_only_if_it_begins_with_the_anchor() {
+    fn a_page_goes_on_whether_it_begins_with_its_cursor_or_behind() {
+        for included in [true, false] {
+            let from = |cursor: &str, ids: &[&str], next| match included {
+                true => page(&[&[cursor], ids].concat(), next),
+                false => page(ids, next),
+            };
+            let mut listing = stack().listing(None);
+            let listing = listing.as_mut();
+            let ten = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+            assert_eq!(
+                read(listing, &page(&ten, Some("k"))),
+                seen(&ten, false, Some("i"))
+            );
+            // i was deleted: empty, and no next page. It is not the end.
+            assert_eq!(read(listing, &page(&[], None)), seen(&[], false, Some("h")));
+            assert_eq!(read(listing, &page(&[], None)), seen(&[], false, Some("b")));
+            // So was c, so that b's page doesn't begin as it has to.
+            let other = from("b", &["d", "e"], Some("f"));
+            assert_eq!(read(listing, &other), seen(&[], false, None));
+            let anew = ["a", "b", "d", "e", "f"];
+            assert_eq!(
+                read(listing, &page(&anew, Some("g"))),
+                seen(&anew, false, Some("e"))
+            );
+            let next = from("e", &["f", "g", "h", "j"], Some("k"));
+            assert_eq!(
+                read(listing, &next),
+                seen(&["g", "h", "j"], false, Some("h"))
+            );
+            let last = from("h", &["j", "k"], None);
+            assert_eq!(read(listing, &last), seen(&["k"], true, Some("h")));
+        }
+    }
+
+    #[test]
+    fn who_moved_to_the_end_is_not_gone_on_from() {
+        for moved in [&["d"][..], &["c", "d"]] {
+            let mut listing = stack().listing(None);
+            let listing = listing.as_mut();
+            read(listing, &page(&["a", "b", "c", "d"], Some("e")));
+            // They signed up, and are listed behind those who were not seen yet.
+            let mut moved = page(moved, None);
+            moved.body = String::from_utf8_lossy(&moved.body)
+                .replace(":1", ":9")
+                .into();
+            assert_eq!(read(listing, &moved), seen(&[], false, Some("b")));
+        }
+    }
+
+    #[test]
+    fn a_full_page_is_followed_by_another_whatever_it_says() {
+        let full: Vec<String> = (0..1000).map(|i| format!("{i:04}")).collect();
+        let full: Vec<&str> = full.iter().map(String::as_str).collect();
+        for (next, last) in [
+            (None, &["0999"][..]),
+            (Some("0999"), &["0999"]),
+            (None, &["0998", "0999"]),
+        ] {
+            let mut listing = stack().listing(None);
+            let cursor = Some("0998");
+            assert_eq!(
+                read(listing.as_mut(), &page(&full, next)),
+                seen(&full, false, cursor)
+            );
+            assert_eq!(
+                read(listing.as_mut(), &page(last, None)),
+                seen(&[], true, cursor)
+            );
+        }
+    }
+
+    /// How many pages are read until the walk says what is wrong, and what it says.
+    fn broken_after(mut answers: impl FnMut(&str) -> Answer) -> (usize, String) {
         let mut listing = stack().listing(None);
-        let listing = listing.as_mut();
-        assert_eq!(
-            read(listing, &page(&["a", "b", "c"], Some("d"))),
-            seen(&["a", "b", "c"], false, Some("c"))
+        for pages in 1..100 {
+            let uri = listing.request().uri().to_string();
+            match listing.read(&answers(&uri)) {
+                Ok(page) => assert!(!page.last, "it ended"),
+                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    #[test]
+    fn paging_that_has_changed_is_named_within_a_few_pages() {
+        let ids: Vec<String> = (0..100).map(|i| format!("{i:03}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let check = |most: usize, words: &str, answers: &mut dyn FnMut(&str) -> Answer| {
+            let (pages, said) = broken_after(answers);
+            assert!(pages <= most && said.contains(words), "{pages}: {said}");
+            assert!(said.contains("paging has changed"), "{said}");
+        };
+        let begins = "does not begin with the user that was asked for";
+        // The same page for ever; nobody behind any cursor; others than follow.
+        check(12, begins, &mut |_| page(&ids, Some("100")));
+        check(12, begins, &mut |uri| match uri.contains("cursor=") {
+            true => page(&[], None),
+            false => page(&ids, Some("100")),
+        });
+        check(12, begins, &mut |uri| match uri.contains("cursor=") {
+            true => page(&["100", "101"], Some("102")),
+            false => page(&ids, Some("100")),
+        });
+        check(12, begins, &mut |uri| match uri.contains("cursor=") {
+            true => answer(400, r#"{"code":"SCHEMA_ERROR","error":"query.cursor"}"#),
+            false => page(&ids, Some("100")),
+        });
+        check(
+            5,
+            "shows none of them",
+            &mut |uri| match uri.contains("cursor=") {
+                true => page(&["099"], Some("100")),
+                false => page(&ids, Some("100")),
+            },
         );
-        // c was deleted: empty, and no next page. It is not the end.
-        assert_eq!(read(listing, &page(&[], None)), seen(&[], false, Some("b")));
-        assert_eq!(
-            read(listing, &page(&["b", "d"], Some("e"))),
-            seen(&["d"], false, Some("d"))
-        );
-        // d signed up anew and moved to the end: the page starts there.
-        let mut moved = page(&["d"], None);
-        moved.body = String::from_utf8_lossy(&moved.body)
-            .replace(":1", ":9")
-            .into();
-        assert_eq!(read(listing, &moved), seen(&[], false, Some("b")));
-        assert_eq!(
-            read(listing, &page(&["b", "e"], None)),
-            seen(&["e"], true, Some("b"))
-        );
+        check(4, "shows none of them", &mut |_| page(&[], Some("100")));
+        check(1, "no two users in a row", &mut |_| page(&["a"], Some("b")));
+        let descending: Vec<_> = (0..10)
+            .map(|i| serde_json::json!({"id": format!("{i}"), "signed_up_at_millis": 100 - i}))
+            .collect();
+        check(1, "newest first", &mut |_| {
+            let pagination = serde_json::json!({"next_cursor": "11"});
+            answer(
+                200,
+                serde_json::json!({"items": descending, "pagination": pagination}),
+            )
+        });
     }
 
     #[test]
@@ -649,8 +726,42 @@ mod tests {
         read(listing.as_mut(), &page(&["a", "b"], Some("c")));
         let again = stack().listing(Some(&listing.position()));
         assert_eq!(again.request().uri(), listing.request().uri());
-        let garbled = stack().listing(Some("no position"));
-        assert!(!garbled.request().uri().to_string().contains("cursor"));
+        // An earlier release's said whom the page begins with.
+        let earlier = r#"{"page":1000,"include_anonymous":true,"include_restricted":true,
+            "anchors":[{"id":"a","place":"1"},{"id":"b","place":"1"}],"restarts":0}"#;
+        for other in ["no position", "{}", earlier] {
+            let anew = stack().listing(Some(other));
+            assert!(!anew.request().uri().to_string().contains("cursor"));
+        }
+    }
+
+    #[test]
+    fn a_smaller_limit_is_asked_for_where_the_server_refuses_ours() {
+        let mut listing = stack().listing(None);
+        let body = r#"{"code":"SCHEMA_ERROR","error":"Request validation failed on GET /api/v1/users:\n  - query.limit must be less than or equal to 100"}"#;
+        assert!(!listing.read(&answer(400, body)).unwrap().last);
+        let uri = listing.request().uri().to_string();
+        assert!(
+            uri.contains("limit=100&") && uri.contains("include_restricted=true"),
+            "{uri}"
+        );
+        let refused = listing.read(&answer(400, body));
+        assert!(matches!(refused, Err(Misread::Refused(_))));
+    }
+
+    #[test]
+    fn the_newer_name_is_the_same_provider_and_connection() {
+        let secret = serde_json::json!({
+            "database_url": "postgres://u@h/d",
+            "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
+            "provider": {"name": "hexclave", "project_id": "p-1", "secret_server_key": "ssk_1"},
+        });
+        let hexclave = Secret::parse(&secret.to_string()).unwrap().provider;
+        assert_eq!(hexclave.facts().name, stack().facts().name);
+        assert_eq!(hexclave.facts().project, stack().facts().project);
+        let (one, other) = (hexclave.listing(None), stack().listing(None));
+        assert_eq!(one.request().uri(), other.request().uri());
+        assert_eq!(one.request().headers(), other.request().headers());
     }
 
     #[test]

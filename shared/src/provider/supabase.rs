@@ -5,6 +5,13 @@
 //! Rows have an `updated_at`, but SQL that changes them need not move it, so it
 //! orders nothing here.
 //!
+//! What the walk assumes of paging: a server that answers with `pagination` is
+//! walked by its cursors, each of which stands for the users that follow, until
+//! `has_more` is false. Another one lists users by `created_at`, which doesn't
+//! change, the newest first; page `n` of `per_page` begins at the user
+//! `(n - 1) × per_page`; `per_page` takes 1000; a page that is shorter is the last
+//! one; `X-Total-Count` counts all, the soft-deleted among them.
+//!
 //! Sources: the server, <https://github.com/supabase/auth> (`internal/api`),
 //! <https://supabase.com/docs/guides/database/webhooks>,
 //! <https://supabase.com/docs/guides/database/extensions/pg_net>.
@@ -18,7 +25,7 @@ use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
 use crate::json;
-use crate::listing::{Fit, Listing, MOST_USERS, Overlap, Page, Place, resume};
+use crate::listing::{Listing, MOST_USERS, Overlap, Page, Place, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
@@ -32,6 +39,9 @@ const PAGE: u64 = 1000;
 /// Source: the server's `FindUsersInAudience` and `findUser`
 /// (`internal/models/user.go`).
 const UNLISTED: &[&str] = &["identities", "factors"];
+
+/// Pages on end, by cursor, that bring nobody though more are said to follow.
+const MOST_REPEATS: u32 = 3;
 
 /// Bytes of a cursor: it has to fit into a URL.
 const LONGEST_CURSOR: usize = 4096;
@@ -278,6 +288,12 @@ struct Position {
     counted: Option<u64>,
     /// Soft-deleted users, who are counted and not listed here.
     deleted: u64,
+    /// By cursor: with whom the last page began, and how many pages on end began
+    /// with them, or showed nobody.
+    #[serde(default)]
+    first: Option<String>,
+    #[serde(default)]
+    repeats: u32,
 }
 
 impl Position {
@@ -309,6 +325,8 @@ impl Default for Position {
             overlap: Overlap::default(),
             counted: None,
             deleted: 0,
+            first: None,
+            repeats: 0,
         }
     }
 }
@@ -359,15 +377,22 @@ impl SupabaseListing {
     fn read_by_page(&mut self, items: &[&RawValue], total: Option<u64>) -> Result<Page, Misread> {
         let (number, size) = self.number_and_size();
         let start = (number - 1) * size;
-        match self.at.overlap.take(start, size, &places(items)) {
-            Fit::TooLate => return Ok(Page::default()),
-            Fit::Lost => {
-                return Err(Misread::Refused(
-                    "Supabase's listing loses its place again and again: run reconcile again later"
-                        .to_owned(),
-                ));
-            }
-            Fit::Counts => {}
+        let places = places(items);
+        if descends(places.iter()) {
+            return Err(broken("Supabase's", "shows the oldest first"));
+        }
+        let fit = self.at.overlap.take(start, size, &places);
+        if !fit.counts("Supabase's")? {
+            return Ok(Page::default());
+        }
+        // The count is not of the same moment as the page.
+        let length = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        let wanting = total.map_or(0, |total| total.saturating_sub(start + length));
+        if length < size && wanting > (wanting / 100).max(10) {
+            return Err(broken(
+                "Supabase's",
+                "shows fewer users a page than were asked for",
+            ));
         }
         // Users who signed up since the walk began are before its first page.
         self.at.counted = match (self.at.counted, total) {
@@ -420,6 +445,16 @@ impl Listing for SupabaseListing {
                 Err(Misread::Garbled("the server has forgotten its cursors"))
             }
             (_, Some(pagination)) => {
+                let first = listed
+                    .users
+                    .first()
+                    .and_then(|u| super::id_of(u.get(), "id"));
+                let repeats = pagination.has_more && (first.is_none() || first == self.at.first);
+                self.at.repeats = if repeats { self.at.repeats + 1 } else { 0 };
+                if self.at.repeats > MOST_REPEATS {
+                    return Err(broken("Supabase's", "shows the same users again and again"));
+                }
+                self.at.first = first;
                 let mut page = self.page(&listed.users);
                 match pagination.next_cursor.filter(|_| pagination.has_more) {
                     Some(next) if next.len() > LONGEST_CURSOR => {
@@ -447,20 +482,12 @@ impl Listing for SupabaseListing {
     }
 }
 
-/// Where the users stand, the newest first; one who doesn't say stands with
-/// the one before.
+/// Where the users stand, the newest first.
 fn places(items: &[&RawValue]) -> Vec<Place> {
-    let mut key = i64::MIN;
-    items
-        .iter()
-        .map(|item| {
-            let fields = json::Fields::of(item.get()).ok();
-            let created = fields.and_then(|user| user.time("created_at"));
-            key = created.map_or(key, |at| -at.as_micros());
-            let id = super::id_of(item.get(), "id").unwrap_or_default();
-            Place { key, id }
-        })
-        .collect()
+    super::places_of_all(items, "id", |user| {
+        let at = user.time("created_at")?;
+        Some(At::from_micros(at.as_micros().saturating_neg()))
+    })
 }
 
 #[cfg(test)]
@@ -658,6 +685,59 @@ mod tests {
             (page.profiles.len(), page.last, page.counted),
             (20, true, Some(50))
         );
+    }
+
+    /// How many pages are read until the walk says what is wrong, and what it says.
+    fn broken_after(mut answers: impl FnMut(&str) -> Answer) -> (usize, String) {
+        let mut listing = supabase().listing(None);
+        for pages in 1..100 {
+            match listing.read(&answers(&next(&*listing))) {
+                Ok(page) => assert!(!page.last, "it ended"),
+                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    #[test]
+    fn paging_that_has_changed_is_named_within_a_few_pages() {
+        let check = |most: usize, words: &str, answers: &mut dyn FnMut(&str) -> Answer| {
+            let (pages, said) = broken_after(answers);
+            assert!(pages <= most && said.contains(words), "{pages}: {said}");
+            assert!(said.contains("paging has changed"), "{said}");
+        };
+        let again = "shows the same users again and again";
+        let thousand = users(0..1000, 5000);
+        let same = || Answer {
+            status: thousand.status,
+            headers: thousand.headers.clone(),
+            body: thousand.body.clone(),
+        };
+        check(8, again, &mut |_| same());
+        check(2, "fewer users a page", &mut |_| users(0..50, 5000));
+        check(
+            16,
+            "does not begin where",
+            &mut |uri| match uri.contains("&page=")
+                || !uri.contains("page=1&") && uri.contains("page=")
+            {
+                true => users(0..0, 5000),
+                false => same(),
+            },
+        );
+        let mut oldest: serde_json::Value = serde_json::from_slice(&users(0..9, 9).body).unwrap();
+        oldest["users"].as_array_mut().unwrap().reverse();
+        check(2, "oldest first", &mut |_| answer(200, &oldest));
+        let keyset = |users: &str| {
+            let pagination = r#"{"has_more":true,"next_cursor":"x"}"#;
+            answer(
+                200,
+                format!(r#"{{"users":[{users}],"pagination":{pagination}}}"#),
+            )
+        };
+        check(5, again, &mut |_| keyset(r#"{"id":"1"}"#));
+        check(4, again, &mut |_| keyset(""));
     }
 
     #[test]

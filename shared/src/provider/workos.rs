@@ -2,6 +2,13 @@
 //! which orders them, and a deletion the time of its event. The same events
 //! can be had in order from a record, which is kept for 90 days.
 //!
+//! What the walk assumes of paging: with `order=asc` users are listed by
+//! `created_at`, which doesn't change, the oldest first; a page `after` a user
+//! begins with the next one (or with that one); `limit` takes 100;
+//! `list_metadata.after` is null on the last page, or the page after it brings
+//! nobody. Of the record of events: it has the oldest first, asked or not, and
+//! a page `after` an event begins with the next one.
+//!
 //! Sources: <https://workos.com/docs/reference> (and its OpenAPI document),
 //! <https://workos.com/docs/events/data-syncing>.
 
@@ -18,7 +25,7 @@ use super::{
     Told,
 };
 use crate::json;
-use crate::listing::{Cursor, Listing, Page, resume};
+use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
 use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, event_id, verify_workos};
@@ -27,9 +34,6 @@ const API: &str = "https://api.workos.com";
 
 /// Users or events a page; the API's most.
 const PAGE: usize = 100;
-
-/// How often a listing may lose its place.
-const MOST_RESTARTS: u32 = 5;
 
 /// WorkOS AuthKit.
 pub struct WorkOs {
@@ -311,6 +315,15 @@ impl List<'_> {
     }
 }
 
+/// Whether a page of events descends: its last one is then no place to go on
+/// from, and whatever happens later would never be seen. Two are enough to tell.
+fn newest_first(events: &[&RawValue]) -> bool {
+    let time = |raw: &&RawValue| json::Fields::of(raw.get()).ok()?.time("created_at");
+    let times: Vec<At> = events.iter().filter_map(time).collect();
+    let ascends = times.windows(2).any(|pair| pair[0] < pair[1]);
+    !ascends && times.first() > times.last()
+}
+
 /// The record of events. Only such ids are cursors as the record itself gave:
 /// one from a webhook would skip events that became visible later.
 impl EventSource for Api {
@@ -338,6 +351,9 @@ impl EventSource for Api {
         }
         let text = answer.text();
         let list = List::of(&text)?;
+        if newest_first(&list.data) {
+            return Err(broken("WorkOS'", "of events shows the newest first"));
+        }
         let last = list.data.len() < PAGE && !list.says_more() || list.data.is_empty();
         let events = list.data.iter().map(|raw| {
             let fields = json::Fields::of(raw.get());
@@ -365,7 +381,6 @@ struct WorkOsListing {
 struct Position {
     page: usize,
     cursor: Cursor,
-    restarts: u32,
 }
 
 impl Default for Position {
@@ -373,28 +388,35 @@ impl Default for Position {
         Self {
             page: PAGE,
             cursor: Cursor::default(),
-            restarts: 0,
         }
     }
 }
 
 impl Position {
     fn is_sound(&self) -> bool {
-        (3..=PAGE).contains(&self.page) && self.restarts <= MOST_RESTARTS && self.cursor.is_sound()
+        (3..=PAGE).contains(&self.page) && self.cursor.is_sound()
     }
 }
 
 impl WorkOsListing {
     fn step_back(&mut self) -> Result<Page, Misread> {
-        if !self.at.cursor.step_back() {
-            self.at.restarts += 1;
+        if self.at.cursor.step_back() || self.at.cursor.begin_anew() {
+            return Ok(Page::default());
         }
-        if self.at.restarts > MOST_RESTARTS {
-            return Err(Misread::Refused(
-                "WorkOS' listing lost its place 5 times: run reconcile again later".to_owned(),
-            ));
-        }
-        Ok(Page::default())
+        Err(broken(
+            "WorkOS'",
+            "does not begin with the user that was asked for",
+        ))
+    }
+
+    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), Misread> {
+        let seen = match self.at.cursor.advance(places, new) {
+            _ if descends(places.iter().flatten()) => "shows the newest first",
+            Onward::On => return Ok(()),
+            Onward::Nowhere => "shows no two users in a row who have ids to go on from",
+            Onward::Repeats => "says that more users follow, and shows none of them",
+        };
+        Err(broken("WorkOS'", seen))
     }
 }
 
@@ -420,25 +442,20 @@ impl Listing for WorkOsListing {
         }
         let text = answer.text();
         let list = List::of(&text)?;
-        let ids: Vec<_> = list
-            .data
-            .iter()
-            .map(|raw| super::id_of(raw.get(), "id"))
-            .collect();
-        let Some(known) = self.at.cursor.known(&ids) else {
+        let places = super::places(&list.data, "id", |user| user.time("created_at"));
+        let Some(known) = self.at.cursor.known(&places) else {
             return self.step_back();
         };
         let new = &list.data[known..];
         let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
-        page.last = !list.says_more() || new.is_empty();
-        if !page.last && !self.at.cursor.advance(&ids) && ids.len() > 1 {
-            return Err(Misread::Refused(
-                "WorkOS lists users of whom no two neighbours have ids to go on from: ask WorkOS' \
-                 support"
-                    .to_owned(),
-            ));
+        // WorkOS' emulator names a cursor on the last page, too.
+        let begun = self.at.cursor.after().is_some();
+        let alone = !begun && list.data.len() == 1;
+        page.last =
+            !list.says_more() && list.data.len() < self.at.page || new.is_empty() && begun || alone;
+        if !page.last {
+            self.go_on(&places, new.len())?;
         }
-        page.last = page.last || ids.len() < 2;
         Ok(page)
     }
 
@@ -636,6 +653,59 @@ mod tests {
         assert_eq!(ids(&page), (vec!["d"], true));
     }
 
+    /// How many pages are read until the walk says what is wrong, and what it says.
+    fn broken_after(mut answers: impl FnMut(&str) -> Answer) -> (usize, String) {
+        let mut listing = workos().listing(None);
+        for pages in 1..100 {
+            match listing.read(&answers(&next(&*listing))) {
+                Ok(page) => assert!(!page.last, "it ended"),
+                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    #[test]
+    fn paging_that_has_changed_is_named_within_a_few_pages() {
+        let check = |most: usize, words: &str, answers: &mut dyn FnMut(&str) -> Answer| {
+            let (pages, said) = broken_after(answers);
+            assert!(pages <= most && said.contains(words), "{pages}: {said}");
+            assert!(said.contains("paging has changed"), "{said}");
+        };
+        let ids: Vec<String> = (0..100).map(|i| format!("u{i}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let begins = "does not begin with the user that was asked for";
+        check(12, begins, &mut |_| users(&ids, Some("u99")));
+        check(12, begins, &mut |uri| match uri.contains("after=") {
+            true => users(&[], None),
+            false => users(&ids, Some("u99")),
+        });
+        check(12, begins, &mut |uri| match uri.contains("after=") {
+            true => answer(422, r#"{"message":"Validation failed."}"#),
+            false => users(&ids, Some("u99")),
+        });
+        check(4, "shows none of them", &mut |_| users(&[], Some("u1")));
+        let newest: Vec<_> = (0..9)
+            .map(|i| serde_json::json!({"id": format!("u{i}"), "created_at": format!("2026-01-{}T12:00:00Z", 20 - i)}))
+            .collect();
+        check(1, "newest first", &mut |_| {
+            let metadata = serde_json::json!({"after": "u9"});
+            answer(
+                200,
+                serde_json::json!({"data": newest, "list_metadata": metadata}),
+            )
+        });
+    }
+
+    #[test]
+    fn a_page_may_begin_with_its_cursor() {
+        let mut listing = workos().listing(None);
+        listing.read(&users(&["a", "b", "c"], Some("c"))).unwrap();
+        let page = listing.read(&users(&["b", "c", "d"], None)).unwrap();
+        assert_eq!(ids(&page), (vec!["d"], true));
+    }
+
     #[test]
     fn the_listing_s_fixture_ends_with_its_only_user() {
         let body = include_str!("../../../events/workos/list.page1.json");
@@ -688,6 +758,32 @@ mod tests {
         let empty = r#"{"object":"list","data":[],"list_metadata":{"after":null}}"#;
         let end = record.read(&since, &answer(200, empty)).unwrap();
         assert!(matches!(end, Recorded::Page { last: true, .. }));
+    }
+
+    #[test]
+    fn a_record_with_the_newest_first_is_not_read() {
+        let workos = workos();
+        let record = workos.events().unwrap();
+        let since = Since::Event("event_0".to_owned());
+        let events = |seconds: &[u32]| {
+            let event = |second| {
+                serde_json::json!({
+                    "id": format!("event_{second}"), "event": "dsync.activated",
+                    "created_at": format!("2026-01-15T12:00:{second:02}.000Z"),
+                })
+            };
+            let events: Vec<_> = seconds.iter().map(event).collect();
+            record.read(&since, &answer(200, serde_json::json!({"data": events})))
+        };
+        for descending in [&[2, 1][..], &[3, 3, 2]] {
+            let Err(Misread::Paging(said)) = events(descending) else {
+                panic!("{descending:?} was read");
+            };
+            assert!(said.contains("events shows the newest first"), "{said}");
+        }
+        for ascending in [&[][..], &[1], &[1, 1], &[1, 2, 3], &[2, 1, 3]] {
+            assert!(events(ascending).is_ok(), "{ascending:?}");
+        }
     }
 
     #[test]

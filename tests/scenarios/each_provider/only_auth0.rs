@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::simulator::{Auth0, Call, Clock, Message, Options, RateLimit, SignUp};
+use tests::simulator::{Auth0, Call, Clock, Message, Options, Pages, RateLimit, SignUp};
 use tests::stage::{Setup, Stage};
 
 use super::Site;
@@ -182,6 +182,78 @@ async fn more_at_one_moment_than_a_search_shows_fail_the_run_loudly() -> Result<
     let table = site.stage.table().await?;
     assert!(table.iter().all(|row| row.lives()), "somebody is deleted");
     assert!(table.len() > 1_000, "{} rows", table.len());
+    Ok(())
+}
+
+/// Whether listings asked for totals, and for how many users a page, in turn.
+fn listings_asked_for(site: &Site) -> Vec<(bool, usize)> {
+    let requests = site.simulator().requests();
+    let listings = requests.iter().filter(|asked| asked.call == Call::List);
+    let asked = listings.filter_map(|asked| {
+        let (_, size) = asked.query.split_once("per_page=")?;
+        let (size, _) = size.split_once('&')?;
+        let totals = asked.query.contains("include_totals=true");
+        Some((totals, size.parse().ok()?))
+    });
+    asked.collect()
+}
+
+#[tokio::test]
+async fn auth0_says_how_large_pages_are_and_is_asked_for_totals_once() -> Result<()> {
+    for (pages, users, begun) in [
+        (Pages::Clamped(50), 51, &[(true, 100), (false, 50)][..]),
+        (Pages::Clamped(50), 60, &[(true, 100), (false, 50)]),
+        (Pages::Clamped(50), 730, &[(true, 100), (false, 50)]),
+        (Pages::Clamped(7), 60, &[(true, 100), (false, 7)]),
+        (
+            Pages::Refused(50),
+            130,
+            &[(true, 100), (true, 50), (false, 50)],
+        ),
+        (Pages::Refused(100), 330, &[(true, 100), (false, 100)]),
+    ] {
+        let site = Site::of(Setup::of(Auth0 {
+            pages,
+            ..Auth0::default()
+        }))
+        .await?;
+        site.simulator().seed(users);
+        let report = site.complete(json!({})).await?;
+        assert_eq!(report["created"], users, "{pages:?} {report}");
+        site.stage.assert_in_sync().await?;
+        let asked = listings_asked_for(&site);
+        assert!(asked.starts_with(begun), "{pages:?} {asked:?}");
+        let last = *begun.last().context("a size")?;
+        assert!(
+            asked[begun.len()..].iter().all(|ask| *ask == last),
+            "{asked:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn searches_that_are_cut_are_narrowed_and_not_repeated() -> Result<()> {
+    let site = Site::of(Setup::of(Auth0 {
+        cut_above: Some(400),
+        ..Auth0::default()
+    }))
+    .await?;
+    site.simulator().seed(1_500);
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["created"], 1_500, "{report}");
+    site.stage.assert_in_sync().await?;
+    let requests = site.simulator().requests();
+    let mut cut = std::collections::BTreeMap::new();
+    for asked in requests.iter().filter(|asked| asked.status == Some(503)) {
+        *cut.entry(asked.query.clone()).or_insert(0) += 1;
+    }
+    assert!(
+        !cut.is_empty() && cut.values().all(|times| *times <= 2),
+        "{cut:?}"
+    );
+    let report = site.complete(json!({})).await?;
+    assert_eq!(report["unchanged"], 1_500, "{report}");
     Ok(())
 }
 

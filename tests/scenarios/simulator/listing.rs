@@ -326,3 +326,26 @@ async fn the_same_seed_makes_the_same_users() -> Result<()> {
     assert_eq!(one.take_messages(), other.take_messages());
     Ok(())
 }
+
+#[tokio::test]
+async fn the_cursor_of_a_newest_server_is_the_last_user_of_the_page_before() -> Result<()> {
+    let simulator = super::start(tests::simulator::Stack::hexclave()).await?;
+    let ids = users(&simulator, 5)?;
+    let (first, next) = get(&simulator, "/users?limit=2").await?.page()?;
+    assert_eq!((first, next.as_ref()), (ids[..2].to_vec(), Some(&ids[1])));
+    let path = format!("/users?limit=2&cursor={}", ids[1]);
+    let (second, next) = get(&simulator, &path).await?.page()?;
+    assert_eq!((second, next.as_ref()), (ids[2..4].to_vec(), Some(&ids[3])));
+    let path = format!("/users?limit=1&cursor={}", ids[3]);
+    assert_eq!(
+        get(&simulator, &path).await?.page()?,
+        (ids[4..].to_vec(), None)
+    );
+    simulator.delete(&ids[3])?;
+    assert_eq!(get(&simulator, &path).await?.page()?, (vec![], None));
+    assert_eq!(get(&simulator, "/users?limit=1001").await?.status, 400);
+    assert_eq!(get(&simulator, "/users").await?.status, 200);
+    simulator.seed(1_000);
+    assert_eq!(get(&simulator, "/users").await?.status, 400);
+    Ok(())
+}

@@ -41,6 +41,19 @@ pub struct Auth0 {
     pub webhook_token: String,
     /// How long a token is good, in seconds.
     pub token_lifetime: i64,
+    /// The most users a page.
+    pub pages: Pages,
+    /// A search that finds more users takes too long and is cut; none: no search does.
+    pub cut_above: Option<usize>,
+}
+
+/// The most users a page, and what becomes of who asks for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// They are refused.
+    Refused(usize),
+    /// They get as many, and the totals' `limit` says so.
+    Clamped(usize),
 }
 
 impl Default for Auth0 {
@@ -52,6 +65,8 @@ impl Default for Auth0 {
                 .to_owned(),
             webhook_token: "simulated-auth0-webhook-token-0123456789".to_owned(),
             token_lifetime: 86_400,
+            pages: Pages::Refused(100),
+            cut_above: None,
         }
     }
 }

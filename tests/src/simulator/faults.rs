@@ -1,6 +1,6 @@
 //! What can go wrong between the provider and whoever asks it: one-off faults and lasting switches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,9 @@ pub struct Switches {
     pub record_lag_ms: u64,
     /// Query parameters refused as unknown, as older servers do.
     pub refused_parameters: BTreeSet<String>,
+    /// Query parameters that listings take for another value than was asked for, or for none, as
+    /// if paging had changed or a proxy stood between.
+    pub forced_parameters: BTreeMap<String, Option<String>>,
     /// The rate limit, if there is one.
     pub rate_limit: Option<RateLimit>,
     /// Milliseconds that each request waits before it is looked at.
@@ -158,6 +161,7 @@ impl Default for Switches {
             lag_share: 1.0,
             record_lag_ms: 0,
             refused_parameters: BTreeSet::new(),
+            forced_parameters: BTreeMap::new(),
             rate_limit: None,
             latency_ms: 0,
         }

@@ -1,7 +1,7 @@
 //! What stands between the network and a vendor's routes: the log, the rate limit, the hooks and
 //! the faults.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -110,6 +110,26 @@ pub(super) async fn pass(
     response
 }
 
+/// Has the vendor see other parameters than were sent.
+fn force(request: &mut Request, forced: &BTreeMap<String, Option<String>>) {
+    if forced.is_empty() {
+        return;
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let sent = query.split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        !pair.is_empty() && !forced.contains_key(name)
+    });
+    let added = forced
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+    let query: Vec<String> = sent.map(str::to_owned).chain(added).collect();
+    let uri = format!("{}?{}", request.uri().path(), query.join("&"));
+    if let Ok(uri) = uri.parse() {
+        *request.uri_mut() = uri;
+    }
+}
+
 /// The vendor's answer, or what the fault makes of it.
 async fn answer(
     world: &World,
@@ -133,6 +153,9 @@ async fn answer(
         if let Some(Ok(own)) = own.map(|own| HeaderValue::from_str(&own)) {
             *value = own;
         }
+    }
+    if call == Call::List {
+        force(&mut request, &world.switches().forced_parameters);
     }
     let response = next.run(request).await;
     world.run_hooks(Moment::After, call);

@@ -37,14 +37,14 @@ mod vendor;
 pub mod workos;
 mod world;
 
-pub use auth0::Auth0;
+pub use auth0::{Auth0, Pages};
 pub use clerk::Clerk;
 pub use clock::Clock;
 pub use faults::{Fault, RateLimit, Switches, Trouble};
 pub use message::Message;
 pub use people::Seeded;
 pub use requests::{Call, Request};
-pub use stack::Stack;
+pub use stack::{Cursors, Stack};
 pub use supabase::Supabase;
 pub use users::{Position, View};
 pub use vendor::{
@@ -58,7 +58,8 @@ type Make = fn() -> Arc<dyn Vendor>;
 
 /// The simulated providers, by their names in the functions' secret.
 pub const VENDORS: &[(&str, Make)] = &[
-    ("stack", || Arc::new(Stack::default())),
+    ("stack", || Arc::new(Stack::earlier())),
+    ("hexclave", || Arc::new(Stack::hexclave())),
     ("clerk", || Arc::new(Clerk::default())),
     ("workos", || Arc::new(WorkOs::default())),
     ("auth0", || Arc::new(Auth0::default())),

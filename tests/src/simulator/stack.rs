@@ -1,5 +1,6 @@
 //! Stack Auth, as its server's source of April 2026 has it: the users API under `/api/v1`, and
-//! which webhooks its changes fire.
+//! which webhooks its changes fire. Or Hexclave, as it is called since: the same, but that a
+//! listing's cursor means another user, and that a page has a most.
 
 use axum::Router;
 use axum::http::Method;
@@ -21,6 +22,10 @@ mod seeded;
 /// A Stack Auth project.
 #[derive(Debug, Clone)]
 pub struct Stack {
+    /// Its name in the secret.
+    pub name: &'static str,
+    /// What the listing takes a cursor for.
+    pub cursors: Cursors,
     /// The project's id.
     pub project_id: String,
     /// The key that opens it.
@@ -33,9 +38,50 @@ pub struct Stack {
     pub seeds_all_standings: bool,
 }
 
+/// What a listing's cursor is; no answer says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursors {
+    /// The page's first user, as until about April 2026.
+    Included,
+    /// The last user of the page before, as in the newest source; a page has 1000 users at most.
+    Excluded,
+}
+
+impl Cursors {
+    /// What the variable `STACK_CURSORS` says; included by default. `make test` has the scenarios
+    /// that list run with both.
+    fn of_environment() -> Self {
+        match std::env::var("STACK_CURSORS").as_deref() {
+            Ok("excluded") => Self::Excluded,
+            _ => Self::Included,
+        }
+    }
+}
+
+impl Stack {
+    /// A project like any other on a server that includes the cursor's user.
+    pub fn earlier() -> Self {
+        Self {
+            cursors: Cursors::Included,
+            ..Self::default()
+        }
+    }
+
+    /// A project like any other on a newest server, by the provider's newer name.
+    pub fn hexclave() -> Self {
+        Self {
+            name: "hexclave",
+            cursors: Cursors::Excluded,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Stack {
     fn default() -> Self {
         Self {
+            name: "stack",
+            cursors: Cursors::of_environment(),
             project_id: "7b1d5a7e-6f0c-4c7e-9c53-0d9a4f0c2d11".to_owned(),
             secret_server_key: "ssk_simulated_0123456789abcdefghijklmnopqrstuvwxyz".to_owned(),
             personal_teams: true,
@@ -56,7 +102,7 @@ impl Vendor for Stack {
 
     fn secret(&self, origin: &str) -> Value {
         json!({
-            "name": "stack",
+            "name": self.name,
             "project_id": self.project_id,
             "secret_server_key": self.secret_server_key,
             "api_url": self.api_url(origin),

@@ -35,7 +35,7 @@ pub(crate) async fn show(stage: &Stage, simulator: &Simulator) -> Result<()> {
 
     // Stack Auth tells nobody of this; of the others a delivery is lost, as happens everywhere.
     let why = match stage.provider.name() {
-        "stack" => "no webhook is sent for this",
+        "stack" | "hexclave" => "no webhook is sent for this",
         _ => "the delivery is lost on its way",
     };
     stage.provider.lose_deliveries(true);

@@ -33,6 +33,15 @@ const PROVIDERS: &[Known] = &[
         token: false,
     },
     Known {
+        name: "hexclave",
+        title: "Hexclave (Stack Auth)",
+        keys: &[
+            ("STACK_PROJECT_ID", "project_id"),
+            ("STACK_SECRET_SERVER_KEY", "secret_server_key"),
+        ],
+        token: false,
+    },
+    Known {
         name: "clerk",
         title: "Clerk",
         keys: &[("CLERK_SECRET_KEY", "secret_key")],
@@ -202,7 +211,12 @@ impl Known {
             "to show a project of your own, set {} too",
             missing.join(" and ")
         );
-        if let Some(url) = variable(&format!("{}_API_URL", self.name.to_uppercase())) {
+        // The keys of one provider, whichever of its names is used.
+        let prefix = match self.name {
+            "hexclave" => "STACK".to_owned(),
+            name => name.to_uppercase(),
+        };
+        if let Some(url) = variable(&format!("{prefix}_API_URL")) {
             project["api_url"] = url.into();
         }
         if self.token {

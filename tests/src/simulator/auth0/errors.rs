@@ -73,6 +73,12 @@ pub(super) fn too_many_requests() -> Refused {
     coded(StatusCode::TOO_MANY_REQUESTS, message, "too_many_requests")
 }
 
+/// A search took too long.
+pub(super) fn cut() -> Refused {
+    let message = "The query exceeded the timeout. Please try refining your search criteria.";
+    coded(StatusCode::SERVICE_UNAVAILABLE, message, "query_timeout")
+}
+
 pub(super) fn nowhere() -> Refused {
     let status = StatusCode::NOT_FOUND;
     refused(

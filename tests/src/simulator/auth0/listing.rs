@@ -3,16 +3,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::errors;
 use super::search::Search;
+use super::{Pages, errors};
 use crate::simulator::vendor::Refused;
 use crate::simulator::world::World;
 
 /// No search shows more users than this.
 const CEILING: usize = 1_000;
-
-/// The most users a page.
-const MOST: usize = 100;
 
 /// What a listing is asked for.
 #[derive(Debug)]
@@ -36,6 +33,7 @@ enum Sort {
 impl Wanted {
     pub(super) fn of(
         parameters: &[(String, String)],
+        pages: Pages,
         refused: impl Fn(&str) -> bool,
     ) -> Result<Self, Refused> {
         let mut wanted = Self {
@@ -50,7 +48,7 @@ impl Wanted {
             if refused(name) {
                 return Err(unknown(name));
             }
-            wanted.set(name, value)?;
+            wanted.set(name, value, pages)?;
         }
         if (wanted.page + 1).saturating_mul(wanted.size) > CEILING {
             return Err(errors::beyond_1000());
@@ -58,14 +56,18 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), Refused> {
+    fn set(&mut self, name: &str, value: &str, pages: Pages) -> Result<(), Refused> {
         match name {
             "page" => self.page = number(name, value)?,
             "per_page" => {
                 self.size = number(name, value)?;
-                if self.size > MOST {
-                    let problem = format!("Value {value} is greater than maximum {MOST}");
-                    return Err(errors::query(&format!("{problem} on property {name}")));
+                match pages {
+                    Pages::Refused(most) if self.size > most => {
+                        let problem = format!("Value {value} is greater than maximum {most}");
+                        return Err(errors::query(&format!("{problem} on property {name}")));
+                    }
+                    Pages::Clamped(most) => self.size = self.size.min(most),
+                    Pages::Refused(_) => {}
                 }
             }
             "include_totals" => self.totals = flag(name, value)?,
@@ -83,7 +85,11 @@ impl Wanted {
     }
 
     /// The answer, of what the search knows by now.
-    pub(super) fn answer(&self, world: &World) -> String {
+    pub(super) fn answer(
+        &self,
+        world: &World,
+        cut_above: Option<usize>,
+    ) -> Result<String, Refused> {
         let view = world.view();
         let offset = self.page * self.size;
         let takes = |id: &str, user: &_| self.search.takes(id, user);
@@ -112,7 +118,10 @@ impl Wanted {
                 (items, ids.len())
             }
         };
-        self.body(&items, offset, total)
+        if cut_above.is_some_and(|most| total > most) {
+            return Err(errors::cut());
+        }
+        Ok(self.body(&items, offset, total))
     }
 
     fn body(&self, items: &[Arc<str>], start: usize, total: usize) -> String {

@@ -46,8 +46,9 @@ async fn list(
     Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Refused> {
     let refused = api.world.switches().refused_parameters;
-    let wanted = Wanted::of(&parameters, |name| refused.contains(name))?;
-    Ok(answered(StatusCode::OK, wanted.answer(&api.world)))
+    let wanted = Wanted::of(&parameters, api.tenant.pages, |name| refused.contains(name))?;
+    let answer = wanted.answer(&api.world, api.tenant.cut_above)?;
+    Ok(answered(StatusCode::OK, answer))
 }
 
 async fn read(

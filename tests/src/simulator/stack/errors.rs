@@ -55,6 +55,12 @@ pub(super) fn schema(method: &Method, path: &str, problems: &[String]) -> Refuse
     )
 }
 
+/// More users a page than there may be.
+pub(super) fn limit(path: &str) -> Refused {
+    let problem = "query.limit must be less than or equal to 1000".to_owned();
+    schema(&Method::GET, path, &[problem])
+}
+
 pub(super) fn body_parsing(message: &str) -> Refused {
     known(StatusCode::BAD_REQUEST, "BODY_PARSING_ERROR", message, None)
 }

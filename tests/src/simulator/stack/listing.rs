@@ -6,12 +6,15 @@ use super::errors;
 use super::profile::personal_team_id;
 use crate::simulator::vendor::{Reading, Refused, Standing};
 
+/// The most users a page, since cursors are excluded.
+pub(super) const MOST: usize = 1_000;
+
 /// What a listing is asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// At most this many users; none means all.
     pub(super) limit: Option<usize>,
-    /// The first user's id.
+    /// The id of the first user, or of the last one of the page before.
     pub(super) cursor: Option<String>,
     pub(super) descending: bool,
     query: Option<String>,

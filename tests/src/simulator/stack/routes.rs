@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::listing::{self, Wanted};
-use super::{Stack, errors};
+use super::{Cursors, Stack, errors};
 use crate::simulator::vendor::{Change, Fields, Refused};
 use crate::simulator::world::World;
 
@@ -37,6 +37,10 @@ async fn list(
 ) -> Result<Response, Refused> {
     let refused = api.world.switches().refused_parameters;
     let wanted = Wanted::of(&parameters, uri.path(), |name| refused.contains(name))?;
+    let excluded = api.project.cursors == Cursors::Excluded;
+    if excluded && wanted.limit.is_some_and(|limit| limit > listing::MOST) {
+        return Err(errors::limit(uri.path()));
+    }
     let view = api.world.view();
     let from = match &wanted.cursor {
         None => None,
@@ -46,14 +50,25 @@ async fn list(
             position => position,
         },
     };
+    let most = if excluded { listing::MOST } else { usize::MAX };
     let page = api.world.page(
         view,
         from,
         wanted.descending,
-        wanted.limit.unwrap_or(usize::MAX),
-        |id, user| wanted.takes(id, user),
+        wanted.limit.unwrap_or(most),
+        |id, user| {
+            let follows = !excluded || wanted.cursor.as_deref() != Some(id);
+            follows && wanted.takes(id, user)
+        },
     );
-    let body = listing::answer(&page.items, page.next.as_deref());
+    if excluded && wanted.limit.is_none() && page.next.is_some() {
+        return Err(errors::limit(uri.path()));
+    }
+    let next = match excluded {
+        true => page.next.and(page.last),
+        false => page.next,
+    };
+    let body = listing::answer(&page.items, next.as_deref());
     Ok(json(StatusCode::OK, body))
 }
 

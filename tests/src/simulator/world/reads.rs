@@ -11,6 +11,8 @@ use crate::simulator::vendor::Reading;
 pub struct Page {
     /// Profiles, as JSON.
     pub items: Vec<Arc<str>>,
+    /// The id of the last user of this page.
+    pub last: Option<String>,
     /// The id of the first user of the next page.
     pub next: Option<String>,
 }
@@ -75,13 +77,18 @@ impl World {
             .users
             .walk(vendor, view, from, descending)
             .filter(|((_, id), found)| passes(id, &found.reading(vendor)));
+        let mut last = None;
         let items = walk
             .by_ref()
             .take(limit)
-            .map(|(_, found)| found.text(vendor))
+            .map(|((_, id), found)| {
+                last = Some(id);
+                found.text(vendor)
+            })
             .collect();
         Page {
             items,
+            last,
             next: walk.next().map(|((_, id), _)| id),
         }
     }
