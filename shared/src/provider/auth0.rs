@@ -44,8 +44,8 @@ const MOST_REPEATS: u32 = 2;
 /// A year, in microseconds: the first window of a search that took too long.
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1_000_000;
 
-/// The narrowest window.
-const HOUR: i64 = 60 * 60 * 1_000_000;
+/// The narrowest window, in microseconds: an import signs up many at once.
+const NARROWEST: i64 = 1_000_000;
 
 /// 1 January 2200, in microseconds since 1970.
 const AFTER_ALL: i64 = 7_258_118_400_000_000;
@@ -380,7 +380,9 @@ impl Position {
         (1..=PAGE).contains(&self.size)
             && (self.page + 1).saturating_mul(self.size) <= CEILING
             && moments.all(|moment| is_moment(moment))
-            && self.span.is_none_or(|span| (HOUR..=WIDEST).contains(&span))
+            && self
+                .span
+                .is_none_or(|span| (NARROWEST..=WIDEST).contains(&span))
             && self.repeats <= MOST_REPEATS
     }
 
@@ -584,12 +586,12 @@ impl Listing for Auth0Listing {
     }
 
     fn can_narrow(&self) -> bool {
-        self.at.span != Some(HOUR)
+        self.at.span != Some(NARROWEST)
     }
 
     fn narrow(&mut self) -> bool {
         let can = self.can_narrow();
-        let narrower = |span: i64| (span / 8).max(HOUR);
+        let narrower = |span: i64| (span / 8).max(NARROWEST);
         self.at.span = Some(self.at.span.map_or(YEAR, narrower));
         can
     }
