@@ -296,9 +296,12 @@ impl<'a> Walk<'a> {
     }
 
     /// A run that got no further than where it began, because of what the
-    /// provider answered there, would be followed by one like it for ever.
+    /// provider answered there, would be followed by one like it for ever; and
+    /// where paging has changed, a place means nothing any more.
     fn broken_off(&mut self, error: Unanswered) -> Stopped {
-        if matches!(error, Unanswered::Misread(_)) && self.position == self.began_at {
+        let paging = matches!(error, Unanswered::Misread(Misread::Paging(_)));
+        let misread = matches!(error, Unanswered::Misread(_));
+        if paging || misread && self.position == self.began_at {
             self.spend();
         }
         stopped(error, self.listed_until)
