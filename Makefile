@@ -2,15 +2,18 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test torture check audit fuzz bench clean
+.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
 with_tools = PATH="$(tools):$$PATH"
 run = $(with_tools) cargo run --locked --package tests
+# What the package is built for: template.yaml's default, unless ARCH says otherwise.
+ARCH = $(shell sed -n '/^  Architecture:/,/Default:/s/^ *Default: //p' template.yaml)
+own_arch = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 help: ## Say what there is
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## Install all that the other targets need
 	@tests/setup.sh build demo test check
@@ -18,6 +21,20 @@ setup: ## Install all that the other targets need
 build: ## Build the three functions for this machine, as they are deployed
 	@tests/setup.sh build
 	cargo build --release --locked
+
+package: ## Build what is deployed into .aws-sam/build, for ARCH=arm64|x86_64, and print its sizes
+	@tests/setup.sh package
+	@case "$(ARCH)" in arm64|x86_64) ;; *) echo "make package: ARCH is arm64 or x86_64" >&2; exit 1;; esac
+	PATH="$(CURDIR)/.tools/package/bin:$$PATH" SAM_CLI_TELEMETRY=0 \
+		sam build --beta-features --parameter-overrides Architecture=$(ARCH)
+	@cd .aws-sam/build && for program in */bootstrap; do \
+		printf '%-30s %9d bytes, %8d zipped\n' $$program $$(wc -c <$$program) $$(gzip -c $$program | wc -c); \
+	done
+
+test-package: ## Build the package for this machine's processor, and start it where there is nothing but libc
+	@tests/setup.sh package test
+	$(MAKE) package ARCH=$(own_arch)
+	$(run) --bin package
 
 demo: ## Show the main job from nothing; PROVIDER=stack|hexclave|clerk|workos|auth0|supabase, keys: see README
 	@tests/setup.sh demo

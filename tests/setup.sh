@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the make targets need: `tests/setup.sh build|demo|test|check|fuzz …`
+# Installs what the make targets need: `tests/setup.sh build|package|demo|test|check|fuzz …`
 #
 # Programs of the project go to .tools/, which git ignores; what only the system's package manager
 # has (a C compiler, perl, PgBouncer, …) comes from apt-get, as root or with a sudo that asks for
@@ -132,9 +132,11 @@ install_packages() {
     done
 }
 
-# Installs tests/setup/NAME.txt into .tools/venv, unless that was done with the same lines.
+# Installs tests/setup/NAME.txt into .tools/venv, or another environment, unless that was done with
+# the same lines.
 install_python() {
-    local name=$1 what=$2 wanted marker=$venv/.installed-$1
+    local name=$1 what=$2 venv=${3:-$venv} wanted marker
+    marker=$venv/.installed-$name
     wanted=$(printf '%s\n' "$PWD" && cat "tests/setup/$name.txt")
     if [ -e "$marker" ] && [ "$(cat "$marker")" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
@@ -193,9 +195,9 @@ check_components() {
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
 }
 
-[ $# -gt 0 ] || stop "name what to set up: build, demo, test, check or fuzz"
+[ $# -gt 0 ] || stop "name what to set up: build, package, demo, test, check or fuzz"
 for part in "$@"; do
-    [[ $part =~ ^(build|demo|test|check|fuzz)$ ]] || stop "nothing is called $part: name build, demo, test, check or fuzz"
+    [[ $part =~ ^(build|package|demo|test|check|fuzz)$ ]] || stop "nothing is called $part: name build, package, demo, test, check or fuzz"
 done
 parts=" $* "
 
@@ -211,12 +213,14 @@ fi
 
 check_rust
 check_compiler
-[[ $parts =~ (demo|test|check) ]] && check_python
+[[ $parts =~ (package|demo|test|check) ]] && check_python
 [[ $parts =~ (demo|test) ]] && check_curl
 [[ $parts == *test* ]] && check_servers
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages
 
+# An environment of its own: SAM insists on older versions than moto does.
+[[ $parts == *package* ]] && install_python package "the SAM CLI, cargo-lambda and Zig" "$tools/package"
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"
 [[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager, and Node"
 [[ $parts == *test* ]] && install_clients

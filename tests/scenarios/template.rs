@@ -134,7 +134,7 @@ fn each_function_is_a_package_and_each_package_a_function() {
     );
     assert_breaks(
         packages,
-        "Architectures: [arm64]",
+        "Architectures: [!Ref Architecture]",
         "Architectures: [x86_64]",
         "x86_64",
     );
@@ -508,7 +508,7 @@ fn packages(template: &Value) -> Vec<String> {
             problems.push(format!("{name} is built with {}", metadata["BuildMethod"]));
         }
         for (property, wanted) in [
-            ("Architectures", json!(["arm64"])),
+            ("Architectures", json!([{"Ref": "Architecture"}])),
             ("Runtime", json!("provided.al2023")),
             ("Handler", json!("bootstrap")),
             ("CodeUri", json!(".")),

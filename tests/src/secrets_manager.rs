@@ -1,6 +1,7 @@
 //! AWS Secrets Manager, played by moto's server.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,7 @@ use crate::watchdog::Watched;
 #[derive(Debug)]
 pub struct SecretsManager {
     port: u16,
+    tls: bool,
     process: Watched,
     folder: Scratch,
 }
@@ -27,6 +29,16 @@ impl SecretsManager {
 
     /// Starts an empty one.
     pub async fn start() -> Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// Starts an empty one that speaks TLS alone, with `server.crt` and `server.key` of this
+    /// folder, which name `localhost`.
+    pub async fn start_tls(certificates: &Path) -> Result<Self> {
+        Self::start_with(Some(certificates)).await
+    }
+
+    async fn start_with(certificates: Option<&Path>) -> Result<Self> {
         let program = python_program("moto_server")?;
         let folder = Scratch::new("secrets_manager")?;
         let port = free_port()?;
@@ -34,9 +46,18 @@ impl SecretsManager {
         command
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .current_dir(folder.path());
+        if let Some(certificates) = certificates {
+            command
+                .arg("--ssl-cert")
+                .arg(certificates.join("server.crt"));
+            command
+                .arg("--ssl-key")
+                .arg(certificates.join("server.key"));
+        }
         let process = Watched::spawn(&mut command, &folder.path().join("log"))?;
         let manager = Self {
             port,
+            tls: certificates.is_some(),
             process,
             folder,
         };
@@ -88,7 +109,10 @@ impl SecretsManager {
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        match self.tls {
+            true => format!("https://localhost:{}", self.port),
+            false => format!("http://127.0.0.1:{}", self.port),
+        }
     }
 
     async fn call(&self, action: &str, body: Value) -> Result<Value> {
@@ -97,6 +121,8 @@ impl SecretsManager {
             aws4_request, SignedHeaders=host, Signature=none";
         let request = reqwest::Client::builder()
             .no_proxy()
+            // Whether its certificate is good is for the functions to find out.
+            .danger_accept_invalid_certs(self.tls)
             .build()?
             .post(self.url());
         let request = request.header("authorization", scope);
