@@ -4,14 +4,15 @@
 //! of after the look at the row that comes with it, however stale the
 //! provider's replicas may be: it is sent only when their bound has passed.
 
+use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use tokio::time::sleep;
 
 use crate::client::{Client, Effort, Unanswered};
 use crate::profile::{At, Profile, UserId};
 use crate::provider::{Answer, Misread, Provider, Told};
-use crate::store::{Look, Store, StoreError};
+use crate::store::{Look, Outcome, Store, StoreError};
 
 /// Reads under way at once; the slowest plan allows a few requests a second.
 const AT_ONCE: usize = 8;
@@ -93,6 +94,45 @@ impl<'a> Sources<'a> {
             Reread { look, read }
         });
         Ok((looked_at, reads.buffer_unordered(AT_ONCE)))
+    }
+
+    /// Takes in a profile that was read after `look`, as
+    /// [`Store::settle_present`] does. A row's version falls only where a person
+    /// has set it: the row then tells another one than its own profile.
+    pub async fn settle_present(
+        self,
+        look: &Look,
+        profile: &Profile,
+        at: At,
+        revive: bool,
+        delivered: bool,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let store = self.store;
+        let settled = store.settle_present(look, profile, at, revive, delivered);
+        match settled.await? {
+            Some(Outcome::Stale) if self.is_edited(look).await? => {
+                let settled = store.settle_edited(look, profile, at, revive, delivered);
+                settled.await
+            }
+            settled => Ok(settled),
+        }
+    }
+
+    async fn is_edited(self, look: &Look) -> Result<bool, StoreError> {
+        let Some((raw_json, updated_at)) = self.store.kept(look).await? else {
+            return Ok(false);
+        };
+        let as_read = Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from(raw_json),
+        };
+        Ok(match self.provider.user(&look.id, &as_read) {
+            // A profile without its version (it may be redacted) says nothing.
+            Ok(Some(profile)) => profile.version.is_some_and(|version| version != updated_at),
+            // No profile that the provider could have sent.
+            _ => true,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ mod error;
 mod schema;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -403,7 +403,7 @@ impl Store {
     }
 
     /// Takes in a profile that was read after `look`; `None` if the row has
-    /// changed since.
+    /// changed since. [`Outcome::Stale`]: the row has a newer version.
     pub async fn settle_present(
         &self,
         look: &Look,
@@ -411,6 +411,30 @@ impl Store {
         at: At,
         revive: bool,
         delivered: bool,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let flags = (revive, delivered, false);
+        self.settle(look, profile, at, flags).await
+    }
+
+    /// The same, of a row whose version is not the provider's own.
+    pub async fn settle_edited(
+        &self,
+        look: &Look,
+        profile: &Profile,
+        at: At,
+        revive: bool,
+        delivered: bool,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let flags = (revive, delivered, true);
+        self.settle(look, profile, at, flags).await
+    }
+
+    async fn settle(
+        &self,
+        look: &Look,
+        profile: &Profile,
+        at: At,
+        (revive, delivered, edited): (bool, bool, bool),
     ) -> Result<Option<Outcome>, StoreError> {
         let row = self
             .one(
@@ -428,6 +452,7 @@ impl Store {
                     (&delivered, Type::BOOL),
                     (&self.provider, Type::TEXT),
                     (&self.names(), Type::TEXT_ARRAY),
+                    (&edited, Type::BOOL),
                 ],
             )
             .await?;
@@ -435,6 +460,18 @@ impl Store {
             "moved" => Ok(None),
             word => outcome(word).map(Some),
         }
+    }
+
+    /// The row's profile and its time, if it is as it was at the look and says
+    /// when it was; the time has to be one that a clock can show.
+    pub async fn kept(&self, look: &Look) -> Result<Option<(String, At)>, StoreError> {
+        let parameters: Parameters<'_> =
+            &[(&look.id.as_str(), Type::TEXT), (&look.token, Type::TEXT)];
+        let rows = self.all(sql!("kept"), parameters).await?;
+        Ok(rows.first().and_then(|row| {
+            let at: Option<SystemTime> = row.try_get(1).ok()?;
+            Some((row.get(0), At::from_system(at?)))
+        }))
     }
 
     /// Marks users as deleted whom the provider did not have when asked after

@@ -40,6 +40,14 @@ pub(crate) const VERSIONS: Sync = Sync {
     ..HINTS
 };
 
+/// As Clerk and WorkOS, with replicas that lag longer than is assumed.
+pub(crate) const VERSIONS_LATE: Sync = Sync {
+    name: "versions, reads too late",
+    lag: 2,
+    listing_lag: 2,
+    ..VERSIONS
+};
+
 /// Auth0: a hint shows nothing, reads are current and are not trusted to be;
 /// ids return; the listing lags more than reads are held to.
 pub(crate) const RETURNING: Sync = Sync {
@@ -144,6 +152,11 @@ pub(crate) fn mutations() {
     sync_breaks(DeliveriesRevive, VERSIONS, sync::NO_RESURRECTION);
     sync_breaks(BelieveContradictions, HINTS, sync::NOTHING_LOST);
     sync_breaks(BelieveTheFirst404, HINTS, sync::NO_FALSE_TOMBSTONE);
+    sync_breaks(
+        SettleWhateverWasRead,
+        one_webhook_and_a_run(VERSIONS_LATE),
+        sync::NEVER_FALLS,
+    );
     sync_breaks(SettleWithoutWaiting, HINTS, sync::NO_FALSE_TOMBSTONE);
     sync_breaks(SettleWithoutLooking, HINTS, sync::NOTHING_LOST);
     sync_breaks(AnswerBeforeTheCommit, HINTS, sync::NOTHING_LOST);

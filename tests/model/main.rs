@@ -15,8 +15,8 @@ mod table;
 mod walk;
 
 use cases::{
-    AMNESIA, CURRENT, HINTS, RECORD, RETURNING, RETURNING_LATE, RETURNING_LISTED, VERSIONS, WALK,
-    mutations, sync_holds,
+    AMNESIA, CURRENT, HINTS, RECORD, RETURNING, RETURNING_LATE, RETURNING_LISTED, VERSIONS,
+    VERSIONS_LATE, WALK, mutations, sync_holds,
 };
 use table::holds;
 
@@ -32,6 +32,8 @@ fn versions_end_with_the_provider_s_state() {
     sync_holds(VERSIONS, 3, 2, false);
     sync_holds(VERSIONS, 3, 1, true);
     sync_holds(VERSIONS, 2, 2, true);
+    sync_holds(VERSIONS_LATE, 3, 1, true);
+    sync_holds(VERSIONS_LATE, 3, 2, false);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) enum Mutation {
     SettleWithoutWaiting,
     /// What a settling read shows is written whatever became of the row.
     SettleWithoutLooking,
+    /// What a settling read shows is written, though the row has a newer version.
+    SettleWhateverWasRead,
     /// A delivery is answered 2xx before its commit.
     AnswerBeforeTheCommit,
     /// The clock is read after the user.

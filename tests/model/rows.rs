@@ -163,6 +163,7 @@ pub(crate) fn settle_present(
     versioned: bool,
     revive: bool,
     delivered: bool,
+    edited: bool,
 ) -> Written {
     let new = Row {
         content: Some(content),
@@ -172,6 +173,9 @@ pub(crate) fn settle_present(
     let Some(kept) = kept else {
         return (Some(new), Outcome::Created);
     };
+    if versioned && !edited && kept.at > Some(at) {
+        return (None, Outcome::Stale);
+    }
     let known = |kept_at: Time| kept_at == at || !versioned && kept_at < at;
     let same = !delivered
         && kept.deleted.is_none()

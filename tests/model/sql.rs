@@ -276,37 +276,45 @@ async fn the_model_settles_as_the_statements_do() -> Result<()> {
     let cases = pairs(&all_rows(2), &all_news(2));
     for versioned in [false, true] {
         let bench = Bench::new(versioned, false).await?;
-        for (revive, delivered) in pairs(&[false, true], &[false, true]) {
+        let flags = pairs(&pairs(&[false, true], &[false, true]), &[false, true]);
+        for ((revive, delivered), edited) in flags {
+            let model = |kept: Option<Row>, new| {
+                rows::settle_present(kept, new, versioned, revive, delivered, edited)
+            };
             let before = bench.put(cases.iter().map(|(row, _)| *row)).await?;
             let looks = bench.look(cases.len()).await?;
             let mut answers = Vec::new();
             for (i, (_, (content, time))) in cases.iter().enumerate() {
                 let profile = profile(i, *content, None)?;
                 let look = looks.iter().find(|look| look.id.as_str() == id(i));
-                let settled = bench.store.settle_present(
-                    look.context("a look")?,
-                    &profile,
-                    at(*time),
-                    revive,
-                    delivered,
-                );
-                answers.push(outcome(settled.await?.context("the row has not moved")?));
+                let look = look.context("a look")?;
+                let (store, at) = (&bench.store, at(*time));
+                let settled = match edited {
+                    true => {
+                        store
+                            .settle_edited(look, &profile, at, revive, delivered)
+                            .await
+                    }
+                    false => {
+                        store
+                            .settle_present(look, &profile, at, revive, delivered)
+                            .await
+                    }
+                };
+                answers.push(outcome(settled?.context("the row has not moved")?));
             }
             let after = bench.kept().await?;
             for (i, (kept, new)) in cases.iter().enumerate() {
-                let (written, answer) =
-                    rows::settle_present(*kept, *new, versioned, revive, delivered);
+                let (written, answer) = model(*kept, *new);
                 assert_eq!(
                     answers[i], answer,
-                    "{kept:?} {new:?} {versioned} {revive} {delivered}"
+                    "{kept:?} {new:?} {versioned} {revive} {delivered} {edited}"
                 );
                 assert_row(&before, &after, i, *kept, written);
             }
             // Whoever looked before that, finds every row moved that was written.
             for (i, (kept, new)) in cases.iter().enumerate().filter(|(i, _)| i % 7 == 0) {
-                let moved = rows::settle_present(*kept, *new, versioned, revive, delivered)
-                    .0
-                    .is_some();
+                let moved = model(*kept, *new).0.is_some();
                 let look = looks.iter().find(|look| look.id.as_str() == id(i));
                 let profile = profile(i, 1 - new.0, None)?;
                 let again = bench.store.settle_present(

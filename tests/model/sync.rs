@@ -140,6 +140,8 @@ pub(crate) struct State {
     undisturbed: bool,
     /// Whether such a run completed after the last change.
     repaired: bool,
+    /// The newest version that the row has had.
+    highest: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,6 +171,7 @@ pub(crate) const CONVERGES: &str = "without loss the table ends up equal to the 
 pub(crate) const REPAIRED: &str = "after a complete reconcile the table equals the provider";
 pub(crate) const NO_FALSE_TOMBSTONE: &str = "no living user is tombstoned";
 pub(crate) const NO_RESURRECTION: &str = "no deleted user comes back";
+pub(crate) const NEVER_FALLS: &str = "no row's version falls";
 pub(crate) const NOTHING_LOST: &str = "what was answered 2xx is in the table";
 
 impl State {
@@ -505,11 +508,28 @@ impl Sync {
             Some(content) => {
                 let at = if self.versioned { version } else { looked };
                 let revive = self.ids_return || self.mutated(Mutation::DeliveriesRevive);
-                rows::settle_present(state.row, (content, at), self.versioned, revive, true).0
+                let (row, outcome) = self.settle_present(state.row, (content, at), revive, true);
+                // The row has a newer version: 503.
+                if outcome == Outcome::Stale {
+                    return;
+                }
+                row
             }
         };
         state.write(row);
         state.finish(event);
+    }
+
+    fn settle_present(
+        &self,
+        kept: Option<Row>,
+        new: (Content, Time),
+        revive: bool,
+        delivered: bool,
+    ) -> rows::Written {
+        // Nobody edits rows here.
+        let edited = self.mutated(Mutation::SettleWhateverWasRead);
+        rows::settle_present(kept, new, self.versioned, revive, delivered, edited)
     }
 
     fn join_listed(&self, state: &mut State) {
@@ -557,7 +577,7 @@ impl Sync {
                 None => Some(rows::settle_gone(state.row, looked)),
                 Some(content) => {
                     let at = if self.versioned { version } else { looked };
-                    rows::settle_present(state.row, (content, at), self.versioned, true, false).0
+                    self.settle_present(state.row, (content, at), true, false).0
                 }
             };
             state.write(row);
@@ -571,6 +591,8 @@ impl Sync {
         if self.mutated(Mutation::SettleWithoutWaiting) {
             return Some(0);
         }
+        // A replica that lags longer than is assumed may show what was before.
+        let floor = if self.lag > self.stale { 0 } else { floor };
         (state.now >= looked + self.stale).then_some(floor)
     }
 
@@ -813,6 +835,7 @@ impl Model for Sync {
             buried: 0,
             undisturbed: false,
             repaired: false,
+            highest: 0,
         }]
     }
 
@@ -842,12 +865,25 @@ impl Model for Sync {
         let mut next = state.clone();
         self.step(&mut next, action);
         self.bury(&mut next);
+        if self.versioned {
+            let at = next.row.and_then(|row| row.at).unwrap_or(0);
+            next.highest = next.highest.max(at);
+        }
         let next = self.canonical(next);
         (next != *state).then_some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
+        let never_falls = Property::always(NEVER_FALLS, |model: &Self, state: &State| {
+            let at = state.row.and_then(|row| row.at).unwrap_or(0);
+            !model.versioned || at >= state.highest
+        });
+        if self.lag > self.stale {
+            // The rest rests on what is assumed of reads.
+            return vec![never_falls];
+        }
         vec![
+            never_falls,
             Property::always(NO_FALSE_TOMBSTONE, |model: &Self, state: &State| {
                 let deleted = state.row.is_some_and(|row| row.deleted.is_some());
                 let gone = |i: u8| state.past[usize::from(i)].user.is_none();

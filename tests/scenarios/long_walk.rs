@@ -1,6 +1,8 @@
 //! Walks that take many invocations, and runs that meet: a walk goes on where the last run left it,
 //! ends whatever changes under it, and is one run's at a time.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -649,11 +649,8 @@ async fn take_in(
 ) -> Result<(), Stopped> {
     tally.met.insert(look.id.as_str());
     let at = profile.version.unwrap_or(looked_at);
-    match sources
-        .store
-        .settle_present(look, profile, at, true, false)
-        .await
-    {
+    match sources.settle_present(look, profile, at, true, false).await {
+        // Stale: the read is older than the row, and the next run looks again.
         Ok(outcome) => tally.count(outcome.unwrap_or(Outcome::Stale)),
         Err(StoreError::Unstorable(reason)) => {
             let mut rejected = unread(&look.id, reason.to_owned());

@@ -371,10 +371,13 @@ impl Work<'_> {
             }
             let at = profile.version.unwrap_or(looked_at);
             let revive = facts.ids_return;
-            match store
+            match self
+                .sources
                 .settle_present(&reread.look, &profile, at, revive, true)
                 .await
             {
+                // The read lags longer than any is assumed to: again.
+                Ok(Some(Outcome::Stale)) => {}
                 Ok(Some(outcome)) => return Ok(Applied::Joined(name(outcome))),
                 Ok(None) => {}
                 Err(StoreError::Unstorable(reason)) => {

@@ -1,5 +1,5 @@
 -- Takes in a profile that was read after a look at the row, whatever the row
--- says, unless the row has changed since the look.
+-- says, unless the row has changed since the look, or has a newer version.
 --
 -- $1  text        id
 -- $2  text        token of the look; NULL: there was no row
@@ -13,6 +13,7 @@
 -- $10 boolean     whether a delivery caused this (else a listing did)
 -- $11 text        provider
 -- $12 text[]      project, by all its names
+-- $13 boolean     whether a person has given the row its version
 WITH bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $11 AND project = ANY ($12)
 ),
@@ -25,7 +26,15 @@ kept AS (
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM ($3::jsonb::text, $4, $5, $6)
       AND (kept.updated_at = $7 OR NOT $8 AND kept.updated_at < $7)
-    ) IS TRUE AS same -- updated_at may be NULL
+    ) IS TRUE AS same, -- updated_at may be NULL
+    -- Then the read is staler than any is assumed to be. A version that is yet to
+    -- come is nobody's but a person's; clocks may be off as far as a delivery's.
+    (
+      $8
+      AND NOT $13
+      AND kept.updated_at > $7
+      AND kept.updated_at <= clock_timestamp() + interval '5 minutes'
+    ) IS TRUE AS newer
   FROM neon_identity.users_sync AS kept
   WHERE kept.id = $1 AND kept.xmin::text = $2
   FOR NO KEY UPDATE -- an application's foreign keys don't wait, nor are waited for
@@ -49,7 +58,11 @@ updated AS (
       ELSE greatest(stored.deleted_at, $7)
     END
   FROM kept
-  WHERE stored.id = $1 AND stored.xmin::text = $2 AND NOT kept.same AND EXISTS (SELECT FROM bound)
+  WHERE stored.id = $1
+    AND stored.xmin::text = $2
+    AND NOT kept.same
+    AND NOT kept.newer
+    AND EXISTS (SELECT FROM bound)
   RETURNING stored.id
 )
 SELECT CASE
@@ -58,5 +71,6 @@ SELECT CASE
   WHEN EXISTS (SELECT FROM updated) THEN
     CASE WHEN $9 AND (SELECT tombstone FROM kept) THEN 'revived' ELSE 'updated' END
   WHEN (SELECT same FROM kept) THEN 'unchanged'
+  WHEN (SELECT newer FROM kept) THEN 'stale'
   ELSE 'moved'
 END;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use shared::profile::At;
 use shared::store::Look;
-use shared::store::Outcome::{Created, Revived, Unchanged, Updated};
+use shared::store::Outcome::{Created, Revived, Stale, Unchanged, Updated};
 use tests::postgres::connect;
 
 use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versioned, versions};
@@ -183,9 +183,17 @@ async fn a_version_that_was_edited_by_hand_is_put_right() -> Result<()> {
         bench.join(&profile, edited, true).await?;
         let (_, looked) = look(&bench, "u").await?;
         let at = At::from_micros(THEN);
+        if edited > THEN {
+            // Who doesn't know that a person has set it takes the read for a stale one.
+            let settled = bench
+                .store
+                .settle_present(&looked, &profile, at, true, false);
+            assert_eq!(settled.await?, Some(Stale));
+            assert_eq!(bench.existing("u").await?.times(), (Some(edited), None));
+        }
         let settled = bench
             .store
-            .settle_present(&looked, &profile, at, true, false)
+            .settle_edited(&looked, &profile, at, true, false)
             .await?;
         assert_eq!(settled, Some(Updated));
         assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
