@@ -50,7 +50,7 @@ pub trait Listing: Send + Sync {
 
 /// What an operator is told whose provider's listing is not as its adapter
 /// assumes: what was seen, and what may be the matter. `whose` in the genitive.
-pub(crate) fn broken(whose: &str, seen: &str) -> Misread {
+pub fn broken(whose: &str, seen: &str) -> Misread {
     Misread::Paging(format!(
         "{whose} listing {seen}: the provider's paging has changed, or users are being deleted or \
          imported by the thousand. Run reconcile again once that is over; if it fails the same, see \

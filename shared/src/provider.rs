@@ -40,6 +40,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether it is a success, and JSON from its beginning to its end.
+    pub fn is_whole(&self) -> bool {
+        self.status.is_success() && serde_json::from_str::<&RawValue>(&self.text()).is_ok()
+    }
+
     /// The body as text. Bytes that are no UTF-8 become U+FFFD, as escapes do
     /// that stand for no character: one bad name must not spoil a page.
     fn text(&self) -> Cow<'_, str> {

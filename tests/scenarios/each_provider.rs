@@ -141,6 +141,7 @@ for_each_provider! {
     users_may_come_and_go_at_every_page
     paging_that_has_changed_fails_a_run_by_name_in_seconds
     a_smaller_page_than_was_asked_for_ends_no_walk_early
+    a_listing_of_another_form_fails_a_run_by_name_in_seconds
 }
 
 async fn a_user_s_life_arrives(setup: Setup) -> Result<()> {
@@ -684,5 +685,31 @@ async fn a_smaller_page_than_was_asked_for_ends_no_walk_early(setup: Setup) -> R
     }
     let report = site.complete(json!({})).await?;
     ensure!(report["created"] == 345, "{report}");
+    site.stage.assert_in_sync().await
+}
+
+async fn a_listing_of_another_form_fails_a_run_by_name_in_seconds(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    site.simulator().seed(20);
+    for body in [
+        r#"{"profiles":[]}"#,
+        r#"{"users":7,"items":7,"data":7}"#,
+        "7",
+    ] {
+        site.simulator().clear_requests();
+        let fault = Fault::Json(body.to_owned());
+        let trouble = Trouble::every(fault).on(Call::List);
+        site.simulator().add_trouble(trouble);
+        let begun = std::time::Instant::now();
+        let said = site.failed(json!({})).await?;
+        let (took, asked) = (begun.elapsed(), site.simulator().count(Call::List));
+        ensure!(said.contains("is of a form that is not known"), "{said}");
+        ensure!(
+            asked <= 4 && took < Duration::from_secs(10),
+            "{asked} {took:?}"
+        );
+        site.simulator().clear_troubles();
+    }
+    site.complete(json!({})).await?;
     site.stage.assert_in_sync().await
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::client::{Effort, Unanswered};
-use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected};
+use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected, broken};
 use shared::profile::{At, Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
@@ -22,6 +22,9 @@ const LARGEST_PAGE: usize = 32 << 20;
 
 /// Bytes that one user may have.
 const LARGEST_USER: usize = 8 << 20;
+
+/// Answers that are whole, and no page.
+const MOST_ODD: u32 = 3;
 
 /// Rows and bytes of one statement.
 const BATCH: (usize, usize) = (500, 4 << 20);
@@ -326,7 +329,7 @@ async fn fetch(
     listing: &mut dyn Listing,
     until: Instant,
 ) -> Result<Page, Unanswered> {
-    let mut limited = false;
+    let (mut limited, mut odd) = (false, 0);
     loop {
         // What takes too long doesn't get quicker by being asked for again.
         let narrows = listing.can_narrow() && !limited;
@@ -340,7 +343,16 @@ async fn fetch(
         let asked = sources
             .client
             .ask(sources.provider, &request, effort, |answer| {
-                listing.read(answer)
+                let read = listing.read(answer);
+                // Not half an answer or a proxy's page: this doesn't pass.
+                odd += u32::from(matches!(read, Err(Misread::Garbled(_))) && answer.is_whole());
+                match read {
+                    Err(Misread::Garbled(_)) if odd >= MOST_ODD => Err(broken(
+                        &format!("{}'s", sources.provider.facts().name),
+                        "is of a form that is not known",
+                    )),
+                    read => read,
+                }
             })
             .await;
         match asked {

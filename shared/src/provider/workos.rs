@@ -381,6 +381,9 @@ struct WorkOsListing {
 struct Position {
     page: usize,
     cursor: Cursor,
+    /// The only user of a first page that says that more follow: WorkOS'
+    /// emulator says so of the last page, too.
+    alone: Option<String>,
 }
 
 impl Default for Position {
@@ -388,13 +391,17 @@ impl Default for Position {
         Self {
             page: PAGE,
             cursor: Cursor::default(),
+            alone: None,
         }
     }
 }
 
 impl Position {
     fn is_sound(&self) -> bool {
-        (3..=PAGE).contains(&self.page) && self.cursor.is_sound()
+        let alone = self.alone.as_deref();
+        (3..=PAGE).contains(&self.page)
+            && self.cursor.is_sound()
+            && alone.is_none_or(|id| UserId::new(id).is_ok())
     }
 }
 
@@ -423,7 +430,8 @@ impl WorkOsListing {
 impl Listing for WorkOsListing {
     fn request(&self) -> Request {
         let mut path = format!("/user_management/users?limit={}&order=asc", self.at.page);
-        if let Some(after) = self.at.cursor.after() {
+        let after = self.at.alone.as_deref();
+        if let Some(after) = after.or(self.at.cursor.after()) {
             let after = super::encoded(after);
             path.push_str(&format!("&after={after}"));
         }
@@ -433,7 +441,7 @@ impl Listing for WorkOsListing {
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
             let of_the_cursor = matches!(answer.status.as_u16(), 400 | 404 | 422)
-                && self.at.cursor.after().is_some()
+                && (self.at.cursor.after().is_some() || self.at.alone.take().is_some())
                 && code(answer).is_some();
             return match of_the_cursor {
                 true => self.step_back(),
@@ -443,18 +451,31 @@ impl Listing for WorkOsListing {
         let text = answer.text();
         let list = List::of(&text)?;
         let places = super::places(&list.data, "id", |user| user.time("created_at"));
+        if let Some(alone) = self.at.alone.take() {
+            let mut others = places.iter().flatten().filter(|place| place.id != alone);
+            return match others.next() {
+                Some(_) => Err(broken("WorkOS'", "shows a single user a page")),
+                None => Ok(Page {
+                    last: true,
+                    ..Page::default()
+                }),
+            };
+        }
         let Some(known) = self.at.cursor.known(&places) else {
             return self.step_back();
         };
         let new = &list.data[known..];
         let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
-        // WorkOS' emulator names a cursor on the last page, too.
         let begun = self.at.cursor.after().is_some();
-        let alone = !begun && list.data.len() == 1;
-        page.last =
-            !list.says_more() && list.data.len() < self.at.page || new.is_empty() && begun || alone;
-        if !page.last {
-            self.go_on(&places, new.len())?;
+        let short = list.data.len() < self.at.page;
+        page.last = !list.says_more() && short || new.is_empty() && begun;
+        if page.last {
+            return Ok(page);
+        }
+        match places.as_slice() {
+            [Some(alone)] if !begun => self.at.alone = Some(alone.id.clone()),
+            [None] if !begun => page.last = true,
+            _ => self.go_on(&places, new.len())?,
         }
         Ok(page)
     }
@@ -686,6 +707,14 @@ mod tests {
             false => users(&ids, Some("u99")),
         });
         check(4, "shows none of them", &mut |_| users(&[], Some("u1")));
+        check(
+            2,
+            "a single user",
+            &mut |uri| match uri.contains("after=") {
+                true => users(&["u2"], Some("u2")),
+                false => users(&["u1"], Some("u1")),
+            },
+        );
         let newest: Vec<_> = (0..9)
             .map(|i| serde_json::json!({"id": format!("u{i}"), "created_at": format!("2026-01-{}T12:00:00Z", 20 - i)}))
             .collect();
@@ -709,8 +738,14 @@ mod tests {
     #[test]
     fn the_listing_s_fixture_ends_with_its_only_user() {
         let body = include_str!("../../../events/workos/list.page1.json");
-        let page = workos().listing(None).read(&answer(200, body)).unwrap();
-        assert_eq!(ids(&page), (vec![MARCELINA], true));
+        let mut listing = workos().listing(None);
+        let page = listing.read(&answer(200, body)).unwrap();
+        assert_eq!(ids(&page), (vec![MARCELINA], false));
+        assert!(next(&*listing).ends_with(&format!("&after={MARCELINA}")));
+        let again = workos().listing(Some(&listing.position()));
+        assert_eq!(next(&*again), next(&*listing));
+        let page = listing.read(&users(&[], None)).unwrap();
+        assert_eq!(ids(&page), (vec![], true));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Fault {
     },
     /// A proxy's HTML page, with this status; the request has no effect.
     Html(u16),
+    /// This JSON, with 200; the request has no effect.
+    Json(String),
     /// The first half of the right body, as if it were the whole: `Content-Length` agrees.
     Truncated,
     /// The first half of the right body under the whole one's `Content-Length`, then the end of

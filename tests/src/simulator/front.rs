@@ -143,6 +143,10 @@ async fn answer(
         Some(Fault::Status(status)) => return text(*status),
         Some(Fault::TooManyRequests { retry_after }) => return refuse(world, *retry_after),
         Some(Fault::Html(status)) => return page(*status),
+        Some(Fault::Json(body)) => {
+            let kind = (header::CONTENT_TYPE, "application/json");
+            return (StatusCode::OK, [kind], body.clone()).into_response();
+        }
         Some(Fault::Hang) => std::future::pending().await,
         _ => {}
     }
