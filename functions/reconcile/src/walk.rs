@@ -633,10 +633,16 @@ pub(crate) async fn keep_unanswered(
     sources: Sources<'_>,
     tally: &mut Tally,
 ) -> Result<(), Stopped> {
-    for (user, stopped) in std::mem::take(&mut tally.unanswered) {
-        if tally.answered == 0 {
-            return Err(stopped);
+    // They stay unanswered then, so that the next run asks for them again.
+    if tally.answered == 0
+        && let Some((user, stopped)) = tally.unanswered.pop()
+    {
+        if let Some(id) = user.id {
+            tally.met.remove(id.as_str());
         }
+        return Err(stopped);
+    }
+    for (user, _) in std::mem::take(&mut tally.unanswered) {
         reject(sources, tally, user).await?;
     }
     tally.keep();
