@@ -64,6 +64,11 @@ impl Gate {
         })
     }
 
+    /// The port that leads to the server.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL that reaches through the gate what `url` reaches directly.
     pub fn url(&self, url: &str) -> String {
         url.replace(&format!(":{}/", self.to), &format!(":{}/", self.port))

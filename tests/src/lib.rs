@@ -8,6 +8,8 @@ pub mod database;
 pub mod function;
 pub mod function_url;
 pub mod gate;
+pub mod libpq;
+pub mod login;
 pub mod meter;
 pub mod pgbouncer;
 pub mod postgres;

@@ -123,7 +123,7 @@ pub fn random_name(prefix: &str) -> String {
     format!("{prefix}_{tail}")
 }
 
-fn subfolders(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
