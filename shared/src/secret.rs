@@ -18,6 +18,9 @@ pub struct Secret {
     pub database_url: String,
     /// Where `provision` connects: the owner's, or the same.
     pub admin_database_url: String,
+    /// The authorities that may vouch for the database, as PEM text, where the
+    /// secret names them.
+    pub database_root_certificates: Option<String>,
     /// The provider's adapter, keys included.
     pub provider: Arc<dyn Provider>,
     /// The bytes it was read from; tells whether a secret was rotated.
@@ -36,6 +39,7 @@ impl Secret {
         let mut top = Fields::of("", value)?;
         let database_url = top.required("database_url")?;
         let admin_database_url = top.optional("admin_database_url")?;
+        let database_root_certificates = top.optional("database_root_certificates")?;
         let signing_secrets = top.strings("signing_secrets")?;
         let mut provider_fields = top.object("provider")?;
         let provider = provider::connect(&mut provider_fields, signing_secrets)?;
@@ -44,6 +48,7 @@ impl Secret {
         Ok(Self {
             admin_database_url: admin_database_url.unwrap_or_else(|| database_url.clone()),
             database_url,
+            database_root_certificates,
             provider,
             source: json.to_owned(),
         })

@@ -9,16 +9,19 @@ mod connect;
 mod error;
 mod schema;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-pub use connect::Target;
+use connect::Way;
+pub use connect::{Target, conninfo};
 pub use error::StoreError;
 pub use schema::Schema;
 
@@ -192,12 +195,44 @@ pub struct Store {
     patience: Patience,
     deadline: Option<Instant>,
     live: Mutex<Option<Live>>,
+    cancelling: Lock<Vec<JoinHandle<()>>>,
 }
 
 /// The connection, and when something came of it last.
 struct Live {
-    client: Arc<Client>,
+    line: Arc<Line>,
     used: Instant,
+}
+
+/// A connection.
+struct Line {
+    client: Client,
+    way: Way,
+    /// A statement that nobody waits for is in the way of others.
+    abandoned: AtomicBool,
+}
+
+impl Line {
+    fn is_good(&self) -> bool {
+        !self.client.is_closed() && !self.abandoned.load(Ordering::Relaxed)
+    }
+}
+
+/// A statement that was sent; if nobody waits for its answer any more, it is
+/// cancelled, and what comes next takes another connection.
+struct Sent<'a> {
+    store: &'a Store,
+    line: &'a Line,
+    answered: bool,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.line.abandoned.store(true, Ordering::Relaxed);
+            self.store.cancel(self.line);
+        }
+    }
 }
 
 /// What the name of a project begins with that is known by its key alone.
@@ -223,6 +258,10 @@ const IDLE: Duration = Duration::from_secs(5);
 /// connection.
 const AFTER_IDLE: Duration = Duration::from_secs(2);
 
+/// To tell a server that a statement is not waited for any more; senders of
+/// deliveries wait for 3 seconds more then.
+const TO_CANCEL: Duration = Duration::from_secs(2);
+
 type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 macro_rules! sql {
@@ -246,6 +285,24 @@ impl Store {
             patience,
             deadline: None,
             live: Mutex::new(None),
+            cancelling: Lock::default(),
+        }
+    }
+
+    /// The same, with a connection of its own, so that it waits for nothing that
+    /// is done here.
+    #[must_use]
+    pub fn beside(&self, patience: Patience) -> Self {
+        Self {
+            target: self.target.clone(),
+            schema: self.schema.clone(),
+            provider: self.provider,
+            project: RwLock::new(self.known().clone()),
+            facts: self.facts.clone(),
+            patience,
+            deadline: self.deadline,
+            live: Mutex::new(None),
+            cancelling: Lock::default(),
         }
     }
 
@@ -261,7 +318,7 @@ impl Store {
 
     /// Connects, if it isn't.
     pub async fn connect(&self) -> Result<(), StoreError> {
-        self.client(give_up(self.deadline, self.patience.connect))
+        self.line(give_up(self.deadline, self.patience.connect))
             .await
             .map(|_| ())
     }
@@ -806,27 +863,37 @@ impl Store {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
         let until = give_up(deadline, self.patience.connect);
+        let mut read_only = false;
         loop {
-            let (client, idle) = self.client(until).await?;
-            let answered = client.query_typed(&sql, parameters);
+            let (line, idle) = self.line(until).await?;
+            let mut sent = Sent {
+                store: self,
+                line: &line,
+                answered: false,
+            };
+            let answered = line.client.query_typed(&sql, parameters);
             let mut by = (Instant::now() + BRIEFLY).max(give_up(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
             if doubtful {
                 by = by.min(Instant::now() + AFTER_IDLE);
             }
             let answer = timeout_at(by, answered).await;
+            sent.answered = answer.is_ok();
+            drop(sent);
             let error = match answer {
                 Ok(Ok(rows)) => {
-                    self.used(&client).await;
+                    self.used(&line).await;
                     return Ok(rows);
                 }
                 Ok(Err(error)) => StoreError::of(&error),
                 Err(_) => StoreError::Unreachable("a statement took too long".to_owned()),
             };
-            let lost = matches!(error, StoreError::Unreachable(_));
+            // After a fail-over the host's name leads to another server.
+            let elsewhere = matches!(error, StoreError::ReadOnly) && !read_only;
+            read_only |= elsewhere;
+            let lost = elsewhere || error.passes();
             if lost {
-                self.forget(&client).await;
-                self.cancel(&client);
+                self.forget(&line).await;
             }
             if !(lost || matches!(error, StoreError::Collided)) || Instant::now() >= until {
                 return Err(error);
@@ -835,50 +902,75 @@ impl Store {
         }
     }
 
-    /// Has the server end what nobody waits for any more. Nobody waits for
-    /// this either: a server that doesn't answer doesn't take this in.
-    fn cancel(&self, client: &Client) {
-        if client.is_closed() {
+    /// Has the server end what nobody waits for any more; see [`Store::let_go`].
+    fn cancel(&self, line: &Line) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if line.client.is_closed() {
             return;
         }
-        let (token, tls) = (client.cancel_token(), self.target.tls.clone());
-        tokio::spawn(timeout(AFTER_IDLE, async move {
-            let _ = token.cancel_query(tls).await;
-        }));
+        let (token, way) = (line.client.cancel_token(), line.way.clone());
+        let target = self.target.clone();
+        let cancelling = runtime.spawn(async move {
+            let _ = timeout(TO_CANCEL, target.cancel(&token, &way)).await;
+        });
+        let mut all = self.cancelling();
+        all.retain(|cancelling| !cancelling.is_finished());
+        all.push(cancelling);
+    }
+
+    /// Waits until the server was told of all statements that nobody waits for
+    /// any more, or can't be told. A function that has answered is frozen, and
+    /// would tell it too late.
+    pub async fn let_go(&self) {
+        let all = std::mem::take(&mut *self.cancelling());
+        for cancelling in all {
+            let _ = cancelling.await;
+        }
+    }
+
+    fn cancelling(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.cancelling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection, and for how long it was not used; a new one if there is
     /// none.
-    async fn client(&self, until: Instant) -> Result<(Arc<Client>, Duration), StoreError> {
+    async fn line(&self, until: Instant) -> Result<(Arc<Line>, Duration), StoreError> {
         let mut live = self.live.lock().await;
-        if let Some(live) = live.as_ref().filter(|live| !live.client.is_closed()) {
+        if let Some(live) = live.as_ref().filter(|live| live.line.is_good()) {
             // What waits for another statement's end is not a sign of death.
-            let busy = Arc::strong_count(&live.client) > 1;
+            let busy = Arc::strong_count(&live.line) > 1;
             let idle = if busy {
                 Duration::ZERO
             } else {
                 live.used.elapsed()
             };
-            return Ok((live.client.clone(), idle));
+            return Ok((live.line.clone(), idle));
         }
         let mut pause = Duration::from_millis(100);
         loop {
             let opened =
-                timeout_at((Instant::now() + BRIEFLY).max(until), self.target.open()).await;
+                timeout_at((Instant::now() + BRIEFLY).max(until), self.target.reach()).await;
             let error = match opened {
-                Ok(Ok(client)) => {
-                    let client = Arc::new(client);
+                Ok(Ok((client, way))) => {
+                    let line = Arc::new(Line {
+                        client,
+                        way,
+                        abandoned: AtomicBool::new(false),
+                    });
                     *live = Some(Live {
-                        client: client.clone(),
+                        line: line.clone(),
                         used: Instant::now(),
                     });
-                    return Ok((client, Duration::ZERO));
+                    return Ok((line, Duration::ZERO));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => StoreError::Unreachable("no connection in time".to_owned()),
             };
-            let asleep = matches!(error, StoreError::Unreachable(_));
-            if !asleep || Instant::now() + pause >= until {
+            if !error.passes() || Instant::now() + pause >= until {
                 return Err(error);
             }
             sleep(pause + Duration::from_millis(fastrand::u64(..50))).await;
@@ -886,19 +978,19 @@ impl Store {
         }
     }
 
-    async fn used(&self, client: &Arc<Client>) {
+    async fn used(&self, line: &Arc<Line>) {
         if let Some(live) = self.live.lock().await.as_mut()
-            && Arc::ptr_eq(&live.client, client)
+            && Arc::ptr_eq(&live.line, line)
         {
             live.used = Instant::now();
         }
     }
 
-    async fn forget(&self, lost: &Arc<Client>) {
+    async fn forget(&self, lost: &Arc<Line>) {
         let mut live = self.live.lock().await;
         if live
             .as_ref()
-            .is_some_and(|live| Arc::ptr_eq(&live.client, lost))
+            .is_some_and(|live| Arc::ptr_eq(&live.line, lost))
         {
             *live = None;
         }

@@ -1,5 +1,6 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
+mod address;
 mod asleep;
 mod bad;
 mod clerk;
@@ -11,6 +12,8 @@ mod fixtures;
 mod front;
 mod harness;
 mod layout;
+mod locked;
+mod login;
 mod long_walk;
 mod manager;
 mod placeholders;

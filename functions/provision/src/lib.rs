@@ -92,8 +92,8 @@ pub async fn check(start: &Result<Start>) -> Result<()> {
 /// time: a corrected one counts at once.
 async fn read(start: &Start) -> Result<(Secret, Target, Target)> {
     let secret = start.credentials.load().await?;
-    let writer = Target::parse(&secret.database_url, "database_url")?;
-    let owner = Target::parse(&secret.admin_database_url, "admin_database_url")?;
+    let writer = Target::of(&secret)?;
+    let owner = Target::of_owner(&secret)?;
     Ok((secret, owner, writer))
 }
 

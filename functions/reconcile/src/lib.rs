@@ -40,7 +40,7 @@ impl App {
     /// Reads the secret.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
         let secret = start.credentials.load().await?;
-        Target::parse(&secret.database_url, "database_url")?;
+        Target::of(&secret)?;
         Ok(Self {
             client: start.client,
             credentials: start.credentials,
@@ -52,7 +52,7 @@ impl App {
     /// The secret, if it was rotated to one that can be used.
     async fn rotated(&self) -> Option<Secret> {
         let secret = self.credentials.refresh(&self.secret).await.ok()??;
-        match Target::parse(&secret.database_url, "database_url") {
+        match Target::of(&secret) {
             Ok(_) => {
                 tracing::info!("took in a rotated secret");
                 Some(secret)
@@ -145,7 +145,7 @@ enum Stopped {
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::PasswordRefused => Self::Refused(error.to_string()),
+            error if error.may_come_of_a_rotated_secret() => Self::Refused(error.to_string()),
             error => Self::Failed(error.to_string()),
         }
     }
@@ -157,8 +157,7 @@ async fn attempt(
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
-    let target = Target::parse(&app.secret.database_url, "database_url")
-        .map_err(|error| Stopped::Failed(error.to_string()))?;
+    let target = Target::of(&app.secret).map_err(|error| Stopped::Failed(error.to_string()))?;
     let provider = app.secret.provider.as_ref();
     let store = Store::new(target, app.schema.clone(), provider.facts(), PATIENCE).until(until);
     let sources = Sources {
@@ -166,5 +165,7 @@ async fn attempt(
         provider,
         client: &app.client,
     };
-    run::run(sources, request, until, opened).await
+    let ended = run::run(sources, request, until, opened).await;
+    store.let_go().await;
+    ended
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::profile::At;
 use shared::reading::Sources;
-use shared::store::{Closing, Figures, Saved, Store, StoreError};
+use shared::store::{Closing, Figures, Patience, Saved, Store, StoreError};
 use tokio::time::{Instant, interval_at};
 
 use crate::request::{Mode, Request};
@@ -20,6 +20,12 @@ const RENEWAL: Duration = Duration::from_secs(7);
 /// what there is before or this much, the most of what it may take to end: five
 /// million users' hashes are 40 MB.
 const MARGIN: Duration = Duration::from_secs(20);
+
+/// A renewal may have to wait for a sweep, which nobody can overtake.
+const TO_RENEW: Patience = Patience {
+    connect: Duration::from_secs(20),
+    statement: Duration::from_secs(20),
+};
 
 /// What a run ends with.
 struct Ended {
@@ -214,8 +220,11 @@ pub(crate) fn lost_lease() -> Stopped {
     )
 }
 
-/// Renews the lease for as long as it is ours.
+/// Renews the lease for as long as it is ours, on a connection of its own: on
+/// the run's it would wait for the end of what the run does, or of what the run
+/// waits for.
 async fn keep_lease(store: &Store, run: i64) -> Stopped {
+    let store = store.beside(TO_RENEW);
     let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
     loop {
         renewal.tick().await;

@@ -111,7 +111,7 @@ impl App {
 
 impl Connected {
     fn new(secret: Secret, schema: &Schema) -> anyhow::Result<Self> {
-        let target = Target::parse(&secret.database_url, "database_url")?;
+        let target = Target::of(&secret)?;
         let provider = secret.provider.clone();
         let store = Store::new(target, schema.clone(), provider.facts(), PATIENCE);
         Ok(Self {

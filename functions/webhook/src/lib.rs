@@ -168,7 +168,12 @@ async fn take(
     {
         applied = within(until, apply(app, &refreshed, verified, now, until)).await;
     }
-    answer(applied, verified.event_id(), connected.provider.facts())
+    let facts = connected.provider.facts();
+    let status = answer(applied, verified.event_id(), facts);
+    for store in [&connected.store, &app.connected().await.store] {
+        store.let_go().await;
+    }
+    status
 }
 
 async fn within<T>(
@@ -209,11 +214,11 @@ fn answer(applied: Result<Applied, Failure>, event_id: &str, facts: &Facts) -> S
 impl Failure {
     /// R10: a refused password or key may have been changed in the secret.
     fn may_come_of_a_rotated_secret(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::PasswordRefused)
-                | Self::Provider(Unanswered::Misread(Misread::Refused(_)))
-        )
+        match self {
+            Self::Store(error) => error.may_come_of_a_rotated_secret(),
+            Self::Provider(Unanswered::Misread(Misread::Refused(_))) => true,
+            _ => false,
+        }
     }
 }
 

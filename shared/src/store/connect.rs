@@ -1,31 +1,49 @@
-//! Where the database is, and how to get there: a connection string as libpq
-//! takes it, TLS included.
+//! Where the database is, and how to get there.
 //!
-//! Invariant: `verify-full` verifies chain and host name, or there is no
-//! connection; no mode is ever weaker than libpq's own.
+//! Invariants: a connection string is read by [`conninfo`] alone, never by the
+//! driver, whose reading differs from libpq's; one address that is dead holds
+//! nobody up.
 
+mod cancel;
+pub mod conninfo;
+mod race;
+mod settings;
+mod tls;
+
+use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
-use native_tls::{Certificate, TlsConnector};
-use percent_encoding::percent_decode_str;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{CancelToken, Client, Config, SimpleQueryMessage};
 
+use self::conninfo::Conninfo;
+use self::race::race;
+use self::settings::{Host, Place, Settings};
+use self::tls::Tls;
 use super::StoreError;
-use crate::secret::Misconfigured;
-
-/// How long the other side's machine may say nothing at all, not even that it
-/// got what was sent: a gateway that has forgotten a connection drops it
-/// without a word. Shorter than the lease of a run.
-const SILENCE: Duration = Duration::from_secs(10);
+use crate::secret::{Misconfigured, Secret};
 
 /// A database that can be connected to.
 #[derive(Clone)]
 pub struct Target {
-    pub(super) config: Config,
-    pub(super) tls: MakeTlsConnector,
+    /// Without hosts.
+    config: Config,
+    places: Vec<Place>,
+    shuffled: bool,
+    primary: bool,
+    tls: MakeTlsConnector,
+}
+
+/// By which a server was reached.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    /// `None`: by a socket of this machine.
+    address: Option<SocketAddr>,
+    /// Which its certificate has to be for, where that matters.
+    name: String,
 }
 
 impl fmt::Debug for Target {
@@ -35,26 +53,128 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// Reads a `postgres://` URL; `field` is its name in the secret.
+    /// Where `webhook` and `reconcile` connect.
+    pub fn of(secret: &Secret) -> Result<Self, Misconfigured> {
+        let roots = secret.database_root_certificates.as_deref();
+        Self::read(&secret.database_url, "database_url", roots)
+    }
+
+    /// Where the schema's owner connects.
+    pub fn of_owner(secret: &Secret) -> Result<Self, Misconfigured> {
+        let roots = secret.database_root_certificates.as_deref();
+        Self::read(&secret.admin_database_url, "admin_database_url", roots)
+    }
+
+    /// Reads a connection string; `field` is its name in the secret.
     pub fn parse(url: &str, field: &str) -> Result<Self, Misconfigured> {
-        parse(url).map_err(|problem| Misconfigured {
+        Self::read(url, field, None)
+    }
+
+    fn read(url: &str, field: &str, roots: Option<&str>) -> Result<Self, Misconfigured> {
+        let read = || {
+            let info = Conninfo::parse(url)?;
+            let tls = Tls::read(&info, roots)?;
+            let settings = settings::read(&info, &tls)?;
+            warn_of(field, info.ignored());
+            Self::new(settings, &tls)
+        };
+        read().map_err(|problem| Misconfigured {
             field: field.to_owned(),
             problem,
         })
     }
 
+    fn new(settings: Settings, tls: &Tls) -> Result<Self, String> {
+        Ok(Self {
+            config: settings.config,
+            places: settings.places,
+            shuffled: settings.shuffled,
+            primary: settings.primary,
+            tls: MakeTlsConnector::new(tls.connector()?),
+        })
+    }
+
     /// Connects; the connection works in a task of its own until it is dropped.
     pub(crate) async fn open(&self) -> Result<Client, StoreError> {
-        let (client, connection) = self
-            .config
-            .connect(self.tls.clone())
-            .await
-            .map_err(|error| StoreError::of(&error))?;
+        self.reach().await.map(|(client, _)| client)
+    }
+
+    /// Connects, and says by which way.
+    pub(super) async fn reach(&self) -> Result<(Client, Way), StoreError> {
+        let mut places: Vec<&Place> = self.places.iter().collect();
+        self.shuffle(&mut places);
+        race(places.into_iter().map(|place| self.reach_place(place))).await
+    }
+
+    /// One of the hosts, at whichever of its addresses answers.
+    async fn reach_place(&self, place: &Place) -> Result<(Client, Way), StoreError> {
+        let at = |address: IpAddr, name: &str| Way {
+            address: Some(SocketAddr::new(address, place.port)),
+            name: name.to_owned(),
+        };
+        match &place.host {
+            Host::Socket(folder) => {
+                let mut config = self.config.clone();
+                // As in libpq: what doesn't leave the machine is not encrypted.
+                config.host_path(folder).port(place.port);
+                config.ssl_mode(SslMode::Disable);
+                let way = Way {
+                    address: None,
+                    name: String::new(),
+                };
+                Ok((self.connect(config).await?, way))
+            }
+            Host::At(address, name) => {
+                let name = name.clone().unwrap_or_else(|| address.to_string());
+                self.reach_address(at(*address, &name)).await
+            }
+            Host::Named(name) => {
+                let addresses = self.addresses(name, place.port).await?;
+                let ways = addresses.into_iter().map(|address| at(address, name));
+                race(ways.map(|way| self.reach_address(way))).await
+            }
+        }
+    }
+
+    async fn reach_address(&self, way: Way) -> Result<(Client, Way), StoreError> {
+        let mut config = self.config.clone();
+        config.host(&way.name);
+        if let Some(address) = way.address {
+            config.hostaddr(address.ip()).port(address.port());
+        }
+        Ok((self.connect(config).await?, way))
+    }
+
+    /// Has the server end the statement that it is at.
+    pub(super) async fn cancel(&self, token: &CancelToken, way: &Way) {
+        cancel::cancel(token, way, &self.tls).await;
+    }
+
+    async fn addresses(&self, name: &str, port: u16) -> Result<Vec<IpAddr>, StoreError> {
+        let found = tokio::net::lookup_host((name, port)).await;
+        let found = found.map_err(|_| StoreError::unknown_host())?;
+        let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+        self.shuffle(&mut addresses);
+        Ok(addresses)
+    }
+
+    async fn connect(&self, config: Config) -> Result<Client, StoreError> {
+        let connected = config.connect(self.tls.clone()).await;
+        let (client, connection) = connected.map_err(|error| StoreError::of_login(&error))?;
         tokio::spawn(async move {
             // Whoever waits for an answer gets the error too.
             let _ = connection.await;
         });
+        if self.primary && recovers(&client).await? {
+            return Err(StoreError::Unreachable("it is a standby".to_owned()));
+        }
         Ok(client)
+    }
+
+    fn shuffle<T>(&self, all: &mut [T]) {
+        if self.shuffled {
+            fastrand::shuffle(all);
+        }
     }
 
     /// The user it connects as.
@@ -63,106 +183,26 @@ impl Target {
     }
 }
 
-#[derive(Default)]
-struct Tls {
-    mode: Option<String>,
-    root: Option<String>,
+async fn recovers(client: &Client) -> Result<bool, StoreError> {
+    let answer = client.simple_query(include_str!("./recovers.sql")).await;
+    let answer = answer.map_err(|error| StoreError::of(&error))?;
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(row == Some("t"))
 }
 
-fn parse(url: &str) -> Result<Target, String> {
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err("is not a URL that begins with postgres://".to_owned());
+/// Once, however often a secret is read.
+fn warn_of(field: &str, ignored: &[&str]) {
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if ignored.is_empty() {
+        return;
     }
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut asked = Tls::default();
-    let mut passed_on = Vec::new();
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = || percent_decode_str(value).decode_utf8_lossy().into_owned();
-        match name {
-            "sslmode" => asked.mode = Some(value()),
-            "sslrootcert" => asked.root = Some(value()),
-            _ => passed_on.push(parameter),
-        }
-    }
-    let mut config: Config = format!("{base}?{}", passed_on.join("&"))
-        .parse()
-        .map_err(|_| "is not a connection string that is understood here".to_owned())?;
-    if config.get_hosts().is_empty() {
-        return Err("names no host".to_owned());
-    }
-    if config.get_user().is_none() {
-        return Err("names no user".to_owned());
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("users-sync");
-    }
-    if config.get_connect_timeout().is_none() {
-        // A database that sleeps takes seconds to accept.
-        config.connect_timeout(Duration::from_secs(10));
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(SILENCE);
-    }
-    if !query.contains("keepalives") {
-        config.keepalives_idle(SILENCE);
-        config.keepalives_interval(SILENCE / 3);
-        config.keepalives_retries(3);
-    }
-    let tls = asked.connector(&mut config)?;
-    Ok(Target {
-        config,
-        tls: MakeTlsConnector::new(tls),
-    })
-}
-
-impl Tls {
-    /// libpq's modes in terms of what is encrypted and what is verified.
-    /// Source: <https://www.postgresql.org/docs/current/libpq-ssl.html>.
-    fn connector(&self, config: &mut Config) -> Result<TlsConnector, String> {
-        let system = self.root.as_deref() == Some("system");
-        let default = if system { "verify-full" } else { "prefer" };
-        let mode = self.mode.as_deref().unwrap_or(default);
-        if system && mode != "verify-full" {
-            return Err("has sslrootcert=system, which needs sslmode=verify-full".to_owned());
-        }
-        let own_root = self.root.as_deref().filter(|_| !system);
-        let (ssl_mode, chain, host) = match mode {
-            "disable" => (SslMode::Disable, false, false),
-            "prefer" => (SslMode::Prefer, false, false),
-            // With a root of its own, `require` verifies the chain.
-            "require" => (SslMode::Require, own_root.is_some(), false),
-            "verify-ca" => (SslMode::Require, true, false),
-            "verify-full" => (SslMode::Require, true, true),
-            _ => {
-                return Err(
-                    "has an sslmode that is none of disable, prefer, require, verify-ca, \
-                            verify-full"
-                        .to_owned(),
-                );
-            }
-        };
-        config.ssl_mode(ssl_mode);
-        let mut tls = TlsConnector::builder();
-        tls.danger_accept_invalid_certs(!chain);
-        tls.danger_accept_invalid_hostnames(!host);
-        if let Some(path) = own_root.filter(|_| chain) {
-            tls.disable_built_in_roots(true);
-            for certificate in certificates(path)? {
-                tls.add_root_certificate(certificate);
-            }
-        }
-        tls.build()
-            .map_err(|_| "asks for TLS, which could not be set up".to_owned())
-    }
-}
-
-fn certificates(path: &str) -> Result<Vec<Certificate>, String> {
-    let unreadable = || "has an sslrootcert that is no readable PEM file".to_owned();
-    let pem = std::fs::read(path).map_err(|_| unreadable())?;
-    match Certificate::stack_from_pem(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(unreadable()),
+    let parameters = ignored.join(", ");
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(format!("{field}: {parameters}")) {
+        tracing::warn!(field, parameters, "ignored parameters of other tools");
     }
 }
 
@@ -170,53 +210,16 @@ fn certificates(path: &str) -> Result<Vec<Certificate>, String> {
 mod tests {
     use super::*;
 
-    fn check(parameters: &str) -> Result<SslMode, String> {
-        parse(&format!("postgres://u:p%40@h:5/d{parameters}")).map(|t| t.config.get_ssl_mode())
-    }
-
     #[test]
-    fn ssl_modes_are_libpq_s() {
-        assert_eq!(check(""), Ok(SslMode::Prefer));
-        assert_eq!(check("?sslmode=disable"), Ok(SslMode::Disable));
-        assert_eq!(
-            check("?sslmode=require&channel_binding=require"),
-            Ok(SslMode::Require)
-        );
-        assert_eq!(check("?sslmode=verify-ca"), Ok(SslMode::Require));
-        assert_eq!(
-            check("?sslmode=verify-full&sslrootcert=system"),
-            Ok(SslMode::Require)
-        );
-        assert_eq!(check("?sslrootcert=system"), Ok(SslMode::Require));
-        assert!(check("?sslmode=require&sslrootcert=system").is_err());
-        assert!(check("?sslmode=allow").is_err());
-        assert!(check("?sslmode=verify-full&sslrootcert=/nonexistent.pem").is_err());
-    }
-
-    #[test]
-    fn a_silent_network_is_noticed_unless_the_url_says_when() {
-        let silence = |parameters: &str| {
-            let target = parse(&format!("postgres://u:p@h/d{parameters}")).unwrap();
-            let config = target.config;
-            let seconds = |time: Duration| time.as_secs();
-            (
-                config.get_tcp_user_timeout().copied().map(seconds),
-                seconds(config.get_keepalives_idle()),
-            )
-        };
-        assert_eq!(silence(""), (Some(10), 10));
-        assert_eq!(silence("?tcp_user_timeout=77"), (Some(77), 10));
-        assert_eq!(silence("?keepalives_idle=77"), (Some(10), 77));
-    }
-
-    #[test]
-    fn an_error_repeats_nothing_of_the_url() {
+    fn an_error_repeats_nothing_of_the_url_but_a_parameters_name() {
         for url in [
             "mysql://hidden:hidden@h/d",
-            "host=hidden password=hidden",
-            "postgres://hidden@h/d?sslmode=hidden",
-            "postgres://hidden@h/d?hidden=hidden",
-            "postgres://hidden@h:hidden/d",
+            "hidden",
+            "host=h password=hidden",
+            "postgres://u:hidden@h/d?sslmode=hidden",
+            "postgres://u:hidden@h/d?foo=hidden",
+            "postgres://u:hid/hidden?hidden=x@h/d",
+            "postgres://u:hidden@h:hidden/d",
             "postgres:///hidden?user=hidden",
         ] {
             let error = Target::parse(url, "database_url").unwrap_err().to_string();

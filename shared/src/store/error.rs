@@ -1,10 +1,13 @@
 //! What can go wrong with Postgres, by what a caller does about it.
 //!
-//! Invariant: no text of Postgres' own is kept, because it may quote a profile.
+//! Invariant: no text of Postgres' own is kept, because it may quote a profile;
+//! but for what it answers to a login.
+
+mod login;
 
 use std::error::Error;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::Foreign;
 
@@ -23,10 +26,25 @@ pub enum StoreError {
     Collided,
     /// The password, or the user, is refused: the secret may have changed.
     #[error(
-        "Postgres refuses the user or the password: correct database_url in the secret (for \
+        "Postgres refuses the user or the password ({0}): correct database_url in the secret (for \
          provision admin_database_url, if there is one), or reset the role's password"
     )]
-    PasswordRefused,
+    PasswordRefused(String),
+    /// Who was asked answered the login with a refusal that waiting doesn't cure.
+    #[error("Postgres takes no connection ({said}): {advice}")]
+    LoginRefused {
+        /// Its SQLSTATE and message.
+        said: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// It takes no writes, though it was asked anew.
+    #[error(
+        "Postgres takes no writes (SQLSTATE 25006, read-only): database_url leads to a standby, or \
+         its provider has made it read-only, as Supabase does with a full disk: see its console, or \
+         default_transaction_read_only of the database and the role"
+    )]
+    ReadOnly,
     /// Tables or rights are missing.
     #[error("the schema is not there, or not for this user: run provision")]
     NotProvisioned,
@@ -62,19 +80,12 @@ impl StoreError {
         let Some(db) = error.as_db_error() else {
             return Self::of_driver(error);
         };
+        if is_of_a_pooler(db) {
+            return login::sort(db);
+        }
         let code = db.code().code();
         match *db.code() {
-            SqlState::INVALID_PASSWORD => return Self::PasswordRefused,
-            SqlState::INVALID_AUTHORIZATION_SPECIFICATION if is_about_tls(db.message()) => {
-                return Self::Tls(
-                    "Postgres takes no connection without TLS: add ?sslmode=require (better, \
-                     verify-full) to database_url",
-                );
-            }
-            SqlState::INVALID_AUTHORIZATION_SPECIFICATION => return Self::PasswordRefused,
-            SqlState::PROTOCOL_VIOLATION if is_about_login(db.message()) => {
-                return Self::PasswordRefused;
-            }
+            SqlState::READ_ONLY_SQL_TRANSACTION => return Self::ReadOnly,
             SqlState::UNDEFINED_TABLE
             | SqlState::UNDEFINED_COLUMN
             | SqlState::UNDEFINED_FUNCTION
@@ -104,6 +115,29 @@ impl StoreError {
         }
     }
 
+    /// Sorts an error of a login's.
+    pub(crate) fn of_login(error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(answer) => login::sort(answer),
+            None => Self::of_driver(error),
+        }
+    }
+
+    /// A host whose name nobody knows, or not now.
+    pub(super) fn unknown_host() -> Self {
+        Self::Unreachable("its host's name is not known".to_owned())
+    }
+
+    /// Whether it may be gone in a moment, without anybody's doing.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+
+    /// R10: what is refused may be what was rotated, and the secret has it anew.
+    pub fn may_come_of_a_rotated_secret(&self) -> bool {
+        matches!(self, Self::PasswordRefused(_) | Self::LoginRefused { .. })
+    }
+
     fn of_driver(error: &tokio_postgres::Error) -> Self {
         let source = error.source().map(ToString::to_string).unwrap_or_default();
         if source.contains("server does not support TLS") {
@@ -126,13 +160,11 @@ impl StoreError {
             );
         }
         // By its words: the driver keeps the kind of an error to itself.
-        if error.to_string().starts_with("authentication error")
-            || source.contains("password missing")
-        {
-            return Self::PasswordRefused;
+        if source.contains("password missing") {
+            return Self::PasswordRefused("it asks for one, and there is none".to_owned());
         }
-        if source.contains("failed to lookup address information") {
-            return Self::Unreachable("its host's name is not known".to_owned());
+        if error.to_string().starts_with("authentication error") {
+            return Self::PasswordRefused("by a way to prove it that fails".to_owned());
         }
         if error.is_closed() {
             return Self::Unreachable("the connection was closed".to_owned());
@@ -147,14 +179,14 @@ impl StoreError {
     }
 }
 
-/// PostgreSQL: `no pg_hba.conf entry for host …, no encryption`; Neon:
-/// `connection is insecure (try using sslmode=require)`.
-fn is_about_tls(message: &str) -> bool {
-    message.contains("no encryption") || message.contains("insecure")
-}
-
-/// PgBouncer (as of 1.18) says so under the SQLSTATE of a broken protocol:
-/// `SASL authentication failed`, `password authentication failed`, `no such user`.
-fn is_about_login(message: &str) -> bool {
-    message.contains("authentication failed") || message.contains("no such user")
+/// PgBouncer may log in to the server only once there is a statement to run, and
+/// tells then what came of it; such a statement was not run.
+fn is_of_a_pooler(error: &DbError) -> bool {
+    let is_fatal = error.parsed_severity() == Some(Severity::Fatal);
+    let begins = ["server login failed", "pgbouncer cannot connect"];
+    is_fatal
+        && *error.code() == SqlState::PROTOCOL_VIOLATION
+        && begins
+            .iter()
+            .any(|words| error.message().starts_with(words))
 }

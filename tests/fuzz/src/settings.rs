@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::profile::{At, UserId};
 use shared::secret::Secret;
 use shared::store::Target;
+use shared::store::conninfo::Conninfo;
 
 use crate::providers::check_request;
 
@@ -43,7 +44,8 @@ pub(crate) fn run(bytes: &[u8]) {
 
 /// A root certificate would be a file of this machine.
 fn check_url(url: &str) {
-    if !url.contains("sslrootcert") {
+    let names_a_file = |info: &Conninfo| info.get("sslrootcert").is_some();
+    if !Conninfo::parse(url).is_ok_and(|info| names_a_file(&info)) {
         let _ = Target::parse(url, "database_url");
     }
 }

@@ -1,0 +1,565 @@
+//! What a connection string asks for, parameter by parameter.
+//!
+//! Invariant: a parameter has libpq's meaning, or it is refused by its name.
+//! None is taken for something else, and none that protects is dropped.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
+
+use super::conninfo::Conninfo;
+use super::tls::Tls;
+
+/// How long the other side's machine may say nothing at all, not even that it
+/// got what was sent: a gateway that has forgotten a connection drops it
+/// without a word. Shorter than the lease of a run.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A database that sleeps takes seconds to accept.
+const TO_CONNECT: Duration = Duration::from_secs(10);
+
+const PORT: u16 = 5432;
+
+/// Everything that a connection string asks for, but how TLS is set up.
+pub(super) struct Settings {
+    /// Without hosts.
+    pub(super) config: Config,
+    /// Where to try, in this order.
+    pub(super) places: Vec<Place>,
+    /// Whether rather in any order.
+    pub(super) shuffled: bool,
+    /// Whether a server that recovers is passed over.
+    pub(super) primary: bool,
+}
+
+/// One of the hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) host: Host,
+    pub(super) port: u16,
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Host {
+    /// By its name, or by what may be its address.
+    Named(String),
+    /// By its address, whatever its name.
+    At(IpAddr, Option<String>),
+    /// By the folder of its socket, on this machine.
+    Socket(PathBuf),
+}
+
+type Read<T> = Result<T, String>;
+
+/// Reads all parameters but those of [`Tls`].
+pub(super) fn read(info: &Conninfo, tls: &Tls) -> Read<Settings> {
+    refuse_what_is_not_done_here(info)?;
+    let places = places(info)?;
+    let mut config = Config::new();
+    let user = text(info, "user")?.ok_or("names no user")?;
+    config.user(user);
+    if let Some(password) = filled(info, "password") {
+        config.password(password);
+    }
+    // Without one the server takes the one that is called as the user.
+    if let Some(database) = text(info, "dbname")? {
+        config.dbname(database);
+    }
+    if let Some(options) = text(info, "options")? {
+        config.options(options);
+    }
+    let name = match text(info, "application_name")? {
+        Some(name) => name,
+        None => text(info, "fallback_application_name")?.unwrap_or("users-sync"),
+    };
+    config.application_name(name);
+    config.ssl_mode(tls.mode());
+    config.ssl_negotiation(tls.negotiation());
+    config.channel_binding(channel_binding(info)?);
+    times(info, &mut config)?;
+    let primary = target_session(info, &mut config)?;
+    if let Some(place) = places.iter().find(|place| !tls.can_verify(&place.host)) {
+        debug_assert!(matches!(place.host, Host::At(_, None)));
+        return Err(
+            "has a hostaddr without a host, whose name sslmode=verify-full is to verify".to_owned(),
+        );
+    }
+    Ok(Settings {
+        config,
+        places,
+        shuffled: one_of(info, "load_balance_hosts", &["disable", "random"])? == Some("random"),
+        primary,
+    })
+}
+
+/// Parameters that change what is connected to, what is trusted or who proves
+/// what to whom, in ways that are not done here.
+fn refuse_what_is_not_done_here(info: &Conninfo) -> Read<()> {
+    let password = filled(info, "password").is_some();
+    let told = |name: &str| filled(info, name).is_some();
+    for name in [
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_issuer",
+        "oauth_scope",
+        "require_auth",
+        "scram_client_key",
+        "scram_server_key",
+        "service",
+        "sslcert",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslkeylogfile",
+        "sslpassword",
+    ] {
+        if told(name) {
+            return Err(not_done(name));
+        }
+    }
+    // Where there is a password, libpq reads none from a file.
+    if told("passfile") && !password {
+        return Err(not_done("passfile"));
+    }
+    one_of(info, "sslcertmode", &["disable", "allow"])?;
+    one_of(info, "gssencmode", &["disable", "prefer"])?;
+    one_of(info, "replication", &["false", "off", "no", "0"])?;
+    let encoding = text(info, "client_encoding")?.unwrap_or("auto");
+    let encoding: String = encoding
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let encoding = encoding.to_ascii_lowercase();
+    if !["auto", "utf8", "unicode"].contains(&&*encoding) {
+        return Err("has a client_encoding other than UTF8, which alone is spoken here".to_owned());
+    }
+    protocol_versions(info)
+}
+
+fn not_done(name: &str) -> String {
+    format!("has the parameter {name:?}, which is libpq's, but is not done here: take it out")
+}
+
+/// 3.0 is what is spoken.
+fn protocol_versions(info: &Conninfo) -> Read<()> {
+    let versions = ["3.0", "3.2", "latest"];
+    let least = one_of(info, "min_protocol_version", &versions)?;
+    one_of(info, "max_protocol_version", &versions)?;
+    match least {
+        None | Some("3.0") => Ok(()),
+        Some(_) => Err("has a min_protocol_version above 3.0, which is spoken here".to_owned()),
+    }
+}
+
+fn places(info: &Conninfo) -> Read<Vec<Place>> {
+    let hosts = list(info, "host")?;
+    let addresses = list(info, "hostaddr")?;
+    let ports = list(info, "port")?;
+    let count = hosts.len().max(addresses.len());
+    if count == 0 {
+        return Err("names no host".to_owned());
+    }
+    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
+        return Err("has not as many hostaddr as it has hosts".to_owned());
+    }
+    if ports.len() > 1 && ports.len() != count {
+        return Err("has not as many ports as it has hosts".to_owned());
+    }
+    let mut places = Vec::with_capacity(count);
+    for number in 0..count {
+        let port = ports.get(number).or_else(|| ports.first());
+        places.push(Place {
+            host: host(
+                hosts.get(number).copied().unwrap_or_default(),
+                addresses.get(number).copied().unwrap_or_default(),
+            )?,
+            port: port.map_or(Ok(PORT), |port| read_port(port))?,
+        });
+    }
+    if places
+        .iter()
+        .any(|place| matches!(place.host, Host::Socket(_)))
+        && filled(info, "requirepeer").is_some()
+    {
+        return Err(not_done("requirepeer"));
+    }
+    Ok(places)
+}
+
+fn host(name: &str, address: &str) -> Read<Host> {
+    if !address.is_empty() {
+        let address = address
+            .parse()
+            .map_err(|_| "has a hostaddr that is no IP address")?;
+        return Ok(Host::At(
+            address,
+            Some(name.to_owned()).filter(|name| !name.is_empty()),
+        ));
+    }
+    if name.is_empty() {
+        // libpq's default is a socket whose folder differs from build to build.
+        return Err("names no host".to_owned());
+    }
+    if name.starts_with('/') {
+        return Ok(Host::Socket(PathBuf::from(name)));
+    }
+    if name.contains('@') {
+        return Err(
+            "has an @ in its host: in a user or password write %40 for an @, %2F for a /"
+                .to_owned(),
+        );
+    }
+    Ok(Host::Named(name.to_owned()))
+}
+
+fn read_port(port: &str) -> Read<u16> {
+    if port.is_empty() {
+        return Ok(PORT);
+    }
+    let number = whole(port).and_then(|number| u16::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or_else(|| {
+        "has a port that is no number from 1 to 65535: in a user or password write %3A for a :, \
+         %2F for a /, %3F for a ?"
+            .to_owned()
+    })
+}
+
+/// libpq's defaults wait for as long as the system does, which is for too long here.
+fn times(info: &Conninfo, config: &mut Config) -> Read<()> {
+    let positive = |name| number(info, name).map(|number| number.map(|number| number.max(0)));
+    match positive("connect_timeout")? {
+        None => {
+            config.connect_timeout(TO_CONNECT);
+        }
+        Some(0) => {}
+        Some(seconds) => {
+            config.connect_timeout(seconds_of(seconds));
+        }
+    }
+    match positive("tcp_user_timeout")? {
+        None => {
+            config.tcp_user_timeout(SILENCE);
+        }
+        Some(0) => {}
+        Some(milliseconds) => {
+            config.tcp_user_timeout(Duration::from_millis(milliseconds.unsigned_abs().into()));
+        }
+    }
+    if let Some(keepalives) = number(info, "keepalives")? {
+        config.keepalives(keepalives != 0);
+    }
+    let idle = positive("keepalives_idle")?;
+    let interval = positive("keepalives_interval")?;
+    let count = positive("keepalives_count")?;
+    if (idle, interval, count) == (None, None, None) {
+        config.keepalives_idle(SILENCE);
+        config.keepalives_interval(SILENCE / 3);
+        config.keepalives_retries(3);
+    }
+    // 0 is the system's default, which is the driver's as well.
+    if let Some(seconds) = idle.filter(|seconds| *seconds > 0) {
+        config.keepalives_idle(seconds_of(seconds));
+    }
+    if let Some(seconds) = interval.filter(|seconds| *seconds > 0) {
+        config.keepalives_interval(seconds_of(seconds));
+    }
+    if let Some(count) = count.filter(|count| *count > 0) {
+        config.keepalives_retries(count.unsigned_abs());
+    }
+    Ok(())
+}
+
+fn seconds_of(seconds: i32) -> Duration {
+    Duration::from_secs(seconds.unsigned_abs().into())
+}
+
+fn channel_binding(info: &Conninfo) -> Read<ChannelBinding> {
+    let asked = one_of(info, "channel_binding", &["disable", "prefer", "require"])?;
+    Ok(match asked {
+        Some("disable") => ChannelBinding::Disable,
+        Some("require") => ChannelBinding::Require,
+        _ => ChannelBinding::Prefer,
+    })
+}
+
+/// Whether only a server will do that does not recover.
+fn target_session(info: &Conninfo, config: &mut Config) -> Read<bool> {
+    let all = [
+        "any",
+        "read-write",
+        "primary",
+        "read-only",
+        "standby",
+        "prefer-standby",
+    ];
+    match one_of(info, "target_session_attrs", &all)? {
+        None | Some("any") => Ok(false),
+        Some("read-write") => {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            Ok(false)
+        }
+        Some("primary") => Ok(true),
+        Some(_) => Err(
+            "has a target_session_attrs by which a standby is looked for, where nothing can be \
+             written: take read-write or primary"
+                .to_owned(),
+        ),
+    }
+}
+
+/// A value that is not empty, which for libpq is as good as none.
+fn filled<'a>(info: &'a Conninfo, name: &str) -> Option<&'a [u8]> {
+    info.get(name).filter(|value| !value.is_empty())
+}
+
+/// The same of what is text.
+pub(super) fn text<'a>(info: &'a Conninfo, name: &str) -> Read<Option<&'a str>> {
+    let value = filled(info, name).map(std::str::from_utf8).transpose();
+    value.map_err(|_| format!("has a {name} that is not UTF-8"))
+}
+
+fn list<'a>(info: &'a Conninfo, name: &str) -> Read<Vec<&'a str>> {
+    let text = text(info, name)?;
+    Ok(text
+        .map(|text| text.split(',').collect())
+        .unwrap_or_default())
+}
+
+/// A value that has to be one of these words, where it is there.
+pub(super) fn one_of<'w>(info: &Conninfo, name: &str, words: &[&'w str]) -> Read<Option<&'w str>> {
+    let Some(value) = info.get(name) else {
+        return Ok(None);
+    };
+    let word = words.iter().find(|word| word.as_bytes() == value);
+    let refused = || format!("has a {name} that is none of {}", words.join(", "));
+    word.copied().map(Some).ok_or_else(refused)
+}
+
+fn number(info: &Conninfo, name: &str) -> Read<Option<i32>> {
+    let Some(value) = info.get(name) else {
+        return Ok(None);
+    };
+    let number = std::str::from_utf8(value).ok().and_then(whole);
+    number
+        .map(Some)
+        .ok_or_else(|| format!("has a {name} that is no whole number"))
+}
+
+/// As C's `strtol` has it, with white space around.
+fn whole(text: &str) -> Option<i32> {
+    text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r'])
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::SslMode;
+
+    use super::*;
+
+    fn settings(text: &str) -> Read<Settings> {
+        let info = Conninfo::parse(text)?;
+        let tls = Tls::read(&info, None)?;
+        read(&info, &tls)
+    }
+
+    fn found(text: &str) -> Settings {
+        settings(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn refused(text: &str) -> String {
+        settings(text).err().unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn hosts_and_ports_are_paired_as_in_libpq() {
+        let named = |name: &str, port| Place {
+            host: Host::Named(name.to_owned()),
+            port,
+        };
+        let check =
+            |text: &str, expected: &[Place]| assert_eq!(found(text).places, expected, "{text}");
+        check("postgres://u@h/d", &[named("h", 5432)]);
+        check("postgres://u@h:/d?port=6000", &[named("h", 6000)]);
+        check("postgres://u@a,b:6/d", &[named("a", 5432), named("b", 6)]);
+        check("postgres://u@a,b/d?port=6", &[named("a", 6), named("b", 6)]);
+        check("postgres://u@[::1]:7/d", &[named("::1", 7)]);
+        check("postgres:///d?host=h&user=u", &[named("h", 5432)]);
+        let socket = Host::Socket(PathBuf::from("/run/pg"));
+        let socket = Place {
+            host: socket,
+            port: 5432,
+        };
+        check("postgres://u@%2Frun%2Fpg/d", std::slice::from_ref(&socket));
+        check("host=/run/pg user=u", &[socket]);
+        let at = Host::At("::1".parse().unwrap(), Some("h".to_owned()));
+        let at = Place {
+            host: at,
+            port: 5432,
+        };
+        check("host=h hostaddr=::1 user=u", &[at]);
+        for text in [
+            "postgres://u@/d",
+            "postgres://u@a,,b/d",
+            "postgres://u@a,b:1,c/d?port=1,2",
+            "postgres://u@a/d?hostaddr=1.2.3.4,1.2.3.5",
+            "postgres://u@a/d?hostaddr=a",
+            "postgres://u@a:0/d",
+            "postgres://u@a:65536/d",
+            "postgres://u@a:x/d",
+            "postgres://u@b@a/d",
+            "postgres://a/d",
+            "postgres://@a/d?user=",
+        ] {
+            refused(text);
+        }
+    }
+
+    #[test]
+    fn times_are_in_libpqs_units() {
+        let config = found("postgres://u@h/d").config;
+        let seconds = |time: Option<&Duration>| time.map(Duration::as_secs_f64);
+        assert_eq!(seconds(config.get_tcp_user_timeout()), Some(10.0));
+        assert_eq!(config.get_keepalives_idle().as_secs(), 10);
+        assert_eq!(config.get_keepalives_retries(), Some(3));
+        let config = found(
+            "postgres://u@h/d?tcp_user_timeout=1500&keepalives_count=7&connect_timeout=%2B3\
+             &keepalives_idle=77&keepalives_interval=5&keepalives=1",
+        )
+        .config;
+        assert_eq!(seconds(config.get_tcp_user_timeout()), Some(1.5));
+        assert_eq!(seconds(config.get_connect_timeout()), Some(3.0));
+        assert_eq!(config.get_keepalives_idle().as_secs(), 77);
+        assert_eq!(
+            config.get_keepalives_interval(),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(config.get_keepalives_retries(), Some(7));
+        let config = found("postgres://u@h/d?tcp_user_timeout=0&connect_timeout=-1&keepalives=0");
+        assert_eq!(config.config.get_tcp_user_timeout(), None);
+        assert_eq!(config.config.get_connect_timeout(), None);
+        assert!(!config.config.get_keepalives());
+        for name in ["connect_timeout", "keepalives_count", "tcp_user_timeout"] {
+            let error = refused(&format!("postgres://u@h/d?{name}=hidden"));
+            assert!(error.contains(name) && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    /// The parameters of libpq 18, each with a value and what becomes of it.
+    #[test]
+    fn each_parameter_has_its_meaning_or_is_refused_by_its_name() {
+        let taken = [
+            "application_name=x",
+            "channel_binding=require",
+            "client_encoding=UTF8",
+            "client_encoding=utf-8",
+            "client_encoding=auto",
+            "connect_timeout=5",
+            "fallback_application_name=x",
+            "gssdelegation=0",
+            "gssencmode=disable",
+            "gssencmode=prefer",
+            "gsslib=gssapi",
+            "keepalives=0",
+            "keepalives_count=1",
+            "keepalives_idle=1",
+            "keepalives_interval=1",
+            "krbsrvname=postgres",
+            "load_balance_hosts=random",
+            "max_protocol_version=latest",
+            "min_protocol_version=3.0",
+            "options=-c%20geqo%3Doff",
+            "passfile=/x&password=x",
+            "replication=false",
+            "requirepeer=x",
+            "ssl_max_protocol_version=TLSv1.3",
+            "ssl_min_protocol_version=tlsv1.2",
+            "sslcertmode=disable",
+            "sslcompression=1",
+            "sslmode=require",
+            "sslnegotiation=direct&sslmode=require",
+            "sslrootcert=system",
+            "sslsni=0",
+            "ssl=true",
+            "requiressl=1",
+            "target_session_attrs=any",
+            "target_session_attrs=primary",
+            "target_session_attrs=read-write",
+            "tcp_user_timeout=1",
+            "sslcert=",
+        ];
+        for parameter in taken {
+            found(&format!("postgres://u@h/d?{parameter}"));
+        }
+        let refusals = [
+            "channel_binding=hidden",
+            "channel_binding=",
+            "client_encoding=LATIN1",
+            "gssencmode=require",
+            "load_balance_hosts=hidden",
+            "max_protocol_version=2",
+            "min_protocol_version=3.2",
+            "oauth_client_id=hidden",
+            "oauth_client_secret=hidden",
+            "oauth_issuer=hidden",
+            "oauth_scope=hidden",
+            "passfile=/hidden",
+            "replication=database",
+            "require_auth=scram-sha-256",
+            "scram_client_key=hidden",
+            "scram_server_key=hidden",
+            "service=hidden",
+            "ssl_max_protocol_version=hidden",
+            "ssl_min_protocol_version=TLSv1.4",
+            "sslcert=hidden",
+            "sslcertmode=require",
+            "sslcrl=hidden",
+            "sslcrldir=hidden",
+            "sslkey=hidden",
+            "sslkeylogfile=hidden",
+            "sslmode=allow",
+            "sslmode=",
+            "sslnegotiation=direct",
+            "sslpassword=hidden",
+            "sslrootcert=/hidden",
+            "target_session_attrs=prefer-standby",
+            "target_session_attrs=read-only",
+            "target_session_attrs=standby",
+        ];
+        for parameter in refusals {
+            let error = refused(&format!("postgres://u@h/d?{parameter}"));
+            let (name, _) = parameter.split_once('=').unwrap();
+            assert!(error.contains(name) && !error.contains("hidden"), "{error}");
+        }
+        let error = refused("postgres://u@%2Ftmp/d?requirepeer=hidden");
+        assert!(error.contains("requirepeer"), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_the_application_falls_back() {
+        let name = |parameters: &str| {
+            let config = found(&format!("postgres://u@h/d?{parameters}")).config;
+            config.get_application_name().unwrap().to_owned()
+        };
+        assert_eq!(name(""), "users-sync");
+        assert_eq!(name("fallback_application_name=b"), "b");
+        assert_eq!(name("fallback_application_name=b&application_name=a"), "a");
+        assert_eq!(name("application_name=&fallback_application_name=b"), "b");
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_written() {
+        let config = found("postgres://u%3A:p%40%ff?w@h/d%2Fe?options=-c%20x%3Dy").config;
+        assert_eq!(config.get_user(), Some("u:"));
+        assert_eq!(config.get_password(), Some(&b"p@\xff?w"[..]));
+        assert_eq!(config.get_dbname(), Some("d/e"));
+        assert_eq!(config.get_options(), Some("-c x=y"));
+        assert_eq!(config.get_ssl_mode(), SslMode::Prefer);
+        assert!(refused("postgres://%ff@h/d").contains("user"));
+    }
+}
