@@ -5,21 +5,23 @@
 //! error or a log.
 
 mod aws;
+mod patience;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 pub use aws::http_client;
+pub use patience::Wait;
 
 use crate::provider::{Answer, Misread, Provider, Request};
 
-/// However long a server says that something lasts, it is asked again by then.
+/// However long a token is said to be good for, a new one is asked for by then.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A token is not used in the last minute that it is good for.
@@ -41,12 +43,16 @@ pub struct Effort {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    /// No connection, no answer in time, or the server's own trouble.
+    /// No connection, no answer in time, or an answer that says nothing but
+    /// that there is trouble.
     #[error("the provider's API can't be reached: {0}")]
     Unreachable(String),
+    /// The provider says itself what is the matter with it.
+    #[error("{0}")]
+    Trouble(String),
     /// Too many requests, for longer than there was time to wait.
-    #[error("the provider is rate limiting")]
-    RateLimited,
+    #[error("the provider is rate limiting{}", Wait::until(.0.as_ref()))]
+    RateLimited(Option<Wait>),
     /// The answer is larger than it may be.
     #[error("the provider's answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -59,7 +65,10 @@ impl Unanswered {
     /// Whether another attempt may end otherwise.
     pub fn is_worth_asking_again(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::RateLimited | Self::Misread(Misread::Garbled(_)) => true,
+            Self::Unreachable(_)
+            | Self::Trouble(_)
+            | Self::RateLimited(_)
+            | Self::Misread(Misread::Garbled(_)) => true,
             Self::TooLarge(_) | Self::Misread(_) => false,
         }
     }
@@ -110,7 +119,7 @@ impl Client {
         mut read: impl FnMut(&Answer) -> Result<T, Misread>,
     ) -> Result<T, Unanswered> {
         let Some(asks_for_token) = provider.token_request() else {
-            return self.ask_bare(request, effort, read).await;
+            return self.ask_bare(provider, request, effort, read).await;
         };
         let mut refused = None;
         loop {
@@ -122,12 +131,16 @@ impl Client {
             headers.insert(http::header::AUTHORIZATION, authorization.clone());
             let mut unauthorized = false;
             let answer = self
-                .ask_bare(&request, effort, |answer| {
-                    unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+                .ask_bare(provider, &request, effort, |answer| {
+                    unauthorized = matches!(
+                        answer.status,
+                        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+                    );
                     read(answer)
                 })
                 .await;
-            // A token may be revoked before its time.
+            // A token may be revoked before its time, and holds for good what
+            // the application might do when it was given.
             if !unauthorized || refused.is_some() {
                 return answer;
             }
@@ -153,7 +166,7 @@ impl Client {
             return Ok(held.authorization.clone());
         }
         let token = self
-            .ask_bare(request, effort, |answer| provider.token(answer))
+            .ask_bare(provider, request, effort, |answer| provider.token(answer))
             .await?;
         *held = Some(Held {
             asked_with: request.body().clone(),
@@ -165,6 +178,7 @@ impl Client {
 
     async fn ask_bare<T>(
         &self,
+        provider: &dyn Provider,
         request: &Request,
         effort: Effort,
         mut read: impl FnMut(&Answer) -> Result<T, Misread>,
@@ -172,22 +186,27 @@ impl Client {
         let mut turn = None;
         for attempt in 1.. {
             let (error, asked_to_wait) = match self.once(request, effort).await {
-                Ok(answer) => match trouble(&answer) {
-                    Some(error) => (error, wait_asked_for(&answer.headers)),
-                    None => match read(&answer) {
-                        Ok(value) => return Ok(value),
-                        Err(error) => (error.into(), None),
-                    },
-                },
+                Ok(answer) => {
+                    let wait = Wait::asked_for(&answer.headers, SystemTime::now());
+                    match trouble(provider, &answer, wait) {
+                        Some(error) => (error, wait),
+                        None => match read(&answer) {
+                            Ok(value) => return Ok(value),
+                            Err(error) => (error.into(), None),
+                        },
+                    }
+                }
                 Err(error) => (error, None),
             };
-            let wait = asked_to_wait.unwrap_or_else(|| back_off(attempt));
+            let wait = asked_to_wait
+                .and_then(Wait::lasts)
+                .map_or_else(|| back_off(attempt), |lasts| lasts + jitter(250));
             let last = attempt >= effort.attempts || Instant::now() + wait >= effort.until;
             if last || !error.is_worth_asking_again() {
                 return Err(error);
             }
             let asks_again = Instant::now() + wait;
-            if matches!(error, Unanswered::RateLimited) && turn.is_none() {
+            if matches!(error, Unanswered::RateLimited(_)) && turn.is_none() {
                 turn = timeout_at(effort.until, self.turn.lock()).await.ok();
                 if turn.is_none() {
                     return Err(error);
@@ -258,34 +277,21 @@ fn unreachable_because(error: reqwest::Error) -> Unanswered {
 }
 
 /// The server's trouble, which no adapter needs to know.
-fn trouble(answer: &Answer) -> Option<Unanswered> {
+fn trouble(provider: &dyn Provider, answer: &Answer, wait: Option<Wait>) -> Option<Unanswered> {
     let status = answer.status;
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Some(Unanswered::RateLimited);
+        return Some(Unanswered::RateLimited(wait));
     }
-    (status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT)
-        .then(|| Unanswered::Unreachable(format!("HTTP {}", status.as_u16())))
-}
-
-/// `Retry-After` in seconds, or `x-ratelimit-reset` in seconds since 1970 by
-/// the answer's own `Date` (the function's clock may be off).
-fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
-    if let Some(seconds) = header("retry-after").and_then(|text| text.parse::<u64>().ok()) {
-        return Some(wait(seconds));
+    if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT {
+        return None;
     }
-    let reset: i64 = header("x-ratelimit-reset")?.parse().ok()?;
-    let now = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(header("date")?)
-        .ok()?
-        .as_second();
-    let seconds = u64::try_from(reset.saturating_sub(now).max(0)).ok()?;
-    Some(wait(seconds))
-}
-
-/// No clock can show the end of what some servers ask for.
-fn wait(seconds: u64) -> Duration {
-    Duration::from_secs(seconds).min(LONGEST) + jitter(250)
+    Some(match provider.words().trouble(answer) {
+        Some(said) => Unanswered::Trouble(said),
+        None => {
+            let until = Wait::until(wait.as_ref());
+            Unanswered::Unreachable(format!("HTTP {}{until}", status.as_u16()))
+        }
+    })
 }
 
 /// From a fifth of a second on, twice as long each time, up to 20 seconds.
@@ -301,28 +307,6 @@ fn jitter(most_millis: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_wait_that_the_server_asks_for_is_kept() {
-        let check = |headers: &[(&'static str, &str)]| {
-            let headers = headers
-                .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-                .collect();
-            wait_asked_for(&headers).map(|wait| wait.as_secs())
-        };
-        assert_eq!(check(&[("retry-after", "7")]), Some(7));
-        assert_eq!(check(&[("retry-after", "soon")]), None);
-        let endless = u64::MAX.to_string();
-        assert_eq!(check(&[("retry-after", &endless)]), Some(86_400));
-        assert_eq!(check(&[]), None);
-        let date = ("date", "Sat, 01 Feb 2025 12:34:56 GMT");
-        assert_eq!(check(&[date, ("x-ratelimit-reset", "1738413299")]), Some(3));
-        assert_eq!(check(&[date, ("x-ratelimit-reset", "1738413200")]), Some(0));
-        let (first, last) = (i64::MIN.to_string(), i64::MAX.to_string());
-        assert_eq!(check(&[date, ("x-ratelimit-reset", &first)]), Some(0));
-        assert_eq!(check(&[date, ("x-ratelimit-reset", &last)]), Some(86_400));
-    }
 
     #[test]
     fn a_back_off_grows_and_ends() {

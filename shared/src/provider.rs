@@ -6,6 +6,7 @@
 
 pub mod auth0;
 pub mod clerk;
+mod refusal;
 pub mod stack;
 pub mod supabase;
 pub mod workos;
@@ -25,6 +26,8 @@ use crate::listing::{Listing, Page, Place, Rejected};
 use crate::profile::{At, Observation, Profile, Unreadable, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, Verified};
+
+pub use refusal::Words;
 
 /// A request that an adapter wants sent.
 pub type Request = http::Request<Bytes>;
@@ -149,6 +152,9 @@ pub trait Provider: Send + Sync {
     /// What holds whatever is asked.
     fn facts(&self) -> &Facts;
 
+    /// What its answers mean that are none.
+    fn words(&self) -> &'static Words;
+
     /// Checks that the provider sent this delivery. `now` in UTC.
     fn verify<'a>(
         &self,
@@ -248,6 +254,10 @@ impl fmt::Debug for Token {
 
 /// A provider's record of events, in an order that doesn't change.
 pub trait EventSource: Send + Sync {
+    /// Where to go on after the event `cursor`, when it is `now`: after it, or
+    /// at a moment, if it is so old that the record can't be asked for it.
+    fn go_on(&self, cursor: String, now: At) -> Since;
+
     /// Asks for the events that follow.
     fn request(&self, since: &Since) -> Request;
 
@@ -386,15 +396,6 @@ fn page_of<'a>(
         }
     }
     page
-}
-
-/// An error code as providers write them, to be shown to the operator; what is
-/// anything else is not repeated.
-fn shown(code: Option<&str>) -> &str {
-    // No digits: keys have some, codes have none.
-    let plain = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'-';
-    code.filter(|code| code.len() <= 64 && code.bytes().all(plain))
-        .unwrap_or("and no code")
 }
 
 /// All but RFC 3986's unreserved characters.
@@ -611,13 +612,5 @@ pub(crate) mod tests {
             Secret::parse(secret).unwrap_err().to_string(),
             "provider.name is not a provider this version knows: stack, hexclave, clerk, workos, auth0, supabase"
         );
-    }
-
-    #[test]
-    fn only_a_plain_code_is_shown() {
-        assert_eq!(shown(Some("resource_not_found")), "resource_not_found");
-        for code in [None, Some("a b"), Some("<html>"), Some("ada@example.com")] {
-            assert_eq!(shown(code), "and no code");
-        }
     }
 }

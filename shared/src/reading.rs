@@ -49,7 +49,7 @@ impl<'a> Sources<'a> {
     /// is another project's is noticed before anything is written.
     ///
     /// Where the provider gives no name (a server without that address, a
-    /// proxy's page), the key is the name: a schema that is bound to a real one
+    /// proxy's page, a key that may list users and not this), the key is the name: a schema that is bound to a real one
     /// then takes nothing, so that whatever passes does no harm.
     pub async fn identify(self, effort: Effort) -> Result<(), Unanswered> {
         let Some(request) = self
@@ -69,15 +69,33 @@ impl<'a> Sources<'a> {
             status if status.is_success() => self.provider.project(answer),
             _ => Ok(None),
         };
-        let project = self
-            .client
-            .ask(self.provider, &request, effort, read)
-            .await?;
+        let asked = self.client.ask(self.provider, &request, effort, read).await;
+        let project = match asked {
+            Err(refused @ Unanswered::Misread(Misread::Refused(_))) => {
+                self.try_listing(effort, refused).await?;
+                None
+            }
+            asked => asked?,
+        };
         if project.is_none() {
             tracing::warn!("the provider does not say which project the key is for");
         }
         self.store.name_project(project, key.as_bytes());
         Ok(())
+    }
+
+    /// Lists a few users: a key need not be allowed to learn its project. If
+    /// it may not list users either, it was `refused` for good.
+    async fn try_listing(self, effort: Effort, refused: Unanswered) -> Result<(), Unanswered> {
+        let mut listing = self.provider.listing(None);
+        while listing.shrink() {}
+        let request = listing.request();
+        let read = |answer: &Answer| listing.read(answer);
+        match self.client.ask(self.provider, &request, effort, read).await {
+            Ok(_) => Ok(()),
+            Err(Unanswered::Misread(Misread::Refused(_))) => Err(refused),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks at the rows, waits until no replica can be older than that look,

@@ -676,7 +676,8 @@ impl Store {
         Ok(ids.collect())
     }
 
-    /// Begins a run's row, or goes on with the one that it has.
+    /// Begins a run's row, or goes on with the one that it has; and whether the
+    /// schema is this project's, as far as the project is known yet.
     pub async fn open_run(
         &self,
         dry_run: bool,
@@ -693,6 +694,7 @@ impl Store {
             .zip(row.get::<_, Option<&str>>(2));
         let permitted = match bound {
             None => Err(StoreError::NotProvisioned),
+            Some((provider, _)) if provider == self.provider && self.names().is_empty() => Ok(()),
             Some((provider, project)) => self.permit(provider, project),
         };
         Ok((row.get(0), permitted))

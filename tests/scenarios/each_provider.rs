@@ -16,9 +16,15 @@ use tests::stage::{Setup, Stage};
 
 use crate::delivery::client;
 
+mod answers;
 mod only_auth0;
 mod only_stack;
 mod only_supabase;
+
+use answers::{
+    a_key_whose_refusal_had_no_words_is_read_again, a_long_rate_limit_is_reported_with_its_end,
+    a_refused_key_is_one_whatever_the_body_is, the_providers_own_trouble_is_shown_by_its_code,
+};
 
 /// A stage of one provider, and an instance of each function that follows it.
 struct Site {
@@ -86,6 +92,21 @@ impl Site {
         Ok(error.error_message)
     }
 
+    /// The field of the secret that holds the provider's key.
+    fn key(&self) -> Result<&'static str> {
+        let keys = [
+            "secret_server_key",
+            "secret_key",
+            "api_key",
+            "client_secret",
+            "service_role_key",
+        ];
+        let secret = self.stage.secret();
+        keys.into_iter()
+            .find(|key| secret["provider"][key].is_string())
+            .context("no key")
+    }
+
     /// Nobody is shown as deleted, and so many as living.
     async fn assert_all_live(&self, users: usize) -> Result<()> {
         let table = self.stage.table().await?;
@@ -137,6 +158,10 @@ for_each_provider! {
     more_missing_users_than_permitted_are_held
     a_404_that_is_not_the_provider_s_own_tombstones_nobody
     a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in
+    a_refused_key_is_one_whatever_the_body_is
+    a_key_whose_refusal_had_no_words_is_read_again
+    the_providers_own_trouble_is_shown_by_its_code
+    a_long_rate_limit_is_reported_with_its_end
     a_user_that_cannot_be_stored_stops_nobody
     users_may_come_and_go_at_every_page
     paging_that_has_changed_fails_a_run_by_name_in_seconds
@@ -476,17 +501,7 @@ async fn a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in(setup: Se
     let site = Site::of(setup).await?;
     site.simulator().seed(3);
     let secret = site.stage.secret();
-    let keys = [
-        "secret_server_key",
-        "secret_key",
-        "api_key",
-        "client_secret",
-        "service_role_key",
-    ];
-    let key = keys
-        .iter()
-        .find(|key| secret["provider"][**key].is_string());
-    let key = *key.context("no key")?;
+    let key = site.key()?;
     let right = secret["provider"][key].clone();
     let wrong = right
         .as_str()

@@ -22,6 +22,8 @@ const ONLY: &[(&str, &[&str])] = &[
             "functions/webhook/src/main.rs",
             "functions/reconcile/src/main.rs",
             "functions/provision/src/main.rs",
+            // What a server's `Retry-After` is held against.
+            "shared/src/client.rs",
         ],
     ),
     ("lambda_http", &["functions/webhook/src/main.rs"]),

@@ -4,7 +4,7 @@
 //! Each test is run with Clerk and with WorkOS, whose servers are written out here: the address
 //! that names the project answers what the test wants, or is not there at all.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
@@ -68,13 +68,17 @@ struct Provider {
     naming: Arc<Mutex<Vec<Naming>>>,
     /// How often it was asked.
     asked: Arc<AtomicUsize>,
+    /// What the other addresses refuse with; 0: nothing.
+    refusing: Arc<AtomicU16>,
 }
 
 impl Provider {
     async fn start(words: Words) -> Result<Self> {
         let naming = Arc::new(Mutex::new(vec![words.named]));
         let asked = Arc::new(AtomicUsize::new(0));
+        let refusing = Arc::new(AtomicU16::new(0));
         let (answers, count) = (Arc::clone(&naming), Arc::clone(&asked));
+        let refuses = Arc::clone(&refusing);
         let handle = move |request: Request| {
             let path = request.uri().path();
             let (status, body) = if path == words.naming_path {
@@ -88,7 +92,10 @@ impl Provider {
                     }
                 }
             } else {
-                answer(words, path)
+                match refuses.load(Ordering::SeqCst) {
+                    0 => answer(words, path),
+                    status => (status, words.error.to_owned()),
+                }
             };
             async move {
                 Response::builder()
@@ -102,12 +109,21 @@ impl Provider {
         let url = format!("http://{}", listener.local_addr()?);
         let app = Router::new().fallback(handle);
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { url, naming, asked })
+        Ok(Self {
+            url,
+            naming,
+            asked,
+            refusing,
+        })
     }
 
     fn answer(&self, naming: &[Naming]) {
         let mut answers = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         *answers = naming.to_vec();
+    }
+
+    fn refuse_users(&self, status: Option<u16>) {
+        self.refusing.store(status.unwrap_or(0), Ordering::SeqCst);
     }
 
     fn asked(&self) -> usize {
@@ -358,12 +374,36 @@ async fn another_key_of_a_nameless_project_is_refused_and_the_message_says_how_t
 async fn a_refused_key_is_an_error_with_advice_and_binds_nothing() -> Result<()> {
     with_each(async |words| {
         for status in [401, 403] {
+            for body in [words.error, "", "Unauthorized", "<html></html>"] {
+                let site = Site::new(words).await?;
+                site.provider.answer(&[(status, body)]);
+                site.provider.refuse_users(Some(status));
+                let message = site.failure("provision").await?;
+                ensure!(message.contains(&status.to_string()), "{message}");
+                let field = format!("provider.{}", words.key_field);
+                ensure!(message.contains(&field), "{message}");
+                assert_eq!(site.bound().await?, "");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_key_that_may_list_users_need_not_be_allowed_to_learn_its_project() -> Result<()> {
+    with_each(async |words| {
+        for status in [401, 403] {
             let site = Site::new(words).await?;
             site.provider.answer(&[(status, words.error)]);
-            let message = site.failure("provision").await?;
-            ensure!(message.contains(&status.to_string()), "{message}");
-            ensure!(message.contains("key"), "{message}");
-            assert_eq!(site.bound().await?, "");
+            let bound = site.provision().await?;
+            let by_key = format!("{} key ", words.name);
+            ensure!(bound.starts_with(&by_key), "{bound}");
+            assert_eq!(site.reconcile().await?["outcome"], "complete");
+            let (webhook, _file) = site.webhook().await?;
+            if words.name == "clerk" {
+                assert_eq!(deliver(&webhook, "user_a").await?, 200);
+            }
         }
         Ok(())
     })

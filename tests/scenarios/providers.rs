@@ -185,7 +185,7 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
             path if path.ends_with("after=event_6") => {
                 list(vec![event(7, "user.deleted", user("user_2", 4))])
             }
-            path if path.ends_with("after=event_7") => (400, json!({"message": "Unknown"})),
+            path if path.ends_with("after=event_7") => (400, json!({"message": "Invalid cursor"})),
             _ => (500, json!({})),
         }
     })

@@ -76,7 +76,10 @@ async fn auth0_s_client_manages_users() -> Result<()> {
 #[tokio::test]
 async fn supabase_s_client_manages_users() -> Result<()> {
     for versioned in [true, false] {
+        // This client sends whatever key it has as a bearer token, too.
         let project = Supabase {
+            service_role_key: "eyJhbGciOiJIUzI1NiJ9.service.simulated".to_owned(),
+            anon_key: "eyJhbGciOiJIUzI1NiJ9.anon.simulated".to_owned(),
             versioned,
             ..Supabase::default()
         };

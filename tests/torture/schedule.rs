@@ -202,6 +202,7 @@ pub(crate) fn fault_name(fault: &Fault) -> &'static str {
         Fault::Html(404) => "provider: HTML 404",
         Fault::Html(_) => "provider: HTML",
         Fault::Json(_) => "provider: other JSON",
+        Fault::Answer { .. } => "provider: other answers",
         Fault::Truncated => "provider: truncated JSON",
         Fault::CutOff => "provider: answer cut off",
         Fault::Hang => "provider: no answer",

@@ -15,7 +15,7 @@ use shared::store::{Difference, Outcome, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
-use crate::run::lost_lease;
+use crate::run::{identify, lost_lease};
 use crate::walk::{Tally, keep_unanswered, settle, stopped};
 
 /// The first run goes back as far as this: every event that it meets again is
@@ -41,11 +41,21 @@ pub(crate) async fn drain(
         )));
     };
     let mut since = match sources.store.event_cursor().await? {
-        Some(id) => Since::Event(id),
+        Some(id) => begin(record.go_on(id, now)),
         None => Since::Time(At::from_system(now.to_system() - FIRST)),
     };
     loop {
-        let (events, last) = match ask(sources, record, &since, until).await? {
+        let recorded = ask(sources, record, &since, until).await?;
+        if let Recorded::Page { events, last: true } = &recorded
+            && events.is_empty()
+        {
+            tally.figures.pages += 1;
+            return Ok(());
+        }
+        // Where nothing has happened, one request is all that a run costs.
+        identify(sources, until).await?;
+        sources.store.is_free().await?;
+        let (events, last) = match recorded {
             Recorded::Page { events, last } => (events, last),
             Recorded::CursorUnknown => return Err(begin_anew(sources, tally).await),
         };
@@ -72,6 +82,17 @@ pub(crate) async fn drain(
             return Err(Stopped::OutOfTime);
         }
     }
+}
+
+/// Says so where the record can't be asked for what followed.
+fn begin(since: Since) -> Since {
+    if let Since::Time(_) = since {
+        tracing::info!(
+            "the last event that is known is older than the record can be asked for: what happened \
+             before, a run without mode repairs"
+        );
+    }
+    since
 }
 
 async fn ask(

@@ -140,6 +140,17 @@ enum Stopped {
     /// The time is over. Not an error: the next invocation goes on.
     #[error("the time is over")]
     OutOfTime,
+    /// The provider will not answer before the time is over, and says why. Not
+    /// an error either, if the run got somewhere before.
+    #[error("{0}")]
+    Unserved(String),
+}
+
+impl Stopped {
+    /// Whether the next invocation can go on where this one was.
+    fn passes(&self) -> bool {
+        matches!(self, Self::OutOfTime | Self::Unserved(_))
+    }
 }
 
 impl From<StoreError> for Stopped {

@@ -54,8 +54,12 @@ pub(crate) async fn run(
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
-    // A run leaves its row even if the provider can't be asked.
-    let identified = identify(sources, until).await;
+    // A run leaves its row even if the provider can't be asked. One that drains
+    // the record asks once there is something to apply.
+    let identified = match request.mode {
+        Mode::Listing => identify(sources, until).await,
+        Mode::Events => Ok(()),
+    };
     let (run, permitted) = sources.store.open_run(request.dry_run, *opened).await?;
     *opened = Some(run);
     let mut ended = match identified.and(permitted.map_err(Stopped::from)) {
@@ -87,7 +91,8 @@ pub(crate) async fn run(
     })
 }
 
-async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
+/// Learns which project the key is for.
+pub(crate) async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
     let identified = sources.identify(by_id(until)).await;
     identified.map_err(|error| match stopped(error, until) {
         Stopped::OutOfTime => Stopped::Failed(
@@ -116,8 +121,8 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         lost = keep_lease(sources.store, run) => Err(lost),
     };
     let outcome = match worked {
-        Err(Stopped::OutOfTime) => match keep_unanswered(sources, &mut tally).await {
-            Ok(()) => out_of_time(&mut walk, &mut tally, saved.position.as_deref()),
+        Err(stopped) if stopped.passes() => match keep_unanswered(sources, &mut tally).await {
+            Ok(()) => out_of_time(&mut walk, &mut tally, saved.position.as_deref(), stopped),
             Err(stopped) => Err(stopped),
         },
         ended => ended,
@@ -140,9 +145,19 @@ fn out_of_time(
     walk: &mut Walk<'_>,
     tally: &mut Tally,
     began_at: Option<&str>,
+    stopped: Stopped,
 ) -> Result<Outcome, Stopped> {
     tally.rejects_most()?;
     let figures = &mut tally.figures;
+    let written = figures.created + figures.updated + figures.revived + figures.deleted;
+    let got_on = began_at != Some(walk.position()) || written + tally.found > 0;
+    if figures.pages > 0 && got_on {
+        note(&stopped);
+        return Ok(Outcome::Partial);
+    }
+    if let Stopped::Unserved(_) = stopped {
+        return Err(stopped);
+    }
     // Nothing was read: it is not the time that is short.
     if figures.pages == 0 {
         return Err(Stopped::Failed(
@@ -150,10 +165,6 @@ fn out_of_time(
              the function has time enough"
                 .to_owned(),
         ));
-    }
-    let written = figures.created + figures.updated + figures.revived + figures.deleted;
-    if began_at != Some(walk.position()) || written + tally.found > 0 {
-        return Ok(Outcome::Partial);
     }
     if let Some(missing) = tally.too_many_to_confirm {
         figures.held = missing;
@@ -166,6 +177,13 @@ fn out_of_time(
          begins anew"
             .to_owned(),
     ))
+}
+
+/// A run that is not over says why it stopped, where that is not the time.
+fn note(stopped: &Stopped) {
+    if let Stopped::Unserved(why) = stopped {
+        tracing::warn!(why, "stopped before the end");
+    }
 }
 
 /// Drains the record of events instead of walking the listing, whose place
@@ -182,7 +200,10 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
              whether the function has time enough"
                 .to_owned(),
         )),
-        Err(Stopped::OutOfTime) => Ok(Outcome::Partial),
+        Err(stopped) if stopped.passes() && tally.figures.pages > 0 => {
+            note(&stopped);
+            Ok(Outcome::Partial)
+        }
         Err(stopped) => Err(stopped),
         Ok(()) => Ok(Outcome::Complete),
     };

@@ -358,7 +358,8 @@ async fn fetch(
         match asked {
             Ok(page) => return Ok(page),
             Err(Unanswered::TooLarge(_)) if listing.shrink() => {}
-            Err(Unanswered::Unreachable(_)) if narrows && listing.narrow() => {}
+            Err(Unanswered::Unreachable(_) | Unanswered::Trouble(_))
+                if narrows && listing.narrow() => {}
             Err(error) if narrows && error.is_worth_asking_again() => limited = true,
             Err(error) => return Err(error),
         }
@@ -370,8 +371,16 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
     // An attempt that would end after the time is not made: that is near enough.
     let nearly_over = Instant::now() + Duration::from_secs(1) >= until;
     match error {
-        Unanswered::RateLimited => Stopped::OutOfTime,
+        limited @ Unanswered::RateLimited(_) => Stopped::Unserved(format!(
+            "{limited}. Nothing is to be done: a run after that goes on. If it happens often, run \
+             reconcile less often, or see which limit the provider grants"
+        )),
         Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime,
+        Unanswered::Trouble(said) if nearly_over => Stopped::Unserved(said),
+        Unanswered::Trouble(said) => Stopped::Failed(format!(
+            "{said}. If that does not help, see the provider's status page. The next run does what \
+             was not done now"
+        )),
         Unanswered::Misread(Misread::Refused(advice)) => Stopped::Refused(advice),
         Unanswered::Misread(Misread::Paging(broken)) => Stopped::Failed(broken),
         Unanswered::Misread(misread) => Stopped::Failed(format!(
@@ -613,8 +622,8 @@ pub(crate) async fn reread(
                 reject(sources, tally, unread(&look.id, reason)).await?;
             }
             error => match stopped(error, until) {
-                Stopped::OutOfTime => {
-                    return Ok((Gone { looked_at, looks }, Err(Stopped::OutOfTime)));
+                stopped if stopped.passes() => {
+                    return Ok((Gone { looked_at, looks }, Err(stopped)));
                 }
                 failed @ Stopped::Failed(_) if tally.unanswered.len() < MOST_UNANSWERED => {
                     tally.met.insert(look.id.as_str());

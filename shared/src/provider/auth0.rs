@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told};
+use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told, Words};
 use crate::json;
 use crate::listing::{Listing, Page, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
@@ -123,6 +123,10 @@ impl Provider for Auth0 {
         &self.facts
     }
 
+    fn words(&self) -> &'static Words {
+        &WORDS
+    }
+
     fn verify<'a>(
         &self,
         headers: &HeaderMap,
@@ -179,7 +183,7 @@ impl Provider for Auth0 {
             (StatusCode::BAD_REQUEST, Some("invalid_uri")) if !id.as_str().contains('|') => {
                 Err(Misread::NoSuchId)
             }
-            (status, code) => Err(refused(status, code)),
+            _ => Err(WORDS.refused(answer)),
         }
     }
 
@@ -208,7 +212,7 @@ impl Provider for Auth0 {
             expires_in: u64,
         }
         if answer.status != StatusCode::OK {
-            return Err(no_token(answer));
+            return Err(TOKEN_WORDS.refused(answer));
         }
         let granted: Granted = serde_json::from_slice(&answer.body)
             .map_err(|_| Misread::Garbled("the answer is not a token of Auth0's"))?;
@@ -274,41 +278,47 @@ fn code(answer: &Answer) -> Option<String> {
     error.string("errorCode").or_else(|| error.string("error"))
 }
 
-fn refused(status: StatusCode, code: Option<&str>) -> Misread {
-    let advice = match (status.as_u16(), code) {
-        (_, None) => return Misread::Garbled("the answer is not Auth0's: check provider.domain"),
-        (403, _) => {
-            "grant the application read:users on the Auth0 Management API (Applications → APIs → \
-             Auth0 Management API → Machine to Machine Applications)"
-        }
-        (401, _) => {
-            "the token is not taken: check that provider.domain is the tenant's own domain \
-             (tenant.eu.auth0.com), not a custom one"
-        }
-        _ => "look the code up in the documentation of Auth0's Management API",
-    };
-    let (status, code) = (status.as_u16(), super::shown(code));
-    Misread::Refused(format!("Auth0 answers {status} {code}: {advice}"))
-}
+const WORDS: Words = Words {
+    who: "Auth0",
+    code,
+    key: "the token is not taken: check that provider.domain is the tenant's own domain \
+          (tenant.eu.auth0.com), not a custom one, and that provider.client_id and \
+          provider.client_secret are of this tenant's machine-to-machine application",
+    advice: |status, code| match (status, code) {
+        (403, "insufficient_scope") => Some(
+            "grant the application (provider.client_id, provider.client_secret) read:users on the \
+             Auth0 Management API (Applications → APIs → Auth0 Management API → Machine to Machine \
+             Applications)",
+        ),
+        (403, code) if !code.is_empty() => Some(
+            "the application (provider.client_id, provider.client_secret) may not do this, as the \
+             code says: grant it read:users on the Auth0 Management API (Applications → APIs → \
+             Auth0 Management API → Machine to Machine Applications), and see whether the tenant's \
+             plan has what is asked for",
+        ),
+        _ => None,
+    },
+    explained: "look the code up in the documentation of Auth0's Management API",
+    foreign: "the answer is not Auth0's: check provider.domain",
+};
 
-fn no_token(answer: &Answer) -> Misread {
-    let code = code(answer);
-    let advice = match (answer.status.as_u16(), code.as_deref()) {
-        (_, None) => return Misread::Garbled("the answer is not Auth0's: check provider.domain"),
-        (403, _) => {
-            "authorize the application for the Auth0 Management API with read:users, and let it \
-             use the grant type Client Credentials"
-        }
-        (404, _) => "there is no such tenant: check provider.domain",
-        _ => {
-            "copy provider.client_id and provider.client_secret from the settings of the \
-             machine-to-machine application, and check that it is authorized for the Auth0 \
-             Management API"
-        }
-    };
-    let (status, code) = (answer.status.as_u16(), super::shown(code.as_deref()));
-    Misread::Refused(format!("Auth0 gives no token ({status} {code}): {advice}"))
-}
+/// The endpoint that gives tokens speaks OAuth.
+const TOKEN_WORDS: Words = Words {
+    who: "Auth0, asked for a token,",
+    key: "copy provider.client_id and provider.client_secret from the settings of the \
+          machine-to-machine application, and check that it is authorized for the Auth0 Management \
+          API",
+    advice: |status, code| match (status, code) {
+        (403, code) if !code.is_empty() => Some(
+            "authorize the application (provider.client_id, provider.client_secret) for the Auth0 \
+             Management API with read:users, and let it use the grant type Client Credentials",
+        ),
+        (404, _) => Some("there is no such tenant: check provider.domain"),
+        (400..=499, _) => Some(TOKEN_WORDS.key),
+        _ => None,
+    },
+    ..WORDS
+};
 
 #[derive(Clone)]
 struct Api {
@@ -542,15 +552,14 @@ impl Listing for Auth0Listing {
 
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
-            let code = code(answer);
-            let of_the_size = answer.status == StatusCode::BAD_REQUEST && code.is_some();
+            let of_the_size = answer.status == StatusCode::BAD_REQUEST && code(answer).is_some();
             if of_the_size && self.at.size > FALLBACK_PAGE {
                 self.at.page = self.at.page * self.at.size / FALLBACK_PAGE;
                 self.at.size = FALLBACK_PAGE;
                 self.at.first = None;
                 return Ok(Page::default());
             }
-            return Err(refused(answer.status, code.as_deref()));
+            return Err(WORDS.refused(answer));
         }
         let text = answer.text();
         let found = Found::of(&text)?;

@@ -13,11 +13,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
+use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
 use crate::json;
 use crate::listing::{
     Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, broken, descends, resume,
@@ -27,6 +27,12 @@ use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
 
 const API: &str = "https://api.clerk.com/v1";
+
+/// The API's version that this was written against; without it, the one that
+/// the instance was made with.
+///
+/// Source: <https://clerk.com/docs/versioning/overview>.
+const VERSION: HeaderValue = HeaderValue::from_static("2026-05-12");
 
 /// Users a page; the API's most.
 const PAGE: u64 = 500;
@@ -54,6 +60,7 @@ impl Clerk {
             header::AUTHORIZATION,
             fields.header("secret_key", &format!("Bearer {}", key.trim()))?,
         );
+        headers.insert("clerk-api-version", VERSION);
         // Unpublished; Stack's second is taken to be on the safe side.
         let staleness = Duration::from_secs(1);
         Ok(Self {
@@ -79,6 +86,10 @@ impl Clerk {
 impl Provider for Clerk {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn words(&self) -> &'static Words {
+        &WORDS
     }
 
     fn verify<'a>(
@@ -147,7 +158,7 @@ impl Provider for Clerk {
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("resource_not_found")) => Ok(None),
-            (status, code) => Err(refused(status, code)),
+            _ => Err(WORDS.refused(answer)),
         }
     }
 
@@ -170,7 +181,7 @@ impl Provider for Clerk {
 
     fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
         if answer.status != StatusCode::OK {
-            return Err(refused(answer.status, code(answer).as_deref()));
+            return Err(WORDS.refused(answer));
         }
         let instance = json::Fields::of_bytes(&answer.body).ok();
         Ok(instance.and_then(|instance| instance.line("id")))
@@ -233,22 +244,22 @@ fn code(answer: &Answer) -> Option<String> {
     json::Fields::of(errors.first()?).ok()?.string("code")
 }
 
-fn refused(status: StatusCode, code: Option<&str>) -> Misread {
-    if code.is_none() {
-        return Misread::Garbled("the answer is not Clerk's: check provider.api_url");
-    }
-    let advice = match status.as_u16() {
-        401 => {
-            "copy the instance's secret key (sk_test_… or sk_live_…) from the API keys page of \
-             Clerk's dashboard into provider.secret_key"
-        }
-        403 => "the key may not do this: use the instance's secret key (sk_test_… or sk_live_…)",
-        404 => "no such address: provider.api_url ends with /v1",
-        _ => "look the code up in Clerk's documentation of its Backend API",
-    };
-    let (status, code) = (status.as_u16(), super::shown(code));
-    Misread::Refused(format!("Clerk answers {status} {code}: {advice}"))
-}
+const WORDS: Words = Words {
+    who: "Clerk",
+    code,
+    key: "copy the instance's secret key (sk_test_… or sk_live_…) from the API keys page of \
+          Clerk's dashboard into provider.secret_key",
+    advice: |status, code| match (status, code) {
+        (403, code) if !code.is_empty() => Some(
+            "the key in provider.secret_key may not do this, as the code says: use the instance's \
+             secret key (sk_test_… or sk_live_…) from the API keys page of Clerk's dashboard",
+        ),
+        (404, _) => Some("no such address: provider.api_url ends with /v1"),
+        _ => None,
+    },
+    explained: "look the code up in Clerk's documentation of its Backend API",
+    foreign: "the answer is not Clerk's: check provider.api_url",
+};
 
 #[derive(Clone)]
 struct Api {
@@ -422,17 +433,16 @@ impl Listing for ClerkListing {
 
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
-            let code = code(answer);
             let of_the_cursor = matches!(answer.status.as_u16(), 400 | 404 | 422)
                 && self.at.step == Step::ByCursor
                 && self.at.cursor.after().is_some();
-            if of_the_cursor && code.is_some() {
+            if of_the_cursor && code(answer).is_some() {
                 if !self.at.cursor.step_back() {
                     self.turn_to_offsets();
                 }
                 return Ok(Page::default());
             }
-            return Err(refused(answer.status, code.as_deref()));
+            return Err(WORDS.refused(answer));
         }
         if self.at.step == Step::Count {
             return self.read_count(answer);
@@ -589,6 +599,18 @@ mod tests {
             panic!("not refused");
         };
         assert!(advice.contains("provider.secret_key"), "{advice}");
+    }
+
+    #[test]
+    fn every_request_is_for_one_version_of_the_api() {
+        let clerk = clerk();
+        for request in [
+            clerk.user_request(&UserId::new("user_1").unwrap()),
+            clerk.listing(None).request(),
+            clerk.project_request().unwrap(),
+        ] {
+            assert_eq!(request.headers()["clerk-api-version"], "2026-05-12");
+        }
     }
 
     #[test]

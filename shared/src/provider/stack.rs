@@ -22,7 +22,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
+use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
 use crate::json;
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
@@ -105,6 +105,10 @@ impl Provider for Stack {
         &self.facts
     }
 
+    fn words(&self) -> &'static Words {
+        &WORDS
+    }
+
     fn verify<'a>(
         &self,
         headers: &HeaderMap,
@@ -163,7 +167,7 @@ impl Provider for Stack {
             (StatusCode::BAD_REQUEST, Some("SCHEMA_ERROR")) if !is_uuid(id.as_str()) => {
                 Err(Misread::NoSuchId)
             }
-            (status, code) => Err(refused(status, code)),
+            _ => Err(WORDS.refused(answer)),
         }
     }
 
@@ -211,26 +215,24 @@ fn code(answer: &Answer) -> Option<String> {
     json::Fields::of_bytes(&answer.body).ok()?.string("code")
 }
 
-fn refused(status: StatusCode, code: Option<&str>) -> Misread {
-    let advice = match code {
-        Some("INVALID_SECRET_SERVER_KEY" | "SERVER_AUTHENTICATION_REQUIRED") => {
-            "make a secret server key (ssk_…) on the project's API keys page and put it into \
-             provider.secret_server_key"
-        }
-        Some("CURRENT_PROJECT_NOT_FOUND" | "INVALID_PROJECT_ID") => {
-            "no such project: copy provider.project_id from the project's settings, and check \
-             that provider.api_url is the server it lives on"
-        }
-        Some("SCHEMA_ERROR") => "the server does not take this request: is it very old?",
-        Some(_) => "look the code up in Stack Auth's documentation",
-        None => return Misread::Garbled("the answer is not Stack Auth's: check provider.api_url"),
-    };
-    // A code is upper-case words; anything else is not repeated.
-    let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
-    let code = code.unwrap_or("an unknown code");
-    let status = status.as_u16();
-    Misread::Refused(format!("Stack Auth answers {status} {code}: {advice}"))
-}
+const WORDS: Words = Words {
+    who: "Stack Auth",
+    code,
+    key: "make a secret server key (ssk_…) on the project's API keys page and put it into \
+          provider.secret_server_key",
+    advice: |status, code| match (status, code) {
+        (400, "INVALID_SECRET_SERVER_KEY" | "SERVER_AUTHENTICATION_REQUIRED") => Some(WORDS.key),
+        (_, "CURRENT_PROJECT_NOT_FOUND" | "INVALID_PROJECT_ID") => Some(
+            "no such project: copy provider.project_id from the project's settings, and \
+             provider.secret_server_key from its API keys, and check that provider.api_url is the \
+             server it lives on",
+        ),
+        (400, "SCHEMA_ERROR") => Some("the server does not take this request: is it very old?"),
+        _ => None,
+    },
+    explained: "look the code up in Stack Auth's documentation",
+    foreign: "the answer is not Stack Auth's: check provider.api_url",
+};
 
 #[derive(Clone)]
 struct Api {
@@ -349,12 +351,12 @@ impl Listing for StackListing {
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
             let begun = self.at.cursor.after().is_some();
-            return match code(answer).as_deref() {
-                Some("SCHEMA_ERROR") if begun => self.step_back(),
-                Some("SCHEMA_ERROR") if self.without_refused_parameter(answer) => {
-                    Ok(Page::default())
-                }
-                code => Err(refused(answer.status, code)),
+            let of_the_query = answer.status == StatusCode::BAD_REQUEST
+                && code(answer).as_deref() == Some("SCHEMA_ERROR");
+            return match of_the_query {
+                true if begun => self.step_back(),
+                true if self.without_refused_parameter(answer) => Ok(Page::default()),
+                _ => Err(WORDS.refused(answer)),
             };
         }
         let text = answer.text();

@@ -23,7 +23,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told};
+use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
 use crate::json;
 use crate::listing::{Listing, MOST_USERS, Overlap, Page, Place, broken, descends, resume};
 use crate::profile::{At, Columns, Profile, Unreadable, UserId};
@@ -74,10 +74,17 @@ impl Supabase {
         let key = key.trim();
         let mut headers = HeaderMap::new();
         headers.insert("apikey", fields.header("service_role_key", key)?);
-        headers.insert(
-            header::AUTHORIZATION,
-            fields.header("service_role_key", &format!("Bearer {key}"))?,
-        );
+        if !["sb_secret_", "sb_publishable_"]
+            .iter()
+            .any(|kind| key.starts_with(kind))
+        {
+            // Older keys are tokens, for whom the gateway lets through and
+            // for Auth itself; these are none, and refused as such.
+            headers.insert(
+                header::AUTHORIZATION,
+                fields.header("service_role_key", &format!("Bearer {key}"))?,
+            );
+        }
         Ok(Self {
             facts: Facts {
                 name: "supabase",
@@ -104,6 +111,10 @@ impl Supabase {
 impl Provider for Supabase {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn words(&self) -> &'static Words {
+        &WORDS
     }
 
     fn verify<'a>(
@@ -171,7 +182,7 @@ impl Provider for Supabase {
             (StatusCode::NOT_FOUND, Some("user_not_found")) => Ok(None),
             // Every id of Supabase's own is a UUID.
             (StatusCode::NOT_FOUND, Some("validation_failed")) => Err(Misread::NoSuchId),
-            _ => Err(refused(answer)),
+            _ => Err(WORDS.refused(answer)),
         }
     }
 
@@ -241,22 +252,24 @@ fn code(answer: &Answer) -> Option<String> {
         })
 }
 
-fn refused(answer: &Answer) -> Misread {
-    let Some(code) = code(answer) else {
-        return Misread::Garbled("the answer is not Supabase's: check provider.project_url");
-    };
-    let status = answer.status.as_u16();
-    let advice = match status {
-        401 | 403 => {
-            "copy the service_role key, or a secret key (sb_secret_…), from the project's API keys \
-             page into provider.service_role_key; the anon and publishable keys may not do this"
-        }
-        404 => "no such address: provider.project_url is like https://<ref>.supabase.co",
-        _ => "look the code up in the documentation of Supabase Auth's error codes",
-    };
-    let code = super::shown(Some(code.as_str()).filter(|code| !code.is_empty()));
-    Misread::Refused(format!("Supabase answers {status} {code}: {advice}"))
-}
+const WORDS: Words = Words {
+    who: "Supabase",
+    code,
+    key: "copy a secret key (sb_secret_…), or the service_role key, from the project's API keys \
+          page into provider.service_role_key; the anon and publishable keys may not do this",
+    advice: |status, code| match (status, code) {
+        (404, _) => Some("no such address: provider.project_url is like https://<ref>.supabase.co"),
+        (500, "unexpected_failure") => Some(
+            "Auth fails to read its own database, and one row of auth.users with NULL where Auth \
+             expects a text is enough for that. Put '' where confirmation_token, recovery_token, \
+             email_change or email_change_token_new is NULL; the project's Auth log says more",
+        ),
+        (540, _) => Some("the project is paused: restore it in Supabase's dashboard"),
+        _ => None,
+    },
+    explained: "look the code up in the documentation of Supabase Auth's error codes",
+    foreign: "the answer is not Supabase's: check provider.project_url",
+};
 
 #[derive(Clone)]
 struct Api {
@@ -426,7 +439,7 @@ impl Listing for SupabaseListing {
 
     fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
         if answer.status != StatusCode::OK {
-            return Err(refused(answer));
+            return Err(WORDS.refused(answer));
         }
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
@@ -524,6 +537,26 @@ mod tests {
             error.starts_with("provider.project_url is not a URL"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_secret_key_is_no_token() {
+        let check = |key: &str, bearer: Option<&str>| {
+            let mut secret = secret();
+            secret["service_role_key"] = key.into();
+            let supabase = connected(secret, None).unwrap();
+            let user = supabase.user_request(&UserId::new(FOUR).unwrap());
+            for request in [user, supabase.listing(None).request()] {
+                assert_eq!(request.headers()["apikey"], key);
+                let authorization = request.headers().get("authorization");
+                let authorization = authorization.map(|value| value.to_str().unwrap());
+                assert_eq!(authorization, bearer);
+            }
+        };
+        check("sb_secret_0123", None);
+        check("sb_publishable_0123", None);
+        check("eyJh.eyJh.sig", Some("Bearer eyJh.eyJh.sig"));
+        check("a_key_of_ones_own", Some("Bearer a_key_of_ones_own"));
     }
 
     #[test]

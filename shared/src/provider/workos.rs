@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Answer, Event, EventSource, Facts, Misread, Provider, Recorded, RecordedEvent, Request, Since,
-    Told,
+    Told, Words,
 };
 use crate::json;
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
@@ -34,6 +34,13 @@ const API: &str = "https://api.workos.com";
 
 /// Users or events a page; the API's most.
 const PAGE: usize = 100;
+
+/// Days that the record is kept, and days that one request may reach back.
+const KEPT: u64 = 90;
+const LONGEST_RANGE: u64 = 30;
+
+/// For what a request takes, and for clocks that differ.
+const MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// WorkOS AuthKit.
 pub struct WorkOs {
@@ -81,6 +88,10 @@ impl Provider for WorkOs {
         &self.facts
     }
 
+    fn words(&self) -> &'static Words {
+        &WORDS
+    }
+
     fn verify<'a>(
         &self,
         headers: &HeaderMap,
@@ -115,7 +126,7 @@ impl Provider for WorkOs {
         }
         match answer.status {
             StatusCode::NOT_FOUND if says_no_such_user(answer) => Ok(None),
-            _ => Err(refused(answer)),
+            _ => Err(WORDS.refused(answer)),
         }
     }
 
@@ -141,7 +152,7 @@ impl Provider for WorkOs {
 
     fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
         if answer.status != StatusCode::OK {
-            return Err(refused(answer));
+            return Err(WORDS.refused(answer));
         }
         let list = json::Fields::of_bytes(&answer.body).ok();
         let roles: Vec<_> = list
@@ -261,23 +272,22 @@ fn code(answer: &Answer) -> Option<String> {
         .or_else(|| error.get("message").map(|_| String::new()))
 }
 
-fn refused(answer: &Answer) -> Misread {
-    let Some(code) = code(answer) else {
-        return Misread::Garbled("the answer is not WorkOS': check provider.api_url");
-    };
-    let status = answer.status.as_u16();
-    let advice = match status {
-        401 => {
-            "copy an API key (sk_…) of the environment from the API keys page of WorkOS' \
-             dashboard into provider.api_key"
-        }
-        403 => "the key may not do this: use one of the environment's own API keys (sk_…)",
-        404 => "no such address: provider.api_url has no path",
-        _ => "look the code up in WorkOS' API reference",
-    };
-    let code = super::shown(Some(code.as_str()).filter(|code| !code.is_empty()));
-    Misread::Refused(format!("WorkOS answers {status} {code}: {advice}"))
-}
+const WORDS: Words = Words {
+    who: "WorkOS",
+    code,
+    key: "copy an API key (sk_…) of the environment from the API keys page of WorkOS' dashboard \
+          into provider.api_key",
+    advice: |status, code| match (status, code) {
+        (403, code) if !code.is_empty() => Some(
+            "the key in provider.api_key may not do this, as the code says: give it the right to \
+             read users and events, or use one of the environment's API keys (sk_…) that has it",
+        ),
+        (404, _) => Some("no such address: provider.api_url has no path"),
+        _ => None,
+    },
+    explained: "look the code up in WorkOS' API reference",
+    foreign: "the answer is not WorkOS': check provider.api_url",
+};
 
 #[derive(Clone)]
 struct Api {
@@ -324,6 +334,53 @@ fn newest_first(events: &[&RawValue]) -> bool {
     !ascends && times.first() > times.last()
 }
 
+/// When an event was made: its id is a ULID, as all of WorkOS' are. That is
+/// not promised anywhere, so nothing is taken from a time that can't be.
+fn made_at(id: &str) -> Option<At> {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let ulid = id.rsplit('_').next().filter(|ulid| ulid.len() == 26)?;
+    let millis = ulid.bytes().take(10).try_fold(0_i64, |millis, digit| {
+        let value = DIGITS.iter().position(|known| *known == digit)?;
+        Some(millis << 5 | i64::try_from(value).ok()?)
+    })?;
+    At::from_millis(millis)
+}
+
+/// Whether the record refuses the event to go on after, and nothing else of the
+/// request. What it says then is documented nowhere: so it has to name the
+/// parameter, or a cursor, or this one.
+fn refuses_cursor(answer: &Answer, cursor: &str) -> bool {
+    let of_the_query = matches!(answer.status.as_u16(), 400 | 404 | 410 | 422);
+    let Ok(serde_json::Value::Object(refusal)) = serde_json::from_slice(&answer.body) else {
+        return false;
+    };
+    let cursor = cursor.to_ascii_lowercase();
+    let names = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text == "after"
+            || text.starts_with("after ")
+            || ["'after'", "`after`", "\"after\"", "cursor", &cursor]
+                .iter()
+                .any(|name| text.contains(name))
+    };
+    let said = ["code", "message", "entity_id", "error", "errors"];
+    let mut said = said.iter().filter_map(|part| refusal.get(*part));
+    of_the_query && said.any(|said| mentions(said, &names))
+}
+
+/// Whether a text or a field of this value does.
+fn mentions(value: &serde_json::Value, names: &dyn Fn(&str) -> bool) -> bool {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(text) => names(text),
+        Array(items) => items.iter().any(|item| mentions(item, names)),
+        Object(fields) => fields
+            .iter()
+            .any(|(name, value)| names(name) || mentions(value, names)),
+        _ => false,
+    }
+}
+
 /// The record of events. Only such ids are cursors as the record itself gave:
 /// one from a webhook would skip events that became visible later.
 impl EventSource for Api {
@@ -339,15 +396,24 @@ impl EventSource for Api {
         ))
     }
 
+    fn go_on(&self, cursor: String, now: At) -> Since {
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+        let from = At::from_system(now.to_system() - days(LONGEST_RANGE) + MARGIN);
+        let kept = At::from_system(now.to_system() - days(KEPT));
+        match made_at(&cursor) {
+            Some(at) if at < from && at > kept => Since::Time(from),
+            _ => Since::Event(cursor),
+        }
+    }
+
     fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, Misread> {
         if answer.status != StatusCode::OK {
-            let of_the_cursor = matches!(since, Since::Event(_))
-                && matches!(answer.status.as_u16(), 400 | 404 | 422)
-                && code(answer).is_some();
-            if of_the_cursor {
-                return Ok(Recorded::CursorUnknown);
-            }
-            return Err(refused(answer));
+            return match since {
+                Since::Event(cursor) if refuses_cursor(answer, cursor) => {
+                    Ok(Recorded::CursorUnknown)
+                }
+                _ => Err(WORDS.refused(answer)),
+            };
         }
         let text = answer.text();
         let list = List::of(&text)?;
@@ -445,7 +511,7 @@ impl Listing for WorkOsListing {
                 && code(answer).is_some();
             return match of_the_cursor {
                 true => self.step_back(),
-                false => Err(refused(answer)),
+                false => Err(WORDS.refused(answer)),
             };
         }
         let text = answer.text();
@@ -822,16 +888,78 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_the_record_has_forgotten_is_no_error_of_the_key_s() {
+    fn only_a_refusal_that_names_the_cursor_drops_it() {
         let workos = workos();
         let record = workos.events().unwrap();
-        let unknown = answer(400, r#"{"message":"Invalid cursor"}"#);
         let event = Since::Event("event_0".to_owned());
-        let read = record.read(&event, &unknown).unwrap();
-        assert!(matches!(read, Recorded::CursorUnknown));
         let time = Since::Time(At::from_micros(0));
-        assert!(record.read(&time, &unknown).is_err());
-        let refused = record.read(&event, &answer(401, r#"{"message":"Unauthorized"}"#));
-        assert!(matches!(refused, Err(Misread::Refused(_))));
+        for status in [400, 404, 410, 422] {
+            for named in [
+                r#"{"message":"Invalid cursor"}"#,
+                r#"{"code":"invalid_cursor","message":"Bad Request"}"#,
+                r#"{"message":"Could not find event_0."}"#,
+                r#"{"code":"entity_not_found","message":"Not found","entity_id":"event_0"}"#,
+                r#"{"message":"Validation failed.","errors":[{"field":"after","code":"invalid"}]}"#,
+                r#"{"message":"Validation failed.","errors":["after must be an event's id"]}"#,
+                r#"{"message":"Validation failed.","errors":{"after":["no such event"]}}"#,
+                r#"{"message":"The parameter `after` is not an event."}"#,
+            ] {
+                let unknown = answer(status, named);
+                let read = record.read(&event, &unknown);
+                assert!(
+                    matches!(read, Ok(Recorded::CursorUnknown)),
+                    "{named}: {read:?}"
+                );
+                let read = record.read(&time, &unknown);
+                assert!(matches!(read, Err(Misread::Refused(_))), "{named}");
+            }
+            for other in [
+                r#"{"message":"Unknown"}"#,
+                r#"{"message":"Validation failed.","errors":[{"field":"limit","code":"invalid"}]}"#,
+                r#"{"message":"Validation failed.","errors":[{"field":"events"}]}"#,
+                r#"{"message":"Try again after 5 minutes."}"#,
+                r#"{"message":"Not Found","error":"Not Found"}"#,
+                r#"{"code":"not_found","message":7}"#,
+            ] {
+                let read = record.read(&event, &answer(status, other));
+                assert!(read.is_err(), "{other}: {read:?}");
+            }
+            let page = record.read(&event, &answer(status, "<html>cursor</html>"));
+            assert!(matches!(page, Err(Misread::Garbled(_))));
+        }
+        for status in [401, 403] {
+            let refused = answer(status, r#"{"message":"Invalid cursor"}"#);
+            let read = record.read(&event, &refused);
+            assert!(matches!(read, Err(Misread::Refused(_))));
+        }
+    }
+
+    #[test]
+    fn a_cursor_older_than_a_request_may_reach_back_is_a_time() {
+        let workos = workos();
+        let record = workos.events().unwrap();
+        let now = At::from_rfc3339("2026-11-26T12:00:00Z").unwrap();
+        let check = |id: &str, expected: Since| {
+            assert_eq!(record.go_on(id.to_owned(), now), expected, "{id}");
+        };
+        let same = |id: &str| check(id, Since::Event(id.to_owned()));
+        let from = Since::Time(At::from_rfc3339("2026-10-27T13:00:00Z").unwrap());
+        // 29 days old, 31 and 89.
+        same("event_01M61639G0SFK441A1RGBFSHR1");
+        check("event_01M5W19VG0SFK441A1RGBFSHR1", from.clone());
+        check("event_01M16P85G0SFK441A1RGBFSHR1", from);
+        // Older than the record: what becomes of it, the API says. From the
+        // documentation, and no ULID at all.
+        for id in [
+            "event_01M11HEQG0SFK441A1RGBFSHR1",
+            "event_01EHZNVPK3SFK441A1RGBFSHR1",
+            "event_07FKJ843CVE8F7BXQSPFH0M53V",
+            "event_6",
+            "event_01M5W19VG0SFK441A1RGBFSHRU1",
+            "event_01M5W19VU0SFK441A1RGBFSHR1",
+            "",
+        ] {
+            same(id);
+        }
     }
 }

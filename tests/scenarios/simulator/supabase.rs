@@ -29,8 +29,7 @@ async fn ask(
     body: &str,
 ) -> Result<Answer> {
     let key = Supabase::default().service_role_key;
-    let bearer = format!("Bearer {key}");
-    let mut headers = vec![("apikey", key.as_str()), ("authorization", &bearer)];
+    let mut headers = vec![("apikey", key.as_str())];
     headers.extend(more);
     let path = format!("/auth/v1/admin/users{path}");
     ask_with(simulator, method, &path, &headers, body.to_owned()).await
@@ -56,25 +55,50 @@ fn truth(simulator: &Simulator) -> Vec<String> {
 
 #[tokio::test]
 async fn the_gateway_and_the_server_look_at_keys() -> Result<()> {
-    let simulator = start(Supabase::default()).await?;
+    let (service, anon) = ("eyJh.service.sig", "eyJh.anon.sig");
+    let legacy = start(Supabase {
+        service_role_key: service.to_owned(),
+        anon_key: anon.to_owned(),
+        ..Supabase::default()
+    })
+    .await?;
+    let newer = start(Supabase::default()).await?;
     let Supabase {
-        service_role_key: service,
-        anon_key: anon,
+        service_role_key: secret,
+        anon_key: publishable,
         ..
     } = Supabase::default();
+    let (secret, publishable) = (secret.as_str(), publishable.as_str());
     let bearer = |key: &str| format!("Bearer {key}");
-    for (apikey, authorization, status, word) in [
-        (None, Some(bearer(&service)), 401, "No API key found"),
+    for (simulator, apikey, authorization, status, word) in [
         (
+            &legacy,
+            None,
+            Some(bearer(service)),
+            401,
+            "No API key found",
+        ),
+        (
+            &legacy,
             Some("wrong"),
-            Some(bearer(&service)),
+            Some(bearer(service)),
             401,
             "Invalid API key",
         ),
-        (Some(service.as_str()), None, 401, "no_authorization"),
-        (Some(&service), Some(bearer("wrong")), 403, "bad_jwt"),
-        (Some(&anon), Some(bearer(&anon)), 403, "not_admin"),
-        (Some(&anon), Some(bearer(&service)), 200, "users"),
+        (&legacy, Some(service), None, 401, "no_authorization"),
+        (
+            &legacy,
+            Some(service),
+            Some(bearer("wrong")),
+            403,
+            "bad_jwt",
+        ),
+        (&legacy, Some(anon), Some(bearer(anon)), 403, "not_admin"),
+        (&legacy, Some(anon), Some(bearer(service)), 200, "users"),
+        (&newer, Some(secret), None, 200, "users"),
+        (&newer, Some(publishable), None, 403, "not_admin"),
+        // The newer keys are no tokens.
+        (&newer, Some(secret), Some(bearer(secret)), 403, "bad_jwt"),
     ] {
         let mut headers: Vec<(&str, &str)> = Vec::new();
         headers.extend(apikey.map(|key| ("apikey", key)));
@@ -84,10 +108,14 @@ async fn the_gateway_and_the_server_look_at_keys() -> Result<()> {
                 .map(|value| ("authorization", value)),
         );
         let path = "/auth/v1/admin/users";
-        let answer = ask_with(&simulator, Method::GET, path, &headers, String::new()).await?;
+        let answer = ask_with(simulator, Method::GET, path, &headers, String::new()).await?;
         assert_eq!(answer.status.as_u16(), status, "{word}");
         assert!(answer.body.contains(word), "{} has no {word}", answer.body);
     }
+    let browser = [("apikey", secret), ("user-agent", "Mozilla/5.0")];
+    let path = "/auth/v1/admin/users";
+    let answer = ask_with(&newer, Method::GET, path, &browser, String::new()).await?;
+    assert_eq!(answer.status.as_u16(), 401);
     Ok(())
 }
 

@@ -51,8 +51,70 @@ async fn the_record_tells_what_webhooks_lost() -> Result<()> {
     let versions = site.stage.versions().await?;
     assert_eq!(figures(&site.drain().await?), [("pages", 1)]);
     assert_eq!(site.stage.versions().await?, versions);
-    assert_eq!(simulator.count(Call::Events), 1);
-    assert_eq!(simulator.count(Call::List), 0);
+    let asked = simulator.requests();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(asked[0].path, "/events");
+    assert!(!asked[0].query.contains("order"), "{asked:?}");
+    // Nor does it for an instance that has just been started.
+    simulator.clear_requests();
+    let other = site.stage.reconcile().await?;
+    let report = other.invoke(json!({"mode": "events"})).await?;
+    assert_eq!(report["outcome"], "complete");
+    assert_eq!(simulator.requests().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_older_than_a_request_may_reach_back_is_not_asked_for() -> Result<()> {
+    let site = Site::begun(WorkOs::default(), DAY * 40).await?;
+    let simulator = &site.stage.simulator;
+    let ada = simulator.create("Ada", "ada@example.com")?;
+    site.complete(json!({})).await?;
+    let cursor = &simulator.record()[0];
+    site.stage
+        .execute(&format!(
+            "UPDATE neon_identity.walk SET event_cursor = '{cursor}'"
+        ))
+        .await?;
+    simulator.clock().advance(DAY * 35);
+    simulator.rename(&ada, "Ada King")?;
+    simulator.clear_requests();
+    let report = site.drain().await?;
+    assert_eq!(report["updated"], 1, "{report}");
+    let asked = simulator.requests();
+    let first = asked
+        .iter()
+        .find(|asked| asked.path == "/events")
+        .context("not asked")?;
+    assert!(first.query.contains("&range_start="), "{first:?}");
+    assert!(!first.query.contains("after="), "{first:?}");
+    assert_eq!(site.cursor().await?, simulator.record().pop());
+    site.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_no_cursor_keeps_it() -> Result<()> {
+    let site = Site::new().await?;
+    let simulator = &site.stage.simulator;
+    simulator.create("Ada", "ada@example.com")?;
+    site.drain().await?;
+    let cursor = site.cursor().await?.context("no cursor")?;
+    for status in [400, 404, 422] {
+        for body in [
+            r#"{"message":"Validation failed.","errors":[{"field":"limit","code":"invalid"}]}"#,
+            r#"{"message":"Bad Request","code":"bad_request"}"#,
+        ] {
+            let refused = Trouble::every(Fault::answer(status, body)).on(Call::Events);
+            simulator.add_trouble(refused);
+            let failed = site.reconcile.invoke(json!({"mode": "events"})).await;
+            let failed = failed.err().context("it did not fail")?;
+            assert!(failed.error_message.contains("WorkOS answers"), "{failed}");
+            assert_eq!(site.cursor().await?.as_ref(), Some(&cursor));
+            simulator.clear_troubles();
+        }
+    }
+    simulator.create("Grace", "grace@example.com")?;
+    assert_eq!(site.drain().await?["created"], 1);
     Ok(())
 }
 

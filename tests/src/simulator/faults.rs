@@ -21,6 +21,16 @@ pub enum Fault {
     Html(u16),
     /// This JSON, with 200; the request has no effect.
     Json(String),
+    /// An answer as whoever stands between gives it, or a server of another
+    /// release; the request has no effect.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The headers.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: String,
+    },
     /// The first half of the right body, as if it were the whole: `Content-Length` agrees.
     Truncated,
     /// The first half of the right body under the whole one's `Content-Length`, then the end of
@@ -41,6 +51,17 @@ pub enum Fault {
     Dropped,
     /// A listing without a user and without a next page; of other calls, the right answer.
     EmptyListing,
+}
+
+impl Fault {
+    /// An answer with no headers of its own.
+    pub fn answer(status: u16, body: &str) -> Self {
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.to_owned(),
+        }
+    }
 }
 
 /// A fault, and which requests meet it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
@@ -147,6 +147,11 @@ async fn answer(
             let kind = (header::CONTENT_TYPE, "application/json");
             return (StatusCode::OK, [kind], body.clone()).into_response();
         }
+        Some(Fault::Answer {
+            status,
+            headers,
+            body,
+        }) => return answer_of(*status, headers, body),
         Some(Fault::Hang) => std::future::pending().await,
         _ => {}
     }
@@ -199,6 +204,18 @@ fn text(status: u16) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = status.canonical_reason().unwrap_or_default();
     (status, body).into_response()
+}
+
+fn answer_of(status: u16, headers: &[(String, String)], body: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut answer = (status, body.to_owned()).into_response();
+    for (name, value) in headers {
+        let name = HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
 }
 
 /// As a proxy, a captive portal or an error page in front of the provider answers.

@@ -106,6 +106,16 @@ pub(super) fn wrong_key() -> Refused {
     )
 }
 
+pub(super) fn no_such_version() -> Refused {
+    let message = "The API version is not one that is known.";
+    coded(
+        StatusCode::BAD_REQUEST,
+        message,
+        message,
+        "api_version_invalid",
+    )
+}
+
 pub(super) fn too_many_requests() -> Refused {
     let message = "Too many requests. Please try again in a bit.";
     coded(

@@ -16,6 +16,9 @@ use crate::simulator::users::View;
 use crate::simulator::vendor::{Change, Fields, Refused};
 use crate::simulator::world::World;
 
+/// The one version that is simulated.
+const VERSION: &str = "2026-05-12";
+
 #[derive(Clone)]
 struct Api {
     instance: Clerk,
@@ -178,6 +181,10 @@ impl FromRequestParts<Api> for Allowed {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
             .ok_or_else(errors::no_key)?;
+        let version = parts.headers.get("clerk-api-version");
+        if version.is_some_and(|version| version != VERSION) {
+            return Err(errors::no_such_version());
+        }
         match api.instance.secret_keys.iter().any(|known| known == key) {
             true => Ok(Self),
             false => Err(errors::wrong_key()),

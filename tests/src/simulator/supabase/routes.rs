@@ -140,9 +140,21 @@ impl FromRequestParts<Api> for Allowed {
             }
             Some(_) => {}
         }
-        let token = header(header::AUTHORIZATION)
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(errors::no_authorization)?;
+        let token = header(header::AUTHORIZATION).map(|value| value.strip_prefix("Bearer "));
+        let key = header(HeaderName::from_static("apikey")).unwrap_or_default();
+        let is_new = |key: &str| key.starts_with("sb_");
+        let agent = header(header::USER_AGENT).unwrap_or_default();
+        if key.starts_with("sb_secret_") && agent.starts_with("Mozilla/") {
+            let hint = "Secret API keys can only be used in a protected environment.";
+            return Err(errors::gateway("Forbidden use of secret API key", hint));
+        }
+        // The newer keys are no tokens: the gateway makes one of them, if there is none.
+        let token = match token {
+            None if is_new(key) => key,
+            Some(Some(token)) if !is_new(token) => token,
+            Some(Some(_)) => return Err(errors::bad_jwt()),
+            None | Some(None) => return Err(errors::no_authorization()),
+        };
         match token {
             token if token == service => Ok(Self),
             token if token == anon => Err(errors::not_admin()),

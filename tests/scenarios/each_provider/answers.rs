@@ -1,0 +1,219 @@
+//! Answers that are no success, of every provider: what they are taken for, and what the operator
+//! is told.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::simulator::{Call, Fault, Message, Trouble};
+use tests::stage::Setup;
+
+use super::Site;
+
+/// What a run of the usual length says that fails.
+async fn failure(site: &Site) -> Result<String> {
+    let limit = Duration::from_secs(60);
+    let report = site.reconcile.invoke_with_deadline(json!({}), limit).await;
+    let error = report.err().context("it did not fail")?;
+    ensure!(error.error_type == "Failed", "{error}");
+    Ok(error.error_message)
+}
+
+/// A delivery that has a hint's user read, where the provider's are hints.
+fn last_of(mut messages: Vec<Message>) -> Result<Message> {
+    messages.retain(|message| message.kind != "team.created");
+    messages.pop().context("nothing told")
+}
+
+pub(super) async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    let (simulator, key) = (site.simulator(), site.key()?);
+    simulator.seed(3);
+    site.complete(json!({})).await?;
+    let id = simulator.create("Ada", "ada@example.com")?;
+    let message = last_of(simulator.take_messages())?;
+    for fault in [
+        Fault::Status(401),
+        Fault::Html(403),
+        Fault::answer(401, ""),
+        Fault::answer(403, r#"{"message":"Forbidden by policy 7"}"#),
+        Fault::answer(401, "{}"),
+    ] {
+        simulator.add_trouble(Trouble::every(fault.clone()));
+        simulator.clear_requests();
+        let said = failure(&site).await?;
+        assert!(
+            said.contains(&format!("provider.{key}")),
+            "{fault:?}: {said}"
+        );
+        assert!(said.contains("401") || said.contains("403"), "{said}");
+        assert!(!said.contains("policy 7"), "{said}");
+        // Asked again, it says the same: who is refused does not ask again and again.
+        let asked = simulator.requests().len();
+        assert!(asked <= 4, "{fault:?}: asked {asked} times");
+
+        let provision = site.stage.start("provision").await?;
+        // By hand it may go on, and says what is the matter all the same.
+        let _ = provision.invoke(json!({})).await;
+        let logs = provision.logs()?;
+        assert!(
+            logs.contains(&format!("provider.{key}")),
+            "{fault:?}: {logs}"
+        );
+
+        // Who needs no read is taken all the same.
+        let status = site.deliver(&message).await?;
+        let read = simulator.count(Call::Read) > 0;
+        assert!(status == 200 || status == 503, "{status}");
+        assert!(!(read && status == 200), "{fault:?}");
+        simulator.clear_troubles();
+    }
+    site.taken(&message).await?;
+    site.complete(json!({})).await?;
+    assert!(site.stage.the_row(&id).await?.lives());
+    site.stage.assert_in_sync().await
+}
+
+pub(super) async fn a_key_whose_refusal_had_no_words_is_read_again(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    let simulator = site.simulator();
+    simulator.seed(3);
+    site.complete(json!({})).await?;
+    let url = site.stage.secret()["database_url"].clone();
+    let url = url.as_str().context("no URL")?;
+    let mark = if url.contains('?') { '&' } else { '?' };
+    // A token is asked for anew before its key is taken for refused.
+    let refusals = if site.key()? == "client_secret" { 2 } else { 1 };
+    for (number, fault) in [
+        Fault::Status(401),
+        Fault::Html(403),
+        Fault::answer(401, ""),
+        Fault::answer(403, r#"{"message":"Forbidden"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Other bytes, as those of a rotated secret.
+        site.stage.change_secret(|secret| {
+            secret["database_url"] = format!("{url}{mark}application_name=r{number}").into();
+        })?;
+        simulator.add_trouble(Trouble::next(refusals, fault.clone()).on(Call::List));
+        let report = site.complete(json!({})).await;
+        report.with_context(|| format!("{fault:?}"))?;
+        simulator.clear_troubles();
+    }
+    let logs = site.reconcile.logs()?;
+    let taken_in = logs.matches("took in a rotated secret").count();
+    assert_eq!(taken_in, 4, "{logs}");
+    Ok(())
+}
+
+pub(super) async fn the_providers_own_trouble_is_shown_by_its_code(setup: Setup) -> Result<()> {
+    let name = setup.project.secret("http://127.0.0.1:1")["name"].clone();
+    let site = Site::of(setup).await?;
+    let simulator = site.simulator();
+    simulator.seed(3);
+    let error = json!({
+        "code": "unexpected_failure", "error_code": "unexpected_failure",
+        "errorCode": "unexpected_failure", "msg": "Database error finding users",
+        "message": "Database error finding users of ada@example.com",
+    });
+    let body = match name.as_str() {
+        Some("clerk") => json!({"errors": [error]}),
+        _ => error,
+    };
+    let own = Trouble::every(Fault::answer(500, &body.to_string())).on(Call::List);
+    simulator.add_trouble(own);
+    let said = failure(&site).await?;
+    assert!(said.contains("500 unexpected_failure"), "{said}");
+    assert!(!said.contains("way to the internet"), "{said}");
+    assert!(!said.contains("finding users"), "{said}");
+    if name == "supabase" {
+        assert!(
+            said.contains("auth.users") && said.contains("NULL"),
+            "{said}"
+        );
+    }
+    // It may pass, and is asked again.
+    assert!(simulator.count(Call::List) > 3);
+    simulator.clear_troubles();
+
+    simulator.add_trouble(Trouble::every(Fault::Html(500)).on(Call::List));
+    let said = failure(&site).await?;
+    assert!(
+        said.contains("HTTP 500") && said.contains("way to the internet"),
+        "{said}"
+    );
+    simulator.clear_troubles();
+    site.complete(json!({})).await?;
+    site.stage.assert_in_sync().await
+}
+
+pub(super) async fn a_long_rate_limit_is_reported_with_its_end(setup: Setup) -> Result<()> {
+    let site = Site::of(setup).await?;
+    let simulator = site.simulator();
+    simulator.seed(3);
+    for (retry_after, expected) in [
+        ("3600", "2025-02-01T13:00:00Z (for 3600 seconds)"),
+        (
+            "Sat, 01 Feb 2025 13:00:00 GMT",
+            "2025-02-01T13:00:00Z (for 3600 seconds)",
+        ),
+        (
+            "Saturday, 01-Feb-25 13:30:00 GMT",
+            "2025-02-01T13:30:00Z (for 5400 seconds)",
+        ),
+        (
+            "Sat Feb  1 13:00:30 2025",
+            "2025-02-01T13:00:30Z (for 3630 seconds)",
+        ),
+    ] {
+        let limited = Fault::Answer {
+            status: 429,
+            headers: vec![
+                ("retry-after".to_owned(), retry_after.to_owned()),
+                (
+                    "date".to_owned(),
+                    "Sat, 01 Feb 2025 12:00:00 GMT".to_owned(),
+                ),
+            ],
+            body: String::new(),
+        };
+        simulator.add_trouble(Trouble::every(limited));
+        let said = failure(&site).await?;
+        assert!(
+            said.contains("rate limiting until"),
+            "{retry_after}: {said}"
+        );
+        assert!(said.contains(expected), "{retry_after}: {said}");
+        let run = site.stage.runs().await?.pop().context("no run")?;
+        assert_eq!(run["outcome"], "failed", "{run}");
+        assert!(
+            run["error"]
+                .as_str()
+                .is_some_and(|error| error.contains(expected)),
+            "{run}"
+        );
+        simulator.clear_troubles();
+    }
+    // A short one is waited out, whichever way it is written.
+    let briefly = Fault::Answer {
+        status: 429,
+        headers: vec![
+            (
+                "retry-after".to_owned(),
+                "Sat, 01 Feb 2025 12:00:02 GMT".to_owned(),
+            ),
+            (
+                "date".to_owned(),
+                "Sat, 01 Feb 2025 12:00:00 GMT".to_owned(),
+            ),
+        ],
+        body: String::new(),
+    };
+    simulator.add_trouble(Trouble::next(1, briefly).on(Call::List));
+    let report = site.complete(json!({})).await?;
+    let took = report["duration_ms"].as_i64().context("no duration")?;
+    assert!((2_000..20_000).contains(&took), "{report}");
+    site.stage.assert_in_sync().await
+}
