@@ -46,8 +46,9 @@ dev: ## The demo's set-up, which stays up and says what to try
 	cargo build --release --locked
 	$(run) --bin demo -- --stay
 
-test: ## Unit tests, then the real binaries against a real Postgres
+test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draws other random cases
 	@tests/setup.sh test
+	@echo "What is random in the tests is drawn from SEED=$${SEED:-1}, the same each time; for others: make test SEED=$$(date +%s)"
 	cargo build --release --locked
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --lib --bins

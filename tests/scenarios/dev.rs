@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tests::tools::workspace;
+use tests::tools::{system_program, workspace};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -30,8 +30,9 @@ async fn try_out(export: &str, line: &str) -> Result<String> {
 
 #[tokio::test]
 async fn each_line_that_dev_says_to_try_works() -> Result<()> {
-    let mut dev = std::process::Command::new(env!("CARGO_BIN_EXE_demo"));
-    dev.arg("--stay")
+    // It waits for Ctrl-C for ever; if this test is killed, that won't come.
+    let mut dev = std::process::Command::new(system_program("setpriv")?);
+    dev.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_demo"), "--stay"])
         .stdout(Stdio::piped())
         .current_dir(workspace())
         // Ctrl-C reaches the whole group of a terminal.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tests::function::Function;
 use tests::postgres::Postgres;
 use tests::runtime_api::FunctionError;
+use tests::seeds::random;
 use tests::sender::Sender;
 use tests::simulator::{Call, Fault, Message, Moment, Simulator, Trouble};
 use tests::stage::{Setup, Stage};
@@ -588,12 +589,13 @@ async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<()> {
             Call::List,
             u32::try_from(page)?,
             move |world| {
+                let mut random = random(&format!("new users of page {page}"));
                 for id in going.iter().filter(|id| world.user(id).is_some()) {
                     world.delete(id).expect("a user to delete");
                 }
                 for _ in 0..20 {
                     world
-                        .create("New", &format!("new{}@example.com", fastrand::u64(..)))
+                        .create("New", &format!("new{}@example.com", random.u64(..)))
                         .expect("a user");
                 }
             },

@@ -1,15 +1,15 @@
 //! The vendors' own clients against the simulators: what they accept is evidence that a simulator
 //! is like the provider. They need Node and `npm ci`, which `make setup` sees to.
 
-use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tests::scratch::Scratch;
 use tests::sender;
 use tests::simulator::{Auth0, Clerk, Options, Simulator, Stack, Supabase, Vendor, WorkOs};
 use tests::tools::{node, workspace};
-use tokio::process::Command;
+use tests::watchdog::Watched;
 
 /// Users that are there before the client comes.
 const SEEDED: u64 = 100;
@@ -26,27 +26,25 @@ async fn accepts(name: &str, vendor: impl Vendor, mut told: Value) -> Result<()>
         folder.join("node_modules").exists(),
         "the vendors' clients are missing: run `make setup`"
     );
-    let script = Command::new(node()?)
+    let scratch = Scratch::new("vendors")?;
+    let log = scratch.path().join("log");
+    let mut script = Watched::command(&node()?, "KILL");
+    script
         .arg(format!("{name}.mjs"))
         .current_dir(&folder)
-        .env("SIMULATOR", told.to_string())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(Duration::from_secs(120), script)
-        .await
-        .with_context(|| format!("{name}.mjs did not end"))??;
+        .env("SIMULATOR", told.to_string());
+    let script = Watched::spawn(&mut script, &log)?;
+    let code = script.wait(Duration::from_secs(120)).await;
+    let code = code.with_context(|| format!("{name}.mjs did not end"))?;
+    let said = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
     let requests = simulator.requests();
     let asked: Vec<String> = requests
         .iter()
         .map(|one| format!("{} {}?{} {:?}", one.method, one.path, one.query, one.status))
         .collect();
     ensure!(
-        output.status.success() && output.stdout.starts_with(name.as_bytes()),
-        "{name}.mjs: {}\n{}{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
+        code == 0 && said.lines().any(|line| line.starts_with(name)),
+        "{name}.mjs: {code}\n{said}\n{}",
         asked.join("\n")
     );
     Ok(())

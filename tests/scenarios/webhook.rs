@@ -10,6 +10,7 @@ use tests::function::Function;
 use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Mode, Options, Postgres};
 use tests::secrets_manager::SecretsManager;
+use tests::seeds::random;
 use tests::simulator::{Call, Fault, Message, Moment, SignUp, Stack, Trouble};
 use tests::stage::{Setup, Stage, signing_secret};
 use tests::tools::random_name;
@@ -705,7 +706,7 @@ async fn many_deliveries_about_one_user_at_once_end_with_the_truth() -> Result<(
         simulator.rename(&id, &format!("Ada {number}"))?;
     }
     let mut messages = simulator.take_messages();
-    fastrand::shuffle(&mut messages);
+    random("order of deliveries").shuffle(&mut messages);
     // As the provider does: what is answered 503 is sent again.
     let check = async |message: Message| {
         let mut statuses = Vec::new();

@@ -2,7 +2,7 @@
 //! do; against our simulator and against the vendor's own emulator.
 
 mod deliveries;
-mod emulator;
+pub(crate) mod emulator;
 mod events;
 mod listing;
 

@@ -17,6 +17,7 @@ pub mod runtime_api;
 pub mod scratch;
 pub mod secret_file;
 pub mod secrets_manager;
+pub mod seeds;
 pub mod sender;
 pub mod simulator;
 pub mod stage;

@@ -1,6 +1,7 @@
 //! A test's own stage: a simulated provider, a provisioned database, a secret that names both,
 //! and the functions that read it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use crate::database::Database;
 use crate::function::Function;
 use crate::postgres::Postgres;
 use crate::secret_file::SecretFile;
+use crate::seeds::random;
 use crate::sender::{self, Svix};
 use crate::simulator::{self, Options, Simulator, Stack, Truth, Vendor};
 
@@ -97,7 +99,7 @@ impl Stage {
 
     /// A stage on this server.
     pub async fn on(server: &Postgres, setup: Setup) -> Result<Self> {
-        let signing_secret = setup.project.signing_secret(&mut fastrand::Rng::new());
+        let signing_secret = setup.project.signing_secret(&mut another_secret());
         let simulator = Simulator::of(setup.project, setup.simulator).await?;
         let database = server.database().await?;
         let mut secret = json!({
@@ -385,5 +387,12 @@ pub type Parameters<'a> = &'a [(&'a (dyn tokio_postgres::types::ToSql + Sync), T
 
 /// A new signing secret, as Svix shows it.
 pub fn signing_secret() -> String {
-    Svix::secret(&mut fastrand::Rng::new())
+    Svix::secret(&mut another_secret())
+}
+
+/// What to draw a secret from that is nobody else's in this process.
+fn another_secret() -> fastrand::Rng {
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    let number = DRAWN.fetch_add(1, Ordering::Relaxed);
+    random(&format!("signing secret {number}"))
 }

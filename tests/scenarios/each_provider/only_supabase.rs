@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::simulator::{SignUp, Supabase};
 use tests::stage::Setup;
+use tests::tools::random_name;
 
 use super::{Site, users_may_come_and_go_at_every_page};
 use crate::delivery::client;
@@ -216,7 +217,7 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
         )
         .await?;
     // The auth server's own user may change users and nothing else here.
-    let server = format!("auth_server_{}", fastrand::u32(..));
+    let server = random_name("auth_server");
     stage
         .execute(&format!(
             "CREATE ROLE {server}; GRANT USAGE ON SCHEMA auth TO {server};

@@ -14,7 +14,7 @@ use tests::watchdog::Watched;
 use tests::{database::Database, function::Function};
 
 /// The emulator, on a port of its own at 127.0.0.1, with nobody in it.
-struct Emulator {
+pub(crate) struct Emulator {
     url: String,
     client: Client,
     process: Watched,
@@ -25,7 +25,7 @@ struct Emulator {
 const KEY: &str = "sk_test_default";
 
 impl Emulator {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let clients = workspace().join("tests/vendors");
         ensure!(
             clients.join("node_modules/workos").exists(),

@@ -41,7 +41,7 @@ impl Endpoints {
         if endpoints.iter().any(|known| known.endpoint_url == url) {
             return Err(errors::duplicate_endpoint());
         }
-        let mut random = fastrand::Rng::new();
+        let mut random = crate::seeds::random(&url);
         let secret = secret(&mut random);
         let at = iso::text(now);
         let endpoint = Endpoint {
