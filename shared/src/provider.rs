@@ -613,4 +613,37 @@ pub(crate) mod tests {
             "provider.name is not a provider this version knows: stack, hexclave, clerk, workos, auth0, supabase"
         );
     }
+
+    #[test]
+    fn an_event_tells_when_it_was_made() {
+        let noon = At::from_millis(1_768_478_400_000);
+        let check = |settings: serde_json::Value, body: &str, expected| {
+            let signing = (settings.get("webhook_token").is_none())
+                .then_some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+            let provider = connected(settings, signing).unwrap();
+            assert_eq!(
+                provider.made_at(&trusted(body.as_bytes())),
+                expected,
+                "{body}"
+            );
+        };
+        let workos = serde_json::json!({"name": "workos", "api_key": "k"});
+        let told = r#"{"created_at":"2026-01-15T12:00:00Z","data":{"created_at":"2020"}}"#;
+        check(workos.clone(), told, noon);
+        check(workos, r#"{"data":{}}"#, None);
+        let auth0 = serde_json::json!({"name": "auth0", "domain": "t.auth0.com", "client_id": "i",
+            "client_secret": "s", "webhook_token": "a token of some length"});
+        check(auth0.clone(), r#"{"time":"2026-01-15T12:00:00Z"}"#, noon);
+        check(auth0, "no JSON", None);
+        let supabase = serde_json::json!({"name": "supabase", "service_role_key": "k",
+            "project_url": "https://r.supabase.co", "webhook_token": "a token of some length"});
+        let row = r#"{"record":{"created_at":"2020-01-15T12:00:00Z",
+            "updated_at":"2026-01-15T12:00:00Z"}}"#;
+        check(supabase.clone(), row, noon);
+        check(supabase, r#"{"record":{"id":"x"}}"#, None);
+        // In no body, but in the id of the message.
+        let stack =
+            serde_json::json!({"name": "stack", "project_id": "p", "secret_server_key": "k"});
+        check(stack, told, None);
+    }
 }
