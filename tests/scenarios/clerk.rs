@@ -542,3 +542,64 @@ async fn a_version_that_a_person_has_set_falls_to_the_provider_s() -> Result<()>
     }
     Ok(())
 }
+
+/// How many users were read one by one since the log was cleared.
+fn reads(site: &Site) -> usize {
+    let requests = site.stage.simulator.requests();
+    let reads = requests.iter().filter(|request| request.call == Call::Read);
+    reads.count()
+}
+
+#[tokio::test]
+async fn a_field_that_is_listed_otherwise_is_noticed_and_nobody_is_read_for_it_again() -> Result<()>
+{
+    let site = Site::new().await?;
+    site.world().seed(300);
+    let reconcile = site.stage.reconcile().await?;
+    let report = reconcile.invoke(json!({})).await?;
+    ensure!(report["outcome"] == "complete", "{report}");
+    let otherwise = ("\"banned\":false".to_owned(), "\"banned\":null".to_owned());
+    site.world()
+        .switch(|switches| switches.listed_as = Some(otherwise));
+
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        site.stage.simulator.clear_requests();
+        let report = reconcile.invoke(json!({})).await?;
+        ensure!(report["outcome"] == "complete", "{report}");
+        ensure!(report["unchanged"] == 300, "{report}");
+        asked.push(reads(&site));
+    }
+    ensure!(asked[0] == 300, "{asked:?}");
+    ensure!(asked[1..].iter().all(|reads| *reads == 10), "{asked:?}");
+    let logs = reconcile.logs()?;
+    let said = logs
+        .lines()
+        .filter(|line| line.contains("\"field\":\"banned\""));
+    ensure!(said.count() == 1, "{logs}");
+
+    // What else changes is seen all the same, and changes of that very field by their version.
+    let ids: Vec<_> = site.stage.simulator.truth().map(|user| user.id).collect();
+    site.world().clock().advance(Duration::from_secs(5));
+    site.world().rename(&ids[250], "Renamed")?;
+    let report = reconcile.invoke(json!({})).await?;
+    ensure!(report["updated"] == 1, "{report}");
+    site.stage.assert_in_sync().await?;
+
+    // Once the listing shows what reads do, it is compared again.
+    site.world().switch(|switches| switches.listed_as = None);
+    let report = reconcile.invoke(json!({})).await?;
+    ensure!(report["unchanged"] == 300, "{report}");
+    let kept = "SELECT unlisted FROM neon_identity.walk";
+    let kept = site.stage.json(kept).await?.pop().context("a walk")?;
+    ensure!(kept["unlisted"] == json!([]), "{kept}");
+    let edit = format!(
+        "UPDATE neon_identity.users_sync SET raw_json = jsonb_set(raw_json, '{{banned}}', 'true')
+        WHERE id = '{}'",
+        ids[7]
+    );
+    site.stage.execute(&edit).await?;
+    let report = reconcile.invoke(json!({})).await?;
+    ensure!(report["updated"] == 1, "{report}");
+    site.stage.assert_in_sync().await
+}

@@ -8,6 +8,7 @@ mod drain;
 mod request;
 mod run;
 mod sweep;
+mod unlisted;
 mod walk;
 
 use std::time::Duration;

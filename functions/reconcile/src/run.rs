@@ -8,6 +8,7 @@ use shared::store::{Closing, Figures, Patience, Saved, Store, StoreError};
 use tokio::time::{Instant, interval_at};
 
 use crate::request::{Mode, Request};
+use crate::unlisted::Unlisted;
 use crate::walk::{Tally, Walk, by_id, keep_unanswered, stopped};
 use crate::{Outcome, Report, Stopped, drain, sweep};
 
@@ -33,6 +34,8 @@ struct Ended {
     figures: Figures,
     /// Where the next run goes on; `None`: the walk's place is not this run's.
     walk: Option<Saved>,
+    /// Fields in which listing and reads differ, if that was learnt.
+    unlisted: Option<Vec<String>>,
 }
 
 impl Ended {
@@ -41,6 +44,7 @@ impl Ended {
             outcome,
             figures: Figures::default(),
             walk: None,
+            unlisted: None,
         }
     }
 }
@@ -76,7 +80,7 @@ pub(crate) async fn run(
         error: error.as_deref(),
         figures: ended.figures,
         walk: ended.walk,
-        unlisted: None,
+        unlisted: ended.unlisted.as_deref(),
     };
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let by = until + margin * 3 / 4;
@@ -115,6 +119,7 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
     }
     let (now, saved) = (lease.now, lease.saved);
     let mut tally = Tally::new(run, request.dry_run, &saved);
+    tally.unlisted = Unlisted::new(lease.unlisted);
     let mut walk = Walk::new(sources, saved.position.as_deref(), until);
     let worked = tokio::select! {
         worked = work(&mut walk, &mut tally, request, now) => worked,
@@ -136,6 +141,7 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         outcome,
         figures: tally.figures,
         walk: (!request.dry_run).then_some(saved),
+        unlisted: tally.unlisted.learnt().filter(|_| !request.dry_run),
     }
 }
 
@@ -211,6 +217,7 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
         outcome,
         figures: tally.figures,
         walk: None,
+        unlisted: None,
     }
 }
 

@@ -16,6 +16,7 @@ use shared::store::{Difference, Figures, Look, Outcome, Saved, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
+use crate::unlisted::Unlisted;
 
 /// Bytes that a page may have.
 const LARGEST_PAGE: usize = 32 << 20;
@@ -62,6 +63,8 @@ pub(crate) struct Tally {
     /// What the walk has counted, and what of that is done with.
     counted: Counted,
     kept: Counted,
+    /// In what the listing differs from reads of everybody.
+    pub(crate) unlisted: Unlisted,
 }
 
 /// What a walk counts over all its runs.
@@ -95,6 +98,7 @@ impl Tally {
             unanswered: Vec::new(),
             counted,
             kept: counted,
+            unlisted: Unlisted::default(),
         }
     }
 
@@ -413,10 +417,7 @@ async fn apply(
     }
     let mut profiles = page.profiles;
     profiles.retain(|profile| tally.met.insert(profile.id.as_str()));
-    let differences = sources
-        .store
-        .compare(&profiles, seen, page.unloaded)
-        .await?;
+    let differences = compare(sources, tally, &profiles, seen, page.unloaded).await?;
     for _ in differences.len()..profiles.len() {
         tally.count(Outcome::Unchanged);
     }
@@ -426,6 +427,7 @@ async fn apply(
         let profile = &profiles[place];
         match difference {
             Difference::Tombstone | Difference::Doubtful | Difference::Unseen => {
+                tally.unlisted.note(profile, page.unloaded);
                 tally.doubt(&profile.id, difference);
             }
             Difference::Created if tally.dry_run => tally.count(Outcome::Created),
@@ -443,6 +445,31 @@ async fn apply(
     }
     tally.keep();
     Ok(clock)
+}
+
+/// Who differs from their row in more than what is left out, and a few of those
+/// who differ in that alone.
+async fn compare(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    profiles: &[Profile],
+    seen: At,
+    unloaded: &[&str],
+) -> Result<Vec<(usize, Difference)>, Stopped> {
+    let learnt = tally.unlisted.fields();
+    let left_out: Vec<&str> = unloaded
+        .iter()
+        .copied()
+        .chain(learnt.iter().map(String::as_str))
+        .collect();
+    let store = sources.store;
+    let mut differences = store.compare(profiles, seen, &left_out).await?;
+    if tally.unlisted.is_to_be_sampled() {
+        let whole = store.compare(profiles, seen, unloaded).await?;
+        let sample = tally.unlisted.sample(profiles, &differences, &whole);
+        differences.extend(sample);
+    }
+    Ok(differences)
 }
 
 fn batch_length(profiles: &[(&Profile, At)]) -> usize {
@@ -576,6 +603,7 @@ pub(crate) async fn settle(
         tally.doubtful.drain(..ids.len());
         gone.push(absent);
     }
+    tally.unlisted.done();
     Ok(gone)
 }
 
@@ -678,7 +706,10 @@ async fn take_in(
     let at = profile.version.unwrap_or(looked_at);
     match sources.settle_present(look, profile, at, true, false).await {
         // Stale: the read is older than the row, and the next run looks again.
-        Ok(outcome) => tally.count(outcome.unwrap_or(Outcome::Stale)),
+        Ok(outcome) => {
+            tally.unlisted.settled(profile, outcome);
+            tally.count(outcome.unwrap_or(Outcome::Stale));
+        }
         Err(StoreError::Unstorable(reason)) => {
             let mut rejected = unread(&look.id, reason.to_owned());
             rejected.body.clone_from(&profile.raw_json);

@@ -175,6 +175,8 @@ pub struct Switches {
     pub rate_limit: Option<RateLimit>,
     /// Milliseconds that each request waits before it is looked at.
     pub latency_ms: u64,
+    /// Pages of users show the second of these texts wherever users themselves show the first.
+    pub listed_as: Option<(String, String)>,
 }
 
 impl Default for Switches {
@@ -187,6 +189,7 @@ impl Default for Switches {
             forced_parameters: BTreeMap::new(),
             rate_limit: None,
             latency_ms: 0,
+            listed_as: None,
         }
     }
 }

@@ -166,8 +166,13 @@ async fn answer(
     if call == Call::List {
         force(&mut request, &world.switches().forced_parameters);
     }
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     world.run_hooks(Moment::After, call);
+    if let Some((own, listed)) = world.switches().listed_as
+        && call == Call::List
+    {
+        response = replace(response, &own, &listed).await;
+    }
     match fault {
         Some(Fault::Truncated) => halve(response).await,
         Some(Fault::CutOff) => cut_off(line, response).await,
@@ -231,6 +236,14 @@ fn page(status: u16) -> Response {
          <body>\n<center><h1>{title}</h1></center>\n<hr><center>nginx</center>\n</body>\n</html>\n"
     );
     (status, Html(html)).into_response()
+}
+
+async fn replace(response: Response, old: &str, new: &str) -> Response {
+    let (mut head, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers.remove(header::CONTENT_LENGTH);
+    let text = String::from_utf8_lossy(&bytes).replace(old, new);
+    Response::from_parts(head, Body::from(text))
 }
 
 async fn halve(response: Response) -> Response {

@@ -1,0 +1,183 @@
+//! Fields in which the listing differs from what reads show of everybody: were
+//! they compared, every run would read everybody, and find nothing.
+//!
+//! Invariant: a field is left out only after reads of many users have shown
+//! what their rows have, while the listing differed in that field and in nothing
+//! else. Each later run reads a few of them again, and forgets what was learnt
+//! as soon as one of them had changed, or the listing shows them as reads do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use shared::json::{self, Fields};
+use shared::profile::{Profile, UserId};
+use shared::store::{Difference, Outcome};
+
+/// Reads that tell a listing's way from a chance.
+const ENOUGH: usize = 20;
+
+/// Of those whom a field that is left out hides, so many are read in a run.
+const SAMPLE: usize = 10;
+
+/// A listing that differs in more fields than that is another kind of thing.
+const MOST_FIELDS: usize = 4;
+
+/// Listed users whose profiles are kept until they are read.
+const MOST_LISTED: usize = 1_000;
+
+/// What is known of the listing, and how those were listed who are in doubt.
+#[derive(Default)]
+pub(crate) struct Unlisted {
+    fields: Vec<String>,
+    /// Whether that is not what the run began with.
+    changed: bool,
+    /// Whether this run has looked whether it still holds.
+    sampled: bool,
+    samples: HashSet<UserId>,
+    listed: HashMap<UserId, (Profile, &'static [&'static str])>,
+    /// How many users differed in this field alone, of how many who were read.
+    seen: BTreeMap<String, usize>,
+    read: usize,
+}
+
+impl Unlisted {
+    /// With what earlier runs have learnt.
+    pub(crate) fn new(fields: Vec<String>) -> Self {
+        Self {
+            fields,
+            ..Self::default()
+        }
+    }
+
+    /// What the next run is to know, if it is not what this one knew.
+    pub(crate) fn learnt(&self) -> Option<Vec<String>> {
+        self.changed.then(|| self.fields.clone())
+    }
+
+    /// Fields that are not compared, beside those that the adapter names.
+    pub(crate) fn fields(&self) -> Vec<String> {
+        self.fields.clone()
+    }
+
+    /// Whether a page is to be compared in full, too.
+    pub(crate) fn is_to_be_sampled(&self) -> bool {
+        !self.fields.is_empty() && !self.sampled
+    }
+
+    /// Picks whom to read of those who differ in what is left out alone: who is
+    /// in `whole` and not in `differences`, of a page of so many users.
+    pub(crate) fn sample(
+        &mut self,
+        page: &[Profile],
+        differences: &[(usize, Difference)],
+        whole: &[(usize, Difference)],
+    ) -> Vec<(usize, Difference)> {
+        let apparent: HashSet<usize> = differences.iter().map(|(place, _)| *place).collect();
+        let hidden = whole.iter().map(|(place, _)| *place);
+        let hidden: Vec<usize> = hidden.filter(|place| !apparent.contains(place)).collect();
+        if apparent.len() < page.len() {
+            self.sampled = true;
+            if hidden.is_empty() {
+                self.forget();
+            }
+        }
+        let sample = hidden.into_iter().take(SAMPLE);
+        sample
+            .map(|place| {
+                self.samples.insert(page[place].id.clone());
+                (place, Difference::Doubtful)
+            })
+            .collect()
+    }
+
+    /// Keeps how somebody was listed who is to be read; `unloaded`: what the
+    /// adapter says that the listing leaves open.
+    pub(crate) fn note(&mut self, profile: &Profile, unloaded: &'static [&'static str]) {
+        if self.listed.len() < MOST_LISTED {
+            let listed = (profile.clone(), unloaded);
+            self.listed.insert(profile.id.clone(), listed);
+        }
+    }
+
+    /// Learns from what was read of somebody, and what became of their row.
+    pub(crate) fn settled(&mut self, read: &Profile, outcome: Option<Outcome>) {
+        let Some((listed, unloaded)) = self.listed.remove(&read.id) else {
+            return;
+        };
+        self.read += 1;
+        let sampled = self.samples.remove(&read.id);
+        if outcome != Some(Outcome::Unchanged) {
+            if sampled {
+                self.forget();
+            }
+            return;
+        }
+        let Some(field) = self.the_one_difference(&listed, read, unloaded) else {
+            return;
+        };
+        let seen = self.seen.entry(field.clone()).or_default();
+        *seen += 1;
+        let is_the_way = *seen >= ENOUGH && *seen * 2 > self.read;
+        if is_the_way && self.fields.len() < MOST_FIELDS {
+            tracing::warn!(
+                field,
+                "the listing differs from reads in this field of the profile, and only in it: it \
+                 is not compared from now on, or every run would read everybody; what changes in \
+                 it alone comes by deliveries"
+            );
+            self.fields.push(field);
+            self.changed = true;
+        }
+    }
+
+    /// All who were in doubt were read.
+    pub(crate) fn done(&mut self) {
+        self.listed.clear();
+        self.samples.clear();
+    }
+
+    fn forget(&mut self) {
+        self.changed |= !self.fields.is_empty();
+        self.fields.clear();
+        self.seen.clear();
+    }
+
+    fn the_one_difference(
+        &self,
+        listed: &Profile,
+        read: &Profile,
+        unloaded: &[&str],
+    ) -> Option<String> {
+        let columns = |profile: &Profile| {
+            let Profile { name, email, .. } = profile;
+            (name.clone(), email.clone(), profile.created_at)
+        };
+        if columns(listed) != columns(read) {
+            return None;
+        }
+        let listed = Fields::of(&listed.raw_json).ok()?;
+        let read = Fields::of(&read.raw_json).ok()?;
+        let names: BTreeSet<&str> = listed
+            .iter()
+            .chain(read.iter())
+            .map(|(key, _)| key)
+            .collect();
+        let mut differ = names.into_iter().filter(|name| {
+            let known = unloaded.contains(name) || self.fields.iter().any(|field| field == name);
+            let same = match (listed.written(name), read.written(name)) {
+                (Some(listed), Some(read)) => json::same(listed, read),
+                _ => false,
+            };
+            !known && !same
+        });
+        let field = differ.next().filter(|name| is_a_name(name))?;
+        differ.next().is_none().then(|| field.to_owned())
+    }
+}
+
+/// What a programmer calls a field: anything else may be a user's own words.
+fn is_a_name(field: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    (1..=63).contains(&field.len())
+        && field.bytes().all(plain)
+        && !field.starts_with(|c: char| c.is_ascii_digit())
+}
