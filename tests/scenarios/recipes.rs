@@ -15,9 +15,10 @@ use crate::site::Site;
 
 mod moving;
 mod reacting;
+mod row_security;
 
 /// The pages, by the names of their files.
-const PAGES: [&str; 2] = [moving::PAGE, reacting::PAGE];
+const PAGES: [&str; 3] = [moving::PAGE, reacting::PAGE, row_security::PAGE];
 
 /// A page's blocks of SQL that were not taken out yet, each with the heading that it stands below.
 struct Page {
