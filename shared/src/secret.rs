@@ -3,6 +3,8 @@
 //! Invariant: an error names the field and what is wrong with it, never the
 //! value; nothing here prints a secret.
 
+mod url;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::provider::{self, Provider};
+use url::Url;
 
 /// A secret that was read and understood, whole.
 #[derive(Clone)]
@@ -177,21 +180,15 @@ impl Fields {
         Ok(value)
     }
 
+    /// An address, in the one spelling that stands for all.
+    pub fn url(&self, name: &str, url: &str) -> Result<Url, Misconfigured> {
+        Url::new(url).map_err(|problem| self.refuse(name, problem))
+    }
+
     /// Takes the base address of the provider's API, without a `/` at its end.
     pub fn api_url(&mut self, name: &str, default: &str) -> Result<String, Misconfigured> {
         let url = self.optional(name)?.unwrap_or_else(|| default.to_owned());
-        let parsed: Option<http::Uri> = url.parse().ok();
-        let sound = parsed.is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("https" | "http"))
-                && uri.authority().is_some()
-                && uri.query().is_none()
-        });
-        // Paths and queries are put behind it; a URL has 64 KiB at most.
-        let sound = sound && !url.contains('#') && url.len() <= 2048;
-        if !sound {
-            return Err(self.refuse(name, "is not an http or https URL"));
-        }
-        Ok(url.trim_end_matches('/').to_owned())
+        self.url(name, &url).map(|url| url.base)
     }
 }
 

@@ -80,12 +80,21 @@ impl Auth0 {
     ) -> Result<Self, Misconfigured> {
         SigningSecret::none(signing_secrets.as_ref(), "auth0")?;
         let domain = fields.required("domain")?;
-        let domain = domain.trim().trim_start_matches("https://");
-        let domain = domain.trim_end_matches('/').to_ascii_lowercase();
+        let no_domain = || fields.refuse("domain", "is not a domain like tenant.eu.auth0.com");
+        let with_scheme = match domain.get(..8) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https://") => domain,
+            _ => format!("https://{domain}"),
+        };
+        let url = fields
+            .url("domain", &with_scheme)
+            .map_err(|_| no_domain())?;
         let host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
-        if domain.is_empty() || !domain.bytes().all(host) {
-            return Err(fields.refuse("domain", "is not a domain like tenant.eu.auth0.com"));
-        }
+        let sound = url.base == format!("https://{}", url.host) && url.host.bytes().all(host);
+        let domain = if sound {
+            url.host
+        } else {
+            return Err(no_domain());
+        };
         let credentials = serde_json::json!({
             "grant_type": "client_credentials",
             "client_id": fields.required("client_id")?,
@@ -654,7 +663,16 @@ mod tests {
         };
         let project = Ok(Some("tenant.eu.auth0.com".to_owned()));
         assert_eq!(with("domain", "https://Tenant.eu.auth0.com/"), project);
-        assert!(with("domain", "hidden/path").is_err());
+        assert_eq!(with("domain", "HTTPS://tenant.eu.auth0.com:443"), project);
+        for bad in [
+            "hidden/path",
+            "u:hidden@tenant.eu.auth0.com",
+            "tenant?hidden",
+            "http://tenant",
+        ] {
+            let error = with("domain", bad).unwrap_err();
+            assert!(!error.contains("hidden"), "{error}");
+        }
         assert!(with("webhook_token", " ").is_err());
     }
 

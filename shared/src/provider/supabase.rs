@@ -61,15 +61,12 @@ impl Supabase {
     ) -> Result<Self, Misconfigured> {
         SigningSecret::none(signing_secrets.as_ref(), "supabase")?;
         let project = fields.required("project_url")?;
-        let host = project
-            .parse::<http::Uri>()
-            .ok()
-            .filter(|url| matches!(url.scheme_str(), Some("https" | "http")))
-            .and_then(|url| Some(url.authority()?.to_string()))
-            .ok_or_else(|| {
-                fields.refuse("project_url", "is not a URL like https://<ref>.supabase.co")
-            })?;
-        let base = fields.api_url("api_url", &project)?;
+        let project = fields.url("project_url", &project).map_err(|refused| {
+            let problem = refused.problem;
+            let like = format!("{problem}: it is like https://<ref>.supabase.co");
+            fields.refuse("project_url", like)
+        })?;
+        let base = fields.api_url("api_url", &project.base)?;
         let key = fields.required("service_role_key")?;
         let key = key.trim();
         let mut headers = HeaderMap::new();
@@ -88,7 +85,7 @@ impl Supabase {
         Ok(Self {
             facts: Facts {
                 name: "supabase",
-                project: Some(host),
+                project: Some(project.host),
                 // Auth reads from the project's own primary, and a webhook is
                 // sent when the change is committed.
                 staleness: Duration::ZERO,
@@ -534,7 +531,7 @@ mod tests {
         no_url["project_url"] = "hidden".into();
         let error = connected(no_url, None).err().unwrap();
         assert!(
-            error.starts_with("provider.project_url is not a URL"),
+            error.starts_with("provider.project_url is not an http or https URL: it is like"),
             "{error}"
         );
     }

@@ -1,0 +1,93 @@
+//! An http or https address as one of its spellings: what differs only in the
+//! case of the host, a default port or a `/` at the end is the same.
+
+/// An address that paths and queries can be put behind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Url {
+    /// The whole, without a `/` at its end.
+    pub base: String,
+    /// The host, and the port where it is not the scheme's own.
+    pub host: String,
+}
+
+impl Url {
+    /// Takes an address without query and fragment, or says what is wrong.
+    pub fn new(url: &str) -> Result<Self, &'static str> {
+        const NONE: &str = "is not an http or https URL";
+        let parsed: http::Uri = url.parse().map_err(|_| NONE)?;
+        let scheme = parsed.scheme_str().unwrap_or_default().to_ascii_lowercase();
+        let own_port = match &*scheme {
+            "https" => 443,
+            "http" => 80,
+            _ => return Err(NONE),
+        };
+        let authority = parsed.authority().ok_or(NONE)?;
+        if authority.as_str().contains('@') {
+            return Err("holds a user name or a password: leave them out");
+        }
+        // A URL has 64 KiB at most.
+        if parsed.query().is_some() || url.contains('#') || url.len() > 2048 {
+            return Err(NONE);
+        }
+        let mut host = authority.host().to_ascii_lowercase();
+        if let Some(port) = authority.port_u16().filter(|port| *port != own_port) {
+            host = format!("{host}:{port}");
+        }
+        let path = parsed.path().trim_end_matches('/');
+        Ok(Self {
+            base: format!("{scheme}://{host}{path}"),
+            host,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_address_are_one() {
+        for (url, base, host) in [
+            (
+                "https://Ref.Supabase.CO/",
+                "https://ref.supabase.co",
+                "ref.supabase.co",
+            ),
+            (
+                "HTTPS://ref.supabase.co:443",
+                "https://ref.supabase.co",
+                "ref.supabase.co",
+            ),
+            ("http://h:80//", "http://h", "h"),
+            ("http://h:443", "http://h:443", "h:443"),
+            ("http://H:8000/Auth/V1/", "http://h:8000/Auth/V1", "h:8000"),
+            ("http://[::1]:80/x", "http://[::1]/x", "[::1]"),
+            ("https://h:", "https://h", "h"),
+        ] {
+            let expected = Url {
+                base: base.to_owned(),
+                host: host.to_owned(),
+            };
+            assert_eq!(Url::new(url), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_repeating_it() {
+        for url in [
+            "ftp://hidden",
+            "hidden",
+            "https://",
+            "https:///hidden",
+            "https://h/?hidden",
+            "https://h/#hidden",
+            "https://h:hidden",
+            "https://hidden:hidden@h",
+            "https://hidden@h",
+        ] {
+            let problem = Url::new(url).unwrap_err();
+            assert!(!problem.contains("hidden"), "{problem}");
+            assert_eq!(problem.contains("password"), url.contains('@'), "{url}");
+        }
+    }
+}
