@@ -37,6 +37,8 @@ macro_rules! migration {
 const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_users_sync"),
     migration!(2, "0002_event_cursor"),
+    migration!(3, "0003_erase_user"),
+    migration!(4, "0004_project_names"),
     migration!(5, "0005_walk_in_parts"),
 ];
 
@@ -49,7 +51,7 @@ pub struct Provisioned {
     pub version: i32,
     /// Migrations that ran now.
     pub applied: Vec<String>,
-    /// What was left undone for want of rights.
+    /// What was left undone, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -80,9 +82,26 @@ pub enum MigrateError {
         /// As the check says.
         problem: String,
     },
-    /// The database was provisioned by a newer release.
-    #[error("the schema is at version {0}, which this release does not know: deploy a newer one")]
-    Newer(i32),
+    /// The functions' user can't get in.
+    #[error("with database_url: {0}")]
+    Writer(StoreError),
+    /// The functions' user gets in somewhere else.
+    #[error(
+        "database_url leads to another database than admin_database_url: correct its host or the \
+         database's name in the secret (a read-only replica is another one, too)"
+    )]
+    Elsewhere,
+}
+
+/// Whom the server takes the functions' login for.
+pub async fn login(writer: &Target) -> Result<String, MigrateError> {
+    let client = open(writer).await.map_err(MigrateError::Writer)?;
+    let rows = client
+        .query_typed(include_str!("migrate/current_user.sql"), &[])
+        .await
+        .map_err(|error| MigrateError::Writer(StoreError::of(&error)))?;
+    let user = rows.first().map(|row| row.get(0));
+    user.ok_or(MigrateError::Writer(StoreError::Garbled))
 }
 
 /// Brings the schema up to date, and grants `writer` what it needs.
@@ -91,23 +110,98 @@ pub async fn migrate(
     writer: Option<&str>,
     schema: &Schema,
 ) -> Result<Provisioned, MigrateError> {
-    let mut client = match timeout(TO_CONNECT, owner.open()).await {
-        Ok(opened) => opened?,
-        Err(_) => return Err(StoreError::Unreachable("no connection in time".to_owned()).into()),
-    };
+    let mut client = open(owner).await?;
     let mut applied = Vec::new();
-    for migration in MIGRATIONS {
-        if apply(&mut client, schema, migration).await? {
-            applied.push(migration.name.to_owned());
+    let mut warnings = Vec::new();
+    let found = version(&mut client, schema).await?;
+    if found > newest_known() {
+        warnings.push(format!(
+            "the schema is at version {found}, and this release knows {}: it was left as it is, \
+             since migrations only add",
+            newest_known()
+        ));
+    } else {
+        for migration in MIGRATIONS {
+            if apply(&mut client, schema, migration).await? {
+                applied.push(migration.name.to_owned());
+            }
         }
     }
-    let warnings = grant(&mut client, writer, schema).await?;
+    warnings.extend(grant(&mut client, writer, schema).await?);
     Ok(Provisioned {
         schema: schema.name().to_owned(),
-        version: newest_known(),
+        version: found.max(newest_known()),
         applied,
         warnings,
     })
+}
+
+/// Tries what webhook and reconcile will do, as their user, and leaves nothing
+/// behind; gives the rights that this user lacks.
+pub async fn try_writer(
+    owner: &Target,
+    writer: &Target,
+    schema: &Schema,
+) -> Result<Vec<String>, MigrateError> {
+    let (mut marking, mut client) = (
+        open(owner).await?,
+        open(writer).await.map_err(MigrateError::Writer)?,
+    );
+    let refused = |error: tokio_postgres::Error| MigrateError::Writer(StoreError::of(&error));
+    let mark: i64 = fastrand::i64(..);
+    let marked = begin(&mut marking, schema).await?;
+    marked
+        .query_typed(
+            include_str!("migrate/mark_database.sql"),
+            &[(&mark, Type::INT8)],
+        )
+        .await
+        .map_err(|error| StoreError::of(&error))?;
+    let trying = client.transaction().await.map_err(refused)?;
+    trying.batch_execute(SEARCH_PATH).await.map_err(refused)?;
+    let elsewhere = trying
+        .query_typed(
+            include_str!("migrate/is_elsewhere.sql"),
+            &[(&mark, Type::INT8)],
+        )
+        .await
+        .map_err(refused)?;
+    if elsewhere.first().is_some_and(|row| row.get(0)) {
+        return Err(MigrateError::Elsewhere);
+    }
+    let missing = trying
+        .query_typed(&schema.of(include_str!("migrate/missing_rights.sql")), &[])
+        .await;
+    let missing = match missing {
+        // Not even the schema may be looked into.
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            return Ok(vec![format!("USAGE on schema {}", schema.name())]);
+        }
+        missing => missing.map_err(refused)?,
+    };
+    if !missing.is_empty() {
+        return Ok(missing.iter().map(|row| row.get(0)).collect());
+    }
+    trying
+        .batch_execute(&schema.of(include_str!("migrate/try_write.sql")))
+        .await
+        .map_err(refused)?;
+    // Gone with the transaction.
+    Ok(Vec::new())
+}
+
+const SEARCH_PATH: &str = include_str!("migrate/set_search_path.sql");
+
+async fn open(target: &Target) -> Result<Client, StoreError> {
+    timeout(TO_CONNECT, target.open())
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unreachable("no connection in time".to_owned())))
+}
+
+async fn version(client: &mut Client, schema: &Schema) -> Result<i32, MigrateError> {
+    let transaction = begin(client, schema).await?;
+    let found = newest(&transaction, schema).await;
+    found.map_err(|error| refine(&error, MIGRATIONS[0].name))
 }
 
 fn newest_known() -> i32 {
@@ -117,6 +211,10 @@ fn newest_known() -> i32 {
 /// One at a time, in any session, and gone with the transaction.
 async fn begin<'c>(client: &'c mut Client, schema: &Schema) -> Result<Transaction<'c>, StoreError> {
     let transaction = client.transaction().await.map_err(|e| StoreError::of(&e))?;
+    transaction
+        .batch_execute(SEARCH_PATH)
+        .await
+        .map_err(|e| StoreError::of(&e))?;
     transaction
         .query_typed(
             include_str!("migrate/lock_schema.sql"),
@@ -135,9 +233,6 @@ async fn apply(
     let transaction = begin(client, schema).await?;
     let store = |error| refine(&error, migration.name);
     let newest = newest(&transaction, schema).await.map_err(store)?;
-    if newest > newest_known() {
-        return Err(MigrateError::Newer(newest));
-    }
     let due = newest < migration.version;
     if due {
         transaction
@@ -237,6 +332,13 @@ async fn grant(
             schema.of(include_str!("migrate/grant_roles.sql")),
             format!("{name}_writer and {name}_reader were granted nothing"),
         ),
+        (
+            schema.of(include_str!("migrate/let_pass.sql")),
+            format!(
+                "{name}_writer has no policies: where the application switches on row-level \
+                 security, the sync writes nothing"
+            ),
+        ),
     ];
     let mut warnings = Vec::new();
     for (sql, warning) in steps {
@@ -256,9 +358,10 @@ async fn grant(
 }
 
 /// Whether there is nothing to grant: somebody did, or it is the role itself.
-async fn is_writer(client: &Client, schema: &Schema, login: &str) -> Result<bool, StoreError> {
+async fn is_writer(client: &mut Client, schema: &Schema, login: &str) -> Result<bool, StoreError> {
+    let transaction = begin(client, schema).await?;
     let sql = schema.of(include_str!("migrate/is_writer.sql"));
-    let rows = client.query_typed(&sql, &[(&login, Type::TEXT)]).await;
+    let rows = transaction.query_typed(&sql, &[(&login, Type::TEXT)]).await;
     let rows = rows.map_err(|e| StoreError::of(&e))?;
     Ok(rows.first().is_some_and(|row| row.get(0)))
 }

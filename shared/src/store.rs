@@ -7,6 +7,7 @@
 
 mod connect;
 mod error;
+mod refusal;
 mod schema;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -246,6 +247,10 @@ struct Known {
     /// Whether the one name is its key's, for want of a better one.
     by_key: bool,
 }
+
+/// A row that is not written though nothing refuses it, or hidden though it is there.
+pub const DROPPED: &str = "the table drops this user's row without an error: see its BEFORE \
+                           triggers (one that returns NULL), its rules and its policies";
 
 /// What even the last attempt is given.
 const BRIEFLY: Duration = Duration::from_secs(1);
@@ -514,7 +519,8 @@ impl Store {
             )
             .await?;
         match row.get(0) {
-            "moved" => Ok(None),
+            "moved" if self.unmoved(std::slice::from_ref(look)).await?.is_empty() => Ok(None),
+            "moved" => Err(StoreError::Unstorable(DROPPED.to_owned())),
             word => outcome(word).map(Some),
         }
     }
@@ -529,6 +535,18 @@ impl Store {
             let at: Option<SystemTime> = row.try_get(1).ok()?;
             Some((row.get(0), At::from_system(at?)))
         }))
+    }
+
+    /// Whose rows are as they were at these looks.
+    pub async fn unmoved(&self, looks: &[Look]) -> Result<Vec<UserId>, StoreError> {
+        let ids: Vec<_> = looks.iter().map(|look| look.id.clone()).collect();
+        let (_, now) = self.look(&ids).await?;
+        let stands = |now: &Look| {
+            looks
+                .iter()
+                .any(|look| look.id == now.id && look.token == now.token)
+        };
+        Ok(now.into_iter().filter(stands).map(|look| look.id).collect())
     }
 
     /// Marks users as deleted whom the provider did not have when asked after
@@ -810,11 +828,11 @@ impl Store {
             .map(|_| ())
     }
 
-    /// Whether the schema is this project's, or nobody's yet.
-    pub async fn is_free(&self) -> Result<(), StoreError> {
+    /// Whether the schema is this project's; else it is nobody's yet.
+    pub async fn is_bound(&self) -> Result<bool, StoreError> {
         match self.all(sql!("bound"), &[]).await?.first() {
-            Some(row) => self.permit(row.get(0), row.get(1)),
-            None => Ok(()),
+            Some(row) => self.permit(row.get(0), row.get(1)).map(|()| true),
+            None => Ok(false),
         }
     }
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
-use shared::migrate::migrate;
+use shared::migrate::{login, migrate, try_writer};
 use shared::profile::UserId;
 use shared::provider::Misread;
 use shared::reading::Sources;
 use shared::secret::Secret;
 use shared::start::Start;
-use shared::store::{Patience, Store, Target};
+use shared::store::{Patience, Schema, Store, Target};
 use tokio::time::{Instant, timeout_at};
 
 pub use resource::Resource;
@@ -108,7 +108,18 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     );
     // Wakes a database that sleeps.
     store.connect().await?;
-    let provisioned = migrate(&owner, writer.user(), &start.schema).await?;
+    let user = login(&writer).await?;
+    let mut provisioned = migrate(&owner, Some(&user), &start.schema).await?;
+    if secret.database_url != secret.admin_database_url {
+        let missing = try_writer(&owner, &writer, &start.schema).await?;
+        if !missing.is_empty() {
+            let missing = lacking(&user, &missing, &start.schema);
+            match deploying {
+                true => bail!(missing),
+                false => provisioned.warnings.push(missing),
+            }
+        }
+    }
     let sources = Sources {
         store: &store,
         provider: secret.provider.as_ref(),
@@ -123,12 +134,8 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
         })
         .await
         .context("ask the provider which project the key is for")?;
-    store.is_free().await?;
-    match try_key(sources).await {
-        Err(refused) if deploying => return Err(refused),
-        Err(refused) => tracing::warn!(error = format!("{refused:#}"), "go on all the same"),
-        Ok(()) => {}
-    }
+    let bound = store.is_bound().await?;
+    confirm(sources, bound).await?;
     store.bind().await?;
     for warning in &provisioned.warnings {
         tracing::warn!(warning, "left undone");
@@ -141,29 +148,41 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     Ok(answer)
 }
 
-/// Reads a user who is nobody, unless the key was needed to learn its project:
-/// a deployment with a key that is refused, or is for no project, is to fail,
-/// and to bind no schema to a mistyped project. A provider that can't be asked
-/// right now fails nothing.
-async fn try_key(sources: Sources<'_>) -> Result<()> {
-    if sources.provider.project_request().is_some() {
-        return Ok(());
-    }
+/// What the functions' user may not do, and what to do about it.
+fn lacking(user: &str, missing: &[String], schema: &Schema) -> String {
+    format!(
+        "the user of database_url, {user}, can't read and write the table: it lacks {}. Have the \
+         schema's owner run GRANT {}_writer TO {user}, and provision again",
+        missing.join(", "),
+        schema.name(),
+    )
+}
+
+/// Has the provider confirm the key and its project, by a read of a user who is
+/// nobody: a key that is refused, or is for no project, is to fail, and to bind
+/// no schema to a mistyped project. Where the schema is bound to the project
+/// already, a provider that can't be asked right now stops nothing.
+async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
+    let patience = Duration::from_secs(if bound { 3 } else { 15 });
     let effort = Effort {
-        until: Instant::now() + Duration::from_secs(3),
-        attempts: 1,
+        until: Instant::now() + patience,
+        attempts: if bound { 1 } else { 5 },
         attempt: Duration::from_secs(3),
         size: 1 << 20,
     };
     let nobody = UserId::new(NOBODY).context("name nobody")?;
     match sources.read(&nobody, effort).await {
-        Ok(_) | Err(Unanswered::Misread(Misread::NoSuchId)) => Ok(()),
+        Ok(_) | Err(Unanswered::Misread(Misread::NoSuchId | Misread::Unreadable(_))) => Ok(()),
         Err(Unanswered::Misread(refused @ Misread::Refused(_))) => {
             Err(refused).context("try the provider's key")
         }
-        Err(error) => {
+        Err(error) if bound => {
             tracing::warn!(%error, "the provider's key was not tried");
             Ok(())
         }
+        Err(error) => Err(error).context(
+            "the provider could not be asked whether key and project are right, so the schema was \
+             not bound to it: run provision again when it answers",
+        ),
     }
 }

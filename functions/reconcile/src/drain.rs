@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::Stopped;
 use crate::run::{identify, lost_lease};
-use crate::walk::{Tally, keep_unanswered, settle, stopped};
+use crate::walk::{Tally, keep_unanswered, settle, stopped, tombstone};
 
 /// The first run goes back as far as this: every event that it meets again is
 /// joined to the same effect, and a week is longer than anybody should wait
@@ -162,7 +162,7 @@ async fn apply(
                 }
             }
             Ok(Event::Statement(Observation::Gone { id, at })) => {
-                gone(sources, tally, &id, at).await?;
+                gone(sources, tally, &id, at, &body).await?;
             }
             Ok(Event::Hint { id, .. }) => tally.doubt(&id, Difference::Doubtful),
             Err(unreadable) => {
@@ -181,9 +181,7 @@ async fn apply(
     join(sources, tally, present.into_values().collect()).await?;
     // No sweep follows, so who turns out to be gone is tombstoned here.
     for gone in settle(sources, tally, until).await? {
-        let (store, run) = (sources.store, Some(tally.run));
-        let gone = store.settle_gone(&gone.looks, gone.looked_at, run).await?;
-        tally.figures.deleted += i64::try_from(gone.len()).unwrap_or(i64::MAX);
+        tally.figures.deleted += tombstone(sources, tally, &gone).await?;
     }
     keep_unanswered(sources, tally).await
 }
@@ -194,12 +192,22 @@ struct RecordedBody {
     body: bytes::Bytes,
 }
 
-async fn gone(sources: Sources<'_>, tally: &mut Tally, id: &UserId, at: At) -> Result<(), Stopped> {
-    match sources.store.gone(id, at).await? {
-        Outcome::Tied => tally.doubt(id, Difference::Doubtful),
+async fn gone(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    id: &UserId,
+    at: At,
+    body: &RecordedBody,
+) -> Result<(), Stopped> {
+    match sources.store.gone(id, at).await {
+        Ok(Outcome::Tied) => tally.doubt(id, Difference::Doubtful),
         // Its delivery has been quicker.
-        Outcome::Unchanged => tally.count(Outcome::Unchanged),
-        _ => tally.figures.deleted += 1,
+        Ok(Outcome::Unchanged) => tally.count(Outcome::Unchanged),
+        Ok(_) => tally.figures.deleted += 1,
+        Err(StoreError::Unstorable(reason)) => {
+            reject(sources, tally, body, &reason, Some(id)).await?;
+        }
+        Err(error) => return Err(error.into()),
     }
     Ok(())
 }
@@ -216,12 +224,12 @@ async fn join(
         .collect();
     match sources.store.join(&batch, true).await {
         Ok(outcomes) => note(tally, outcomes),
-        Err(StoreError::Unstorable(_)) => {
+        Err(error) if error.may_be_of_a_row() => {
             for (profile, at, body) in &present {
                 match sources.store.join(&[(profile, *at)], true).await {
                     Ok(outcomes) => note(tally, outcomes),
                     Err(StoreError::Unstorable(reason)) => {
-                        reject(sources, tally, body, reason, Some(&profile.id)).await?;
+                        reject(sources, tally, body, &reason, Some(&profile.id)).await?;
                     }
                     Err(error) => return Err(error.into()),
                 }

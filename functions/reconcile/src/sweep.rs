@@ -11,7 +11,7 @@ use shared::store::Shown;
 use tokio::time::Instant;
 
 use crate::run::{LEASE, lost_lease};
-use crate::walk::{Gone, Tally, Walk, reread, time_to_reread};
+use crate::walk::{self, Gone, Tally, Walk, reread, time_to_reread};
 use crate::{Outcome, Stopped};
 
 /// Users that are looked up together.
@@ -116,10 +116,7 @@ async fn tombstone(
         if store.renew_lease(tally.run, LEASE).await?.is_none() {
             return Err(lost_lease());
         }
-        let tombstoned = store
-            .settle_gone(&gone.looks, gone.looked_at, Some(tally.run))
-            .await?;
-        tally.figures.deleted += figure(tombstoned.len());
+        tally.figures.deleted += walk::tombstone(walk.sources, tally, gone).await?;
     }
     Ok(())
 }

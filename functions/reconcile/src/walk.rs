@@ -12,10 +12,11 @@ use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected, broken};
 use shared::profile::{At, Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
-use shared::store::{Difference, Figures, Look, Outcome, Saved, StoreError};
+use shared::store::{DROPPED, Difference, Figures, Look, Outcome, Saved, StoreError};
 use tokio::time::Instant;
 
 use crate::Stopped;
+use crate::run::{LEASE, lost_lease};
 use crate::unlisted::Unlisted;
 
 /// Bytes that a page may have.
@@ -37,6 +38,9 @@ const LOT: usize = 500;
 /// Users whom the provider may fail to show before it counts as broken.
 const MOST_UNANSWERED: usize = 3;
 
+/// Users that are refused before a run in which no other was listed gives up.
+const ENOUGH: i64 = 500;
+
 /// What settling takes beyond the provider's staleness.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -55,6 +59,10 @@ pub(crate) struct Tally {
     /// Who was rejected: pages overlap, and a settled user may be listed twice.
     rejected: Met,
     doubtful: Vec<(UserId, Difference)>,
+    /// Whether the table has taken a row of this run.
+    taken: bool,
+    /// Why it refused one last.
+    refused: Option<String>,
     /// Reads by id that the provider answered, whatever the answer.
     answered: usize,
     /// Users whom the provider fails to show, and what that means for the run
@@ -94,6 +102,8 @@ impl Tally {
             too_many_to_confirm: None,
             rejected: Met::default(),
             doubtful: Vec::new(),
+            taken: false,
+            refused: None,
             answered: 0,
             unanswered: Vec::new(),
             counted,
@@ -169,6 +179,19 @@ impl Tally {
         *figure += 1;
     }
 
+    /// Fails the run if the table has refused every user.
+    fn fail_if_all_are_refused(&self) -> Result<(), Stopped> {
+        match &self.refused {
+            Some(reason) if self.figures.rejected == self.figures.listed => {
+                Err(Stopped::Failed(format!(
+                    "the table takes no user: {reason}. Change what refuses them, and run \
+                     reconcile again; they are kept in rejections"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Leaves a user to [`settle`].
     pub(crate) fn doubt(&mut self, id: &UserId, difference: Difference) {
         self.met.remove(id.as_str());
@@ -242,6 +265,7 @@ impl<'a> Walk<'a> {
         if let Ok(_) | Err(Stopped::OutOfTime) = &ended {
             self.settle(tally).await?;
         }
+        tally.fail_if_all_are_refused()?;
         let complete = ended?.complete(&tally.met);
         complete.map_err(|short| {
             self.spend();
@@ -482,17 +506,19 @@ fn batch_length(profiles: &[(&Profile, At)]) -> usize {
     fit.count().max(1)
 }
 
-/// Joins a batch; one that Postgres can't hold is halved until the one profile
-/// that it can't hold is alone, and that one is rejected.
+/// Joins a batch; one that is refused is halved until those that are refused
+/// are alone, and these are rejected.
 async fn join(
     sources: Sources<'_>,
     tally: &mut Tally,
     batch: &[(&Profile, At)],
 ) -> Result<(), Stopped> {
+    let mut refused = Vec::new();
     let mut batches = vec![batch];
     while let Some(batch) = batches.pop() {
         match sources.store.join(batch, false).await {
             Ok(outcomes) => {
+                tally.taken = true;
                 for (id, outcome) in outcomes {
                     match outcome {
                         Outcome::Stale | Outcome::Tied => tally.doubt(&id, Difference::Doubtful),
@@ -500,15 +526,8 @@ async fn join(
                     }
                 }
             }
-            Err(StoreError::Unstorable(reason)) => match batch {
-                [(profile, _)] => {
-                    let rejected = Rejected {
-                        id: Some(profile.id.clone()),
-                        reason: reason.to_owned(),
-                        body: profile.raw_json.clone(),
-                    };
-                    reject(sources, tally, rejected).await?;
-                }
+            Err(error) if error.may_be_of_a_row() => match batch {
+                [(profile, _)] => refused.push((*profile, error)),
                 _ => {
                     let (first, second) = batch.split_at(batch.len() / 2);
                     batches.extend([second, first]);
@@ -516,6 +535,85 @@ async fn join(
             },
             Err(error) => return Err(error.into()),
         }
+    }
+    for (profile, error) in refused {
+        reject_refused(sources, tally, &profile.id, Some(profile), error).await?;
+    }
+    Ok(())
+}
+
+/// Keeps a user whose row is refused. What may as well be refused of every row
+/// is the statement's fault until the table has taken another row.
+async fn reject_refused(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    id: &UserId,
+    profile: Option<&Profile>,
+    error: StoreError,
+) -> Result<(), Stopped> {
+    if !(matches!(error, StoreError::Unstorable(_)) || error.may_be_of_a_row() && tally.taken) {
+        return Err(error.into());
+    }
+    let mut rejected = unread(id, error.to_string());
+    if let Some(profile) = profile {
+        rejected.body.clone_from(&profile.raw_json);
+    }
+    reject(sources, tally, rejected).await?;
+    tally.refused = Some(error.to_string());
+    let figures = tally.figures;
+    if figures.rejected == figures.listed && figures.rejected >= ENOUGH {
+        return tally.fail_if_all_are_refused();
+    }
+    Ok(())
+}
+
+/// Tombstones users whom the provider did not have; gives how many. Whose row
+/// is refused is kept as who can't be stored: one of them must not stop the others.
+pub(crate) async fn tombstone(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    gone: &Gone,
+) -> Result<i64, Stopped> {
+    let (store, run) = (sources.store, tally.run);
+    let mut count = 0;
+    let mut batches = vec![gone.looks.as_slice()];
+    while let Some(batch) = batches.pop() {
+        match store.settle_gone(batch, gone.looked_at, Some(run)).await {
+            Ok(written) => {
+                count += i64::try_from(written.len()).unwrap_or(i64::MAX);
+                let left = batch.iter().filter(|look| !written.contains(&look.id));
+                let left: Vec<_> = left.cloned().collect();
+                drop_out(sources, tally, &left).await?;
+            }
+            Err(error) if error.may_be_of_a_row() => match batch {
+                [look] => reject_refused(sources, tally, &look.id, None, error).await?,
+                _ => {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    batches.extend([second, first]);
+                }
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(count)
+}
+
+/// Whose rows were not written: they have changed meanwhile, the run has lost
+/// its lease, or the table drops the write.
+async fn drop_out(sources: Sources<'_>, tally: &mut Tally, left: &[Look]) -> Result<(), Stopped> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let unmoved = sources.store.unmoved(left).await?;
+    if unmoved.is_empty() {
+        return Ok(());
+    }
+    if sources.store.renew_lease(tally.run, LEASE).await?.is_none() {
+        return Err(lost_lease());
+    }
+    for id in unmoved {
+        let dropped = StoreError::Unstorable(DROPPED.to_owned());
+        reject_refused(sources, tally, &id, None, dropped).await?;
     }
     Ok(())
 }
@@ -707,15 +805,11 @@ async fn take_in(
     match sources.settle_present(look, profile, at, true, false).await {
         // Stale: the read is older than the row, and the next run looks again.
         Ok(outcome) => {
+            tally.taken = true;
             tally.unlisted.settled(profile, outcome);
             tally.count(outcome.unwrap_or(Outcome::Stale));
         }
-        Err(StoreError::Unstorable(reason)) => {
-            let mut rejected = unread(&look.id, reason.to_owned());
-            rejected.body.clone_from(&profile.raw_json);
-            reject(sources, tally, rejected).await?;
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) => reject_refused(sources, tally, &look.id, Some(profile), error).await?,
     }
     Ok(())
 }

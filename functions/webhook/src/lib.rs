@@ -17,7 +17,7 @@ use shared::profile::{At, Observation, Profile, UserId};
 use shared::provider::{Event, Facts, Misread, Told};
 use shared::reading::{Sources, contradicts};
 use shared::signature::{Forged, Verified};
-use shared::store::{Outcome, StoreError};
+use shared::store::{DROPPED, Outcome, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
@@ -327,10 +327,9 @@ impl Work<'_> {
         match outcome {
             Ok(Outcome::Tied) => self.settle(observation.id().clone(), told).await,
             Ok(outcome) => Ok(Applied::Joined(name(outcome))),
-            Err(StoreError::Unstorable(reason)) => Ok(Applied::Rejected(
-                reason.to_owned(),
-                Some(observation.id().clone()),
-            )),
+            Err(StoreError::Unstorable(reason)) => {
+                Ok(Applied::Rejected(reason, Some(observation.id().clone())))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -365,11 +364,16 @@ impl Work<'_> {
                 if exists && self.is_young && !reread.look.deleted {
                     return Err(Failure::TooEarly);
                 }
-                let gone = store.settle_gone(&[reread.look], looked_at, None).await?;
-                if !gone.is_empty() {
-                    return Ok(Applied::Joined("deleted"));
+                let looks = [reread.look];
+                match store.settle_gone(&looks, looked_at, None).await {
+                    Ok(gone) if !gone.is_empty() => return Ok(Applied::Joined("deleted")),
+                    Ok(_) if store.unmoved(&looks).await?.is_empty() => continue,
+                    Ok(_) => return Ok(Applied::Rejected(DROPPED.to_owned(), Some(id))),
+                    Err(StoreError::Unstorable(reason)) => {
+                        return Ok(Applied::Rejected(reason, Some(id)));
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                continue;
             };
             if matches!(told, Some(Told::Deleted)) && !facts.ids_return {
                 return Err(Failure::Doubtful);
@@ -386,7 +390,7 @@ impl Work<'_> {
                 Ok(Some(outcome)) => return Ok(Applied::Joined(name(outcome))),
                 Ok(None) => {}
                 Err(StoreError::Unstorable(reason)) => {
-                    return Ok(Applied::Rejected(reason.to_owned(), Some(id)));
+                    return Ok(Applied::Rejected(reason, Some(id)));
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -1,10 +1,10 @@
 -- The two roles, without login; they may be there from an earlier time.
 DO $$
 BEGIN
-  IF to_regrole('neon_identity_writer') IS NULL THEN
+  IF pg_catalog.to_regrole('neon_identity_writer') IS NULL THEN
     CREATE ROLE neon_identity_writer NOLOGIN;
   END IF;
-  IF to_regrole('neon_identity_reader') IS NULL THEN
+  IF pg_catalog.to_regrole('neon_identity_reader') IS NULL THEN
     CREATE ROLE neon_identity_reader NOLOGIN;
   END IF;
 END

@@ -1,2 +1,2 @@
 -- Whether the first migration ran.
-SELECT to_regclass('neon_identity.migrations') IS NOT NULL;
+SELECT pg_catalog.to_regclass('neon_identity.migrations') IS NOT NULL;

@@ -1,2 +1,2 @@
 -- The newest migration that ran; 0: none.
-SELECT coalesce(max(version), 0) FROM neon_identity.migrations;
+SELECT coalesce(pg_catalog.max(version), 0) FROM neon_identity.migrations;

@@ -1,2 +1,2 @@
 -- The database's clock, the only one that orders reads.
-SELECT clock_timestamp();
+SELECT pg_catalog.clock_timestamp();

@@ -22,8 +22,8 @@ WITH released AS (
     saved_at = CASE
       WHEN $7 THEN walk.saved_at
       -- It has an age as long as it stays where it is.
-      WHEN $5 = walk.position THEN coalesce(walk.saved_at, clock_timestamp())
-      WHEN $5 IS NOT NULL THEN clock_timestamp()
+      WHEN $5 = walk.position THEN coalesce(walk.saved_at, pg_catalog.clock_timestamp())
+      WHEN $5 IS NOT NULL THEN pg_catalog.clock_timestamp()
     END,
     rejected = CASE WHEN $7 THEN walk.rejected ELSE $8 END,
     nameless = CASE WHEN $7 THEN walk.nameless ELSE $9 END,
@@ -31,7 +31,7 @@ WITH released AS (
   WHERE run_id = $1
 )
 UPDATE neon_identity.runs SET
-  finished_at = coalesce(finished_at, clock_timestamp()),
+  finished_at = coalesce(finished_at, pg_catalog.clock_timestamp()),
   outcome = CASE WHEN finished_at IS NULL THEN $2 ELSE outcome END,
   error = CASE WHEN finished_at IS NULL THEN $3 ELSE error END,
   listed = $4[1],

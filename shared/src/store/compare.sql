@@ -17,19 +17,22 @@ SELECT
     -- The row says of itself what only the future can know: edited by hand.
     WHEN content.same THEN 'doubtful'
     -- Only a read shows the whole profile.
-    WHEN cardinality($6) > 0 THEN 'doubtful'
+    WHEN pg_catalog.cardinality($6) > 0 THEN 'doubtful'
     WHEN new.version > kept.updated_at THEN 'updated'
     WHEN new.version IS NULL
-      AND kept.updated_at < $4 - make_interval(secs => $5) THEN 'updated'
+      AND kept.updated_at < $4 - pg_catalog.make_interval(secs => $5) THEN 'updated'
     ELSE 'doubtful'
   END AS difference
-FROM unnest($1::text[], $2::bytea[], $3::timestamptz[])
-  WITH ORDINALITY AS new (id, digest, version, place)
+FROM ROWS FROM (
+  pg_catalog.unnest($1::text[]),
+  pg_catalog.unnest($2::bytea[]),
+  pg_catalog.unnest($3::timestamptz[])
+) WITH ORDINALITY AS new (id, digest, version, place)
 LEFT JOIN neon_identity.users_sync AS kept USING (id)
 CROSS JOIN LATERAL (
-  SELECT new.digest IS NOT DISTINCT FROM sha256(convert_to(jsonb_build_array(
+  SELECT new.digest IS NOT DISTINCT FROM pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
     -- Nothing can be taken from what somebody put in by hand and is no object.
-    CASE WHEN jsonb_typeof(kept.raw_json) = 'object' THEN kept.raw_json - $6 ELSE kept.raw_json END,
+    CASE WHEN pg_catalog.jsonb_typeof(kept.raw_json) = 'object' THEN kept.raw_json - $6 ELSE kept.raw_json END,
     kept.name, kept.email, extract(epoch FROM kept.created_at)
   )::text, 'UTF8')) AS same
 ) AS content
@@ -39,7 +42,7 @@ WHERE NOT (
   AND kept.deleted_at IS NULL
   AND kept.updated_at IS NOT NULL
   AND CASE WHEN new.version IS NULL
-    THEN kept.updated_at <= clock_timestamp()
+    THEN kept.updated_at <= pg_catalog.clock_timestamp()
     ELSE kept.updated_at = new.version
   END
 );

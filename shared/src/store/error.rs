@@ -9,7 +9,7 @@ use std::error::Error;
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-use super::Foreign;
+use super::{Foreign, refusal};
 
 /// Why a statement could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,9 +54,9 @@ pub enum StoreError {
     /// As [`StoreError::Foreign`], or bound to none, noticed in passing.
     #[error("the schema is bound to another provider's project, or to none: run provision")]
     NotThisProject,
-    /// Postgres can't hold this value.
+    /// Postgres can't hold this row, or the table refuses it.
     #[error("{0}")]
-    Unstorable(&'static str),
+    Unstorable(String),
     /// The server wants or refuses TLS.
     #[error("{0}")]
     Tls(&'static str),
@@ -75,6 +75,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether this may be for one row of several: without it, the others may
+    /// be taken.
+    pub fn may_be_of_a_row(&self) -> bool {
+        matches!(self, Self::Unstorable(_) | Self::Refused(_))
+    }
+
     /// Sorts an error of the driver's.
     pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
@@ -82,6 +88,9 @@ impl StoreError {
         };
         if is_of_a_pooler(db) {
             return login::sort(db);
+        }
+        if let Some(reason) = refusal::of_a_row(db) {
+            return Self::Unstorable(reason);
         }
         let code = db.code().code();
         match *db.code() {
@@ -94,19 +103,12 @@ impl StoreError {
             SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE => {
                 return Self::Collided;
             }
-            SqlState::STATEMENT_TOO_COMPLEX => {
-                return Self::Unstorable("nested deeper than Postgres can read");
-            }
-            SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
-                return Self::Unstorable("a number is larger than Postgres can hold");
-            }
             SqlState::INVALID_CATALOG_NAME => {
                 return Self::Refused(format!("{code}: there is no such database"));
             }
             _ => {}
         }
         match code.get(..2).unwrap_or_default() {
-            "22" | "23" | "54" => Self::Unstorable("Postgres can't hold this profile"),
             // Connection, resources, operator, system, read-only after a fail-over.
             "08" | "53" | "55" | "57" | "58" | "25" | "XX" => {
                 Self::Unreachable(format!("SQLSTATE {code}"))

@@ -15,13 +15,22 @@ written AS (
   WHERE EXISTS (SELECT FROM bound)
   ON CONFLICT (id) DO UPDATE SET
     -- Not before the profile it ends, whose clock may count finer.
-    deleted_at = greatest(kept.deleted_at, excluded.deleted_at, kept.updated_at)
+    -- An endless time, put in by hand, ends here.
+    deleted_at = greatest(
+      CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
+      excluded.deleted_at,
+      CASE WHEN pg_catalog.isfinite(kept.updated_at) THEN kept.updated_at END
+    ),
+    updated_at = CASE
+      WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN excluded.deleted_at
+      ELSE kept.updated_at
+    END
   WHERE
     -- Gone for good, whenever that was.
     NOT $4
     OR kept.updated_at IS NULL
     -- Else the user may have come back since.
-    OR kept.updated_at < excluded.deleted_at - make_interval(secs => $3)
+    OR kept.updated_at < excluded.deleted_at - pg_catalog.make_interval(secs => $3)
   RETURNING kept.id
 )
 SELECT CASE

@@ -16,8 +16,14 @@ WITH bound AS (
 ),
 new AS (
   SELECT *
-  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS new (id, raw_json, name, email, created_at, at)
+  FROM ROWS FROM (
+    pg_catalog.unnest($1::text[]),
+    pg_catalog.unnest($2::text[]),
+    pg_catalog.unnest($3::text[]),
+    pg_catalog.unnest($4::text[]),
+    pg_catalog.unnest($5::timestamptz[]),
+    pg_catalog.unnest($6::timestamptz[])
+  ) AS new (id, raw_json, name, email, created_at, at)
 ),
 written AS (
   INSERT INTO neon_identity.users_sync AS kept (raw_json, id, name, email, created_at, updated_at)
@@ -44,7 +50,7 @@ written AS (
     kept.updated_at IS NULL
     OR (
       -- Too old for the new one to be a stale read of before.
-      kept.updated_at < excluded.updated_at - make_interval(secs => $7)
+      kept.updated_at < excluded.updated_at - pg_catalog.make_interval(secs => $7)
       AND ($9 OR (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at))
     )
@@ -54,7 +60,7 @@ written AS (
       -- for good. Were the row not written, with nothing to change in it, who
       -- has looked at it and read what lay between would not notice.
       $9
-      AND kept.updated_at <= excluded.updated_at + make_interval(secs => $7)
+      AND kept.updated_at <= excluded.updated_at + pg_catalog.make_interval(secs => $7)
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at)
     )
@@ -62,9 +68,12 @@ written AS (
   -- Where ids come back, which was later, the deletion or what was read?
   AND (
     $8
-    AND kept.deleted_at >= excluded.updated_at - make_interval(secs => $7)
-    AND kept.deleted_at <= excluded.updated_at + make_interval(secs => $7)
+    AND kept.deleted_at >= excluded.updated_at - pg_catalog.make_interval(secs => $7)
+    AND kept.deleted_at <= excluded.updated_at + pg_catalog.make_interval(secs => $7)
   ) IS NOT TRUE
+  -- A tombstone with a version and no profile was erased (erase_user): nothing
+  -- fills it again, unless the id was given out again.
+  AND ($8 OR kept.deleted_at IS NULL OR kept.updated_at IS NULL OR kept.raw_json <> '{}')
   RETURNING kept.id, kept.xmax = 0 AS created
 )
 SELECT
@@ -81,7 +90,9 @@ SELECT
         THEN 'unchanged'
       ELSE 'updated'
     END
-    WHEN kept.updated_at > new.at + make_interval(secs => $7) THEN 'stale'
+    WHEN NOT $8 AND kept.deleted_at IS NOT NULL AND kept.updated_at IS NOT NULL
+      AND kept.raw_json = '{}' THEN 'stale'
+    WHEN kept.updated_at > new.at + pg_catalog.make_interval(secs => $7) THEN 'stale'
     WHEN NOT $9
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)

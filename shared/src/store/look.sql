@@ -3,9 +3,9 @@
 --
 -- $1 text[] id
 SELECT
-  clock_timestamp() AS now,
+  pg_catalog.clock_timestamp() AS now,
   asked.id,
   kept.xmin::text AS token, -- changes with every write; NULL: no such row
   kept.deleted_at IS NOT NULL AS deleted
-FROM unnest($1::text[]) AS asked (id)
+FROM pg_catalog.unnest($1::text[]) AS asked (id)
 LEFT JOIN neon_identity.users_sync AS kept USING (id);

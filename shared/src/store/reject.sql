@@ -8,12 +8,18 @@
 -- $5 text   user_id, where it could be read
 -- $6 text   provider
 -- $7 text[] project, by all its names
-WITH bound AS (
+WITH erased AS (
+  -- Of whom nothing is kept any more (erase_user).
+  SELECT
+  FROM neon_identity.users_sync
+  WHERE id = $5 AND deleted_at IS NOT NULL AND updated_at IS NOT NULL AND raw_json = '{}'
+),
+bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $6 AND project = ANY ($7)
 ),
 kept AS (
   INSERT INTO neon_identity.rejections AS kept (source, event_id, reason, body, user_id)
-  SELECT $1, $2, $3, $4, $5
+  SELECT $1, $2, $3, CASE WHEN EXISTS (SELECT FROM erased) THEN '' ELSE $4 END, $5
   WHERE EXISTS (SELECT FROM bound)
   ON CONFLICT (source, event_id) DO UPDATE SET
     rejected_at = excluded.rejected_at,
@@ -24,7 +30,7 @@ kept AS (
   RETURNING id
 ),
 superseded AS (
-  UPDATE neon_identity.rejections AS older SET resolved_at = clock_timestamp()
+  UPDATE neon_identity.rejections AS older SET resolved_at = pg_catalog.clock_timestamp()
   WHERE older.user_id = $5
     AND older.resolved_at IS NULL
     AND (older.source, older.event_id) <> ($1, $2)

@@ -2,7 +2,7 @@
 --
 -- $1 bigint the run that walked the listing to its end
 UPDATE neon_identity.rejections AS kept
-SET resolved_at = clock_timestamp()
+SET resolved_at = pg_catalog.clock_timestamp()
 FROM neon_identity.walk
 WHERE walk.run_id = $1
   AND kept.resolved_at IS NULL

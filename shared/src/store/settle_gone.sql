@@ -14,12 +14,14 @@ WITH permitted AS (
     AND bound.project = ANY ($6)
     AND ($4 IS NULL OR EXISTS (
       SELECT FROM neon_identity.walk
-      WHERE walk.run_id = $4 AND walk.lease_until > clock_timestamp()
+      WHERE walk.run_id = $4 AND walk.lease_until > pg_catalog.clock_timestamp()
       FOR SHARE -- nobody takes the lease before this is done
     ))
 ),
 asked AS (
-  SELECT * FROM unnest($1::text[], $2::text[]) AS asked (id, token)
+  SELECT *
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))
+    AS asked (id, token)
 ),
 looked AS (
   SELECT kept.id
@@ -38,7 +40,13 @@ created AS (
 ),
 updated AS (
   UPDATE neon_identity.users_sync AS kept SET
-    deleted_at = greatest(kept.deleted_at, $3, kept.updated_at)
+    -- An endless time, put in by hand, ends here.
+    deleted_at = greatest(
+      CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
+      $3,
+      CASE WHEN pg_catalog.isfinite(kept.updated_at) THEN kept.updated_at END
+    ),
+    updated_at = CASE WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN $3 ELSE kept.updated_at END
   FROM looked
   WHERE kept.id = looked.id AND EXISTS (SELECT FROM permitted)
   RETURNING kept.id

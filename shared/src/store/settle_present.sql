@@ -33,8 +33,15 @@ kept AS (
       $8
       AND NOT $13
       AND kept.updated_at > $7
-      AND kept.updated_at <= clock_timestamp() + interval '5 minutes'
-    ) IS TRUE AS newer
+      AND kept.updated_at <= pg_catalog.clock_timestamp() + interval '5 minutes'
+      -- What erase_user leaves is no version of the provider's.
+      AND (kept.deleted_at IS NULL OR kept.raw_json <> '{}')
+    ) IS TRUE AS newer,
+    -- A tombstone with a version and no profile (erase_user) takes in nobody.
+    NOT $9
+      AND kept.deleted_at IS NOT NULL
+      AND kept.updated_at IS NOT NULL
+      AND kept.raw_json = '{}' AS erased
   FROM neon_identity.users_sync AS kept
   WHERE kept.id = $1 AND kept.xmin::text = $2
   FOR NO KEY UPDATE -- an application's foreign keys don't wait, nor are waited for
@@ -62,6 +69,7 @@ updated AS (
     AND stored.xmin::text = $2
     AND NOT kept.same
     AND NOT kept.newer
+    AND NOT kept.erased
     AND EXISTS (SELECT FROM bound)
   RETURNING stored.id
 )
@@ -70,7 +78,7 @@ SELECT CASE
   WHEN EXISTS (SELECT FROM created) THEN 'created'
   WHEN EXISTS (SELECT FROM updated) THEN
     CASE WHEN $9 AND (SELECT tombstone FROM kept) THEN 'revived' ELSE 'updated' END
-  WHEN (SELECT same FROM kept) THEN 'unchanged'
+  WHEN (SELECT same OR erased FROM kept) THEN 'unchanged'
   WHEN (SELECT newer FROM kept) THEN 'stale'
   ELSE 'moved'
 END;
