@@ -27,6 +27,7 @@ mod simulator;
 mod site;
 mod start_up;
 mod store;
+mod tables;
 mod template;
 mod vendors;
 mod webhook;

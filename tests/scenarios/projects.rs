@@ -59,6 +59,10 @@ const WORKOS: Words = Words {
     user: r#"{"object":"user","id":"user_1","created_at":"2026-01-01T00:00:00.000Z","updated_at":"2026-01-01T00:00:01.000Z"}"#,
 };
 
+/// WorkOS' own word for it.
+const NO_SUCH_USER: &str =
+    r#"{"message":"User not found: 'user_x'.","code":"entity_not_found","entity_id":"user_x"}"#;
+
 const KEY: &str = "sk_test_of_a_project";
 
 /// A provider with one user.
@@ -140,6 +144,9 @@ fn answer(words: Words, path: &str) -> (u16, String) {
             r#"{{"object":"list","data":[{}],"list_metadata":{{"before":null,"after":null}}}}"#,
             words.user
         ),
+        ("workos", path) if path.starts_with("/user_management/users/") => {
+            return (404, NO_SUCH_USER.to_owned());
+        }
         _ => return (404, words.error.to_owned()),
     };
     (200, body)

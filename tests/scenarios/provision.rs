@@ -43,7 +43,13 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 3] = ["0001_users_sync", "0002_event_cursor", "0005_walk_in_parts"];
+const MIGRATIONS: [&str; 5] = [
+    "0001_users_sync",
+    "0002_event_cursor",
+    "0003_erase_user",
+    "0004_project_names",
+    "0005_walk_in_parts",
+];
 
 /// The newest one's number.
 const NEWEST: i32 = 5;
@@ -119,7 +125,10 @@ async fn eight_at_once_do_what_one_does() -> Result<()> {
         assert_eq!(
             site.ask("SELECT string_agg(version::text, ' ' ORDER BY version) FROM neon_identity.migrations")
                 .await?,
-            "1 2"
+            (1..=MIGRATIONS.len())
+                .map(|version| version.to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
         );
         site.run("DROP SCHEMA neon_identity CASCADE").await?;
         if round % 2 == 0 {
@@ -421,7 +430,7 @@ async fn an_owner_who_may_not_create_roles_is_told_and_provisioned() -> Result<(
     let answer = provision.invoke(json!({})).await?;
     assert_eq!(answer["applied"], json!(MIGRATIONS));
     let warnings = answer["warnings"].as_array().context("no warnings")?;
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
     for warning in warnings {
         let warning = warning.as_str().unwrap_or_default();
         assert!(warning.contains("neon_identity_writer"), "{warning}");
@@ -433,7 +442,7 @@ async fn an_owner_who_may_not_create_roles_is_told_and_provisioned() -> Result<(
     let writer = login(site.database.url());
     let answer = provision.invoke(json!({})).await?;
     let warnings = answer["warnings"].as_array().context("no warnings")?;
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
     site.run(&format!("GRANT neon_identity_writer TO {writer}"))
         .await?;
     assert_eq!(provision.invoke(json!({})).await?, later_answer());
@@ -727,16 +736,76 @@ async fn a_key_that_is_refused_fails_the_deployment_and_binds_nothing() -> Resul
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away_does_not_stop_the_deployment() -> Result<()> {
+async fn nothing_is_bound_that_the_provider_has_not_confirmed() -> Result<()> {
+    for provider in ["stack", "clerk", "workos", "auth0", "supabase"] {
+        let setup = Setup::named(provider)?;
+        let stage = Stage::on(Postgres::shared().await?, setup).await?;
+        let bound = "SELECT * FROM neon_identity.connection";
+        let was = stage.json(bound).await?;
+        stage
+            .execute("DELETE FROM neon_identity.connection")
+            .await?;
+        // Waiting takes its time, so each way to be away is tried once.
+        let away = match provider {
+            "stack" => vec![Fault::Status(500), Fault::Html(404), Fault::Hang],
+            "clerk" => vec![Fault::Html(404)],
+            _ => vec![Fault::Status(500)],
+        };
+        for fault in away {
+            stage.simulator.add_trouble(Trouble::every(fault));
+            let event = match provider {
+                "stack" => json!({}),
+                _ => Bucket::open(&[]).await?.event("create")?,
+            };
+            let deployed = stage.start("provision").await?;
+            let limit = std::time::Duration::from_secs(110);
+            let failed = deployed.invoke_with_deadline(event, limit).await;
+            let failed = failed.err().context(provider)?;
+            assert_eq!(failed.error_type, "Failed", "{failed}");
+            assert!(failed.error_message.contains("provider"), "{failed}");
+            assert!(stage.json(bound).await?.is_empty(), "{provider}");
+            stage.simulator.clear_troubles();
+        }
+        stage.provision().await?;
+        let now = stage.json(bound).await?;
+        assert_eq!(now[0]["project"], was[0]["project"]);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_binds_nothing_by_hand_either() -> Result<()> {
+    for (provider, field) in [
+        ("stack", "secret_server_key"),
+        ("stack", "project_id"),
+        ("clerk", "secret_key"),
+        ("workos", "api_key"),
+        ("auth0", "client_secret"),
+        ("supabase", "service_role_key"),
+    ] {
+        let setup = Setup::named(provider)?;
+        let stage = Stage::on(Postgres::shared().await?, setup).await?;
+        stage
+            .execute("DELETE FROM neon_identity.connection")
+            .await?;
+        stage.change_secret(|secret| secret["provider"][field] = json!("sk_test_wrong"))?;
+        let failed = stage.start("provision").await?.invoke(json!({})).await;
+        let failed = failed.err().context(provider)?.error_message;
+        assert!(failed.contains("provider"), "{failed}");
+        let bound = stage.json("SELECT * FROM neon_identity.connection").await?;
+        assert!(bound.is_empty(), "{bound:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_does_not_stop_the_deployment_of_a_bound_schema() -> Result<()> {
     let stage = Stage::on(Postgres::shared().await?, Setup::default()).await?;
-    stage
-        .execute("DELETE FROM neon_identity.connection")
-        .await?;
     for fault in [Fault::Status(500), Fault::Hang, Fault::Html(404)] {
         stage.simulator.add_trouble(Trouble::every(fault));
         let bucket = Bucket::open(&[]).await?;
         let deployed = stage.start("provision").await?;
-        deployed.invoke(bucket.event("create")?).await?;
+        deployed.invoke(bucket.event("update")?).await?;
         assert_eq!(bucket.answer()?["Status"], "SUCCESS");
         stage.simulator.clear_troubles();
     }
@@ -822,11 +891,20 @@ async fn another_project_s_keys_are_refused_until_somebody_rebinds() -> Result<(
     };
     assert_eq!(connection(&site.ask(CATALOG).await?), connection(&before));
 
-    // As the message says.
+    // As the message says: but the provider has to know the project.
     site.run("DELETE FROM neon_identity.connection").await?;
-    assert_eq!(site.provision().await?, later_answer());
+    let message = site.failed_provision().await?;
+    assert!(message.contains("provider.project_id"), "{message}");
     let bound = "SELECT provider || ' ' || project FROM neon_identity.connection";
-    assert_eq!(site.ask(bound).await?, "stack the-other");
+    assert_eq!(site.ask(bound).await?, "");
+    site.change(|secret| {
+        secret["provider"]["project_id"] = "7b1d5a7e-6f0c-4c7e-9c53-0d9a4f0c2d11".into();
+    })?;
+    assert_eq!(site.provision().await?, later_answer());
+    assert_eq!(
+        site.ask(bound).await?,
+        "stack 7b1d5a7e-6f0c-4c7e-9c53-0d9a4f0c2d11"
+    );
     Ok(())
 }
 
@@ -880,22 +958,79 @@ async fn who_does_not_own_the_database_is_told_to_name_its_owner() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_left_as_it_is() -> Result<()> {
+async fn a_newer_schema_is_left_as_it_is_and_the_deployment_succeeds() -> Result<()> {
     let (_server, site) = site().await?;
     site.provision().await?;
     site.run(
-        "INSERT INTO neon_identity.migrations (version, name) VALUES (7, '0007_future');
-        DROP INDEX neon_identity.users_sync_deleted_at_idx;
-        REVOKE ALL ON neon_identity.users_sync FROM neon_identity_reader",
+        "INSERT INTO neon_identity.migrations (version, name) VALUES (99, '0099_future');
+        DROP INDEX neon_identity.users_sync_deleted_at_idx",
     )
     .await?;
-    let before = site.ask(CATALOG).await?;
-    let message = site.failed_provision().await?;
-    assert!(
-        message.contains("version 7") && message.contains("newer"),
-        "{message}"
+    let columns = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'neon_identity'::regnamespace ORDER BY relname";
+    let before = site.ask(columns).await?;
+    let bucket = Bucket::open(&[]).await?;
+    let provision = site.start("provision", "neon_identity").await?;
+    let by_hand = provision.invoke(json!({})).await?;
+    let rolled_back = provision.invoke(bucket.event("update")?).await?;
+    for answer in [by_hand, rolled_back] {
+        assert_eq!(
+            (&answer["version"], &answer["applied"]),
+            (&json!(99), &json!([]))
+        );
+        let warning = answer["warnings"][0].as_str().context("no warning")?;
+        assert!(warning.contains("version 99"), "{warning}");
+        assert!(provision.logs()?.contains(warning), "{}", provision.logs()?);
+    }
+    assert_eq!(bucket.answer()?["Status"], "SUCCESS");
+    assert_eq!(site.ask(columns).await?, before);
+    // And goes on syncing.
+    site.simulator.seed(3);
+    let reconcile = site.start("reconcile", "neon_identity").await?;
+    assert_eq!(reconcile.invoke(json!({})).await?["created"], 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn columns_that_the_application_adds_are_its_own() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.provision().await?;
+    site.run(
+        "ALTER TABLE neon_identity.users_sync
+            ADD tenant text, ADD plan text NOT NULL DEFAULT 'free',
+            ADD number bigint GENERATED ALWAYS AS IDENTITY,
+            ADD lower_email text GENERATED ALWAYS AS (lower(email)) STORED,
+            ADD at timestamptz, ADD token text, ADD place bigint, ADD now timestamptz DEFAULT now(),
+            ADD version bigint, ADD digest bytea, ADD outcome text, ADD created boolean",
+    )
+    .await?;
+    assert_eq!(site.provision().await?, later_answer());
+    let webhook = site.start("webhook", "neon_identity").await?;
+    let ada = site.simulator.create("Ada", "Ada@example.com")?;
+    let bob = site.simulator.create("Bob", "bob@example.com")?;
+    assert_eq!(site.deliver(&webhook).await?, [200, 200]);
+    site.run("UPDATE neon_identity.users_sync SET tenant = 'acme'")
+        .await?;
+    site.simulator.rename(&ada, "Ada L.")?;
+    site.simulator.delete(&bob)?;
+    assert_eq!(site.deliver(&webhook).await?, [200, 200]);
+    site.simulator.seed(3);
+    let cyd = site.simulator.create("Cyd", "cyd@example.com")?;
+    let reconcile = site.start("reconcile", "neon_identity").await?;
+    assert_eq!(reconcile.invoke(json!({})).await?["created"], 4);
+    site.simulator.delete(&cyd)?;
+    site.simulator.take_messages();
+    let report = reconcile.invoke(json!({})).await?;
+    assert_eq!(
+        (&report["outcome"], &report["deleted"], &report["unchanged"]),
+        (&json!("complete"), &json!(1), &json!(4)),
+        "{report}"
     );
-    assert_eq!(site.ask(CATALOG).await?, before);
+    let row = format!(
+        "SELECT concat_ws(' ', name, tenant, plan, lower_email) FROM neon_identity.users_sync
+        WHERE id = '{ada}'"
+    );
+    assert_eq!(site.ask(&row).await?, "Ada L. acme free ada@example.com");
     Ok(())
 }
 
@@ -918,8 +1053,21 @@ async fn a_schema_that_was_taken_apart_is_named() -> Result<()> {
             "a table of it is missing",
         ),
         (
-            "ALTER TABLE neon_identity.users_sync ADD extra text",
-            "extra text",
+            "ALTER TABLE neon_identity.users_sync DROP COLUMN email",
+            "no column email",
+        ),
+        (
+            "ALTER TABLE neon_identity.users_sync ALTER raw_json DROP NOT NULL",
+            "raw_json be NULL",
+        ),
+        (
+            "ALTER TABLE neon_identity.users_sync DROP CONSTRAINT users_sync_pkey",
+            "not the primary key",
+        ),
+        (
+            "ALTER TABLE neon_identity.users_sync DROP CONSTRAINT users_sync_pkey,
+                ADD PRIMARY KEY (id, raw_json)",
+            "not the primary key",
         ),
         (
             "ALTER TABLE neon_identity.users_sync ALTER name TYPE varchar(9)",

@@ -14,6 +14,7 @@ use tokio_postgres::Client;
 mod bad;
 mod books;
 mod digest;
+mod erase;
 mod join;
 mod lines;
 mod settle;

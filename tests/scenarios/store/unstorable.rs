@@ -11,8 +11,8 @@ fn with(value: &str) -> Profile {
     of_json(&format!(r#"{{"id":"u","value":{value}}}"#))
 }
 
-const TOO_LARGE: &str = "a number is larger than Postgres can hold";
-const TOO_DEEP: &str = "nested deeper than Postgres can read";
+const TOO_LARGE: &str = "a number is larger than Postgres can hold (SQLSTATE 22003)";
+const TOO_DEEP: &str = "nested deeper than Postgres can read (SQLSTATE 54001)";
 
 #[tokio::test]
 async fn what_postgres_cannot_hold_is_unstorable_and_says_why() -> Result<()> {
@@ -29,11 +29,11 @@ async fn what_postgres_cannot_hold_is_unstorable_and_says_why() -> Result<()> {
                 name: Some("a\0b".to_owned()),
                 ..named("u", "Ada")
             },
-            "Postgres can't hold this profile",
+            "Postgres can't hold this profile (SQLSTATE 22021)",
         ),
     ];
     for (profile, reason) in cases {
-        let (at, refused) = (At::from_micros(THEN), Unstorable(reason));
+        let (at, refused) = (At::from_micros(THEN), Unstorable(reason.to_owned()));
         let beside = named("beside", "Bob");
         let together = [(&beside, at), (&profile, at)];
         let joined = bench.store.join(&together, true).await;

@@ -1,0 +1,7 @@
+//! A table that belongs to somebody else's application: its triggers, constraints, policies and
+//! columns, and whoever else may create something in its database.
+
+mod hostile;
+mod refusals;
+mod row_security;
+mod writer;
