@@ -54,7 +54,7 @@ pub(crate) async fn drain(
         }
         // Where nothing has happened, one request is all that a run costs.
         identify(sources, until).await?;
-        sources.store.is_free().await?;
+        sources.store.is_bound().await?;
         let (events, last) = match recorded {
             Recorded::Page { events, last } => (events, last),
             Recorded::CursorUnknown => return Err(begin_anew(sources, tally).await),
