@@ -234,3 +234,69 @@ async fn a_program_takes_changes_out_of_the_outbox_as_the_page_says() -> Result<
     assert_eq!(outbox.owner(left)?, "0");
     outbox.page.finish()
 }
+
+#[tokio::test]
+async fn a_trigger_that_fails_rejects_that_user_and_nobody_else() -> Result<()> {
+    let outbox = Outbox::of("stack").await?;
+    let (stage, simulator) = (&outbox.stage, &outbox.stage.simulator);
+    outbox.owner("ALTER TABLE public.user_changes ADD CONSTRAINT no_bob CHECK (name <> 'Bob')")?;
+    // Told, and found by a run: the first is answered at once, the second stops no page.
+    let bob = simulator.create("Bob", "bob@example.com")?;
+    let [message] = &users(simulator.take_messages())[..] else {
+        anyhow::bail!("not one message");
+    };
+    assert_eq!(outbox.sender.deliver_once(message).await?, 400);
+    simulator.create("Ada", "ada@example.com")?;
+    outbox.deliver_all_twice().await?;
+    let other_bob = simulator.create("Bob", "other@example.com")?;
+    simulator.create("Cyd", "cyd@example.com")?;
+    simulator.take_messages();
+    let report = outbox.run().await?;
+    assert_eq!(
+        (&report["created"], &report["rejected"]),
+        (&json!(1), &json!(2)),
+        "{report}"
+    );
+    assert_eq!(
+        outbox.changes()?,
+        "created Ada ada@example.com\ncreated Cyd cyd@example.com"
+    );
+    for id in [&bob, &other_bob] {
+        ensure!(stage.row(id).await?.is_none(), "{id} is stored");
+        let reasons = stage.rejections().await?;
+        let mut reasons = reasons.iter().filter(|kept| kept["user_id"] == **id);
+        ensure!(
+            reasons.all(|kept| {
+                let reason = kept["reason"].as_str().unwrap_or_default();
+                reason.contains("23514") && reason.contains("no_bob")
+            }),
+            "{:?}",
+            stage.rejections().await?
+        );
+    }
+
+    outbox.owner("ALTER TABLE public.user_changes DROP CONSTRAINT no_bob")?;
+    assert_eq!(outbox.run().await?["created"], 2);
+    stage.assert_in_sync().await?;
+    let mut changes: Vec<_> = outbox.changes()?.lines().map(str::to_owned).collect();
+    changes.sort();
+    assert_eq!(
+        changes,
+        [
+            "created Bob bob@example.com",
+            "created Bob other@example.com"
+        ]
+    );
+    let open = stage.rejections().await?;
+    ensure!(
+        open.iter().all(|kept| kept["resolved_at"].is_string()),
+        "{open:?}"
+    );
+    Ok(())
+}
+
+/// The messages about users alone.
+fn users(messages: Vec<Message>) -> Vec<Message> {
+    let about = |message: &Message| message.kind.starts_with("user.");
+    messages.into_iter().filter(about).collect()
+}
