@@ -9,7 +9,7 @@ tools = $(CURDIR)/.tools/venv/bin
 with_tools = PATH="$(tools):$$PATH"
 run = $(with_tools) cargo run --locked --package tests
 # What the package is built for: template.yaml's default, unless ARCH says otherwise.
-ARCH = $(shell sed -n '/^  Architecture:/,/Default:/s/^ *Default: //p' template.yaml)
+ARCH ?= $(shell sed -n '/^  Architecture:/,/Default:/s/^ *Default: //p' template.yaml)
 own_arch = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 help: ## Say what there is

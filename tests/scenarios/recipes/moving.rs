@@ -290,4 +290,4 @@ macro_rules! matches_at {
     };
 }
 
-matches_at! { stack clerk workos auth0 supabase }
+matches_at! { stack hexclave clerk workos auth0 supabase }

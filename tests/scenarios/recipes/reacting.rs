@@ -106,7 +106,7 @@ macro_rules! a_life_at {
     };
 }
 
-a_life_at! { stack clerk workos auth0 supabase }
+a_life_at! { stack hexclave clerk workos auth0 supabase }
 
 async fn a_life(outbox: Outbox) -> Result<()> {
     let (stage, simulator) = (&outbox.stage, &outbox.stage.simulator);
