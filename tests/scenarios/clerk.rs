@@ -231,10 +231,12 @@ async fn who_was_erased_stays_erased_whatever_comes_late() -> Result<()> {
     let late = site.later(|clerk| clerk.rename(&id, "Ada King"))?;
     let deleted = site.later(|clerk| clerk.delete(&id))?;
     site.deliver(&deleted).await?;
-    // README's words.
-    let readme = include_str!("../../README.md");
-    let (_, erase) = readme.split_once("-- Erases a person").context("README")?;
-    let (_, erase) = erase.split_once('\n').context("a line")?;
+    // The documentation's words.
+    let page = include_str!("../../docs/operating.md");
+    let (_, erase) = page
+        .split_once("## Erasing a user")
+        .context("the section")?;
+    let (_, erase) = erase.split_once("```sql\n").context("the statement")?;
     let (erase, _) = erase.split_once("```").context("an end")?;
     site.stage
         .execute(&erase.replace("'…'", &format!("'{id}'")))

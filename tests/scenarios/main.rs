@@ -7,6 +7,7 @@ mod clerk;
 mod correctness;
 mod delivery;
 mod dev;
+mod documents;
 mod each_provider;
 mod fixtures;
 mod front;
