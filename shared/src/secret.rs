@@ -42,7 +42,7 @@ impl Secret {
         let mut top = Fields::of("", value)?;
         let database_url = top.required("database_url")?;
         let admin_database_url = top.optional("admin_database_url")?;
-        let database_root_certificates = top.optional("database_root_certificates")?;
+        let database_root_certificates = top.lines("database_root_certificates")?;
         let signing_secrets = top.strings("signing_secrets")?;
         let mut provider_fields = top.object("provider")?;
         let provider = provider::connect(&mut provider_fields, signing_secrets)?;
@@ -125,6 +125,14 @@ impl Fields {
             },
             Some(_) => Err(self.refuse(name, "is not a string")),
         }
+    }
+
+    /// Takes a text of lines that may be left out: PEM ends with a line's end.
+    fn lines(&mut self, name: &str) -> Result<Option<String>, Misconfigured> {
+        if let Some(Value::String(text)) = self.left.get_mut(name) {
+            *text = text.trim_matches(is_blank).to_owned();
+        }
+        self.optional(name)
     }
 
     /// Takes a list of strings that may be left out, or be empty.
