@@ -147,6 +147,18 @@ impl Draw<'_> {
                     steps.push(Step { when, what });
                 }
             }
+            50..53 => {
+                let assumed = self.provider.longest_lag_ms.max(1_000);
+                let when = When::Then(self.pause());
+                let what = What::Lag(self.random.u64(assumed * 3 / 2..=assumed * 4));
+                steps.push(Step { when, what });
+            }
+            53..57 => {
+                let millis = self.log_uniform(10.0, 4_000.0) as u64;
+                let when = When::Then(self.pause());
+                let what = What::Lock(self.random.i64(..64), millis);
+                steps.push(Step { when, what });
+            }
             _ => {
                 let whom = self.whom();
                 let when = When::Then(self.pause());

@@ -71,14 +71,18 @@ pub(crate) async fn play(
         ended?;
     }
     let mut problems = Vec::new();
-    if let Err(problem) = play.be_calm(ground).await {
+    if let Err(problem) = play.be_calm(schedule, ground).await {
         problems.push(format!("{problem:#}"));
     }
-    problems.extend(verdict::before_reconcile(ground, &play.book).await?);
+    let as_assumed = !schedule.lags_too_long();
+    if as_assumed {
+        problems.extend(verdict::before_reconcile(ground, &play.book).await?);
+    }
     if let Err(problem) = play.reconcile(schedule, ground).await {
         problems.push(format!("{problem:#}"));
     }
-    problems.extend(verdict::after_reconcile(ground, &play.book, provider).await?);
+    let after = verdict::after_reconcile(ground, &play.book, provider, as_assumed);
+    problems.extend(after.await?);
     for request in play.world.requests() {
         if let Some(fault) = request.fault {
             play.book.count(fault_name(&fault));
@@ -167,7 +171,14 @@ impl Play {
             What::Limit(per_second) => self.limit(*per_second),
             What::Cut => treatment = Treatment::Cut,
             What::Stall(millis) => treatment = Treatment::Stall(Duration::from_millis(*millis)),
-            What::Run(_) | What::Terminate | What::Restart(..) | What::Rotate(_) => {
+            What::Lag(millis) => self
+                .world
+                .switch(|switches| (switches.lag_ms, switches.lag_share) = (*millis, 1.0)),
+            What::Run(_)
+            | What::Terminate
+            | What::Restart(..)
+            | What::Rotate(_)
+            | What::Lock(..) => {
                 return Treatment::Pass;
             }
         }
@@ -208,6 +219,12 @@ impl Play {
                 ground.server.start_again().await?;
                 self.book.write("Postgres is there again");
             }
+            What::Lock(place, millis) => {
+                self.book.count(what.name());
+                self.book.write(format!("{what:?}"));
+                self.lock(*place, Duration::from_millis(*millis), ground)
+                    .await;
+            }
             What::Rotate(rotation) => {
                 self.book.count(what.name());
                 self.book.write(format!("{what:?}"));
@@ -218,6 +235,27 @@ impl Play {
             }
         }
         Ok(())
+    }
+
+    /// Locks a row as an application's own transaction does, unless Postgres is away.
+    async fn lock(&self, place: i64, time: Duration, ground: &Ground) {
+        let Ok(client) = ground.stage.database.connect().await else {
+            return;
+        };
+        self.spawn(async move {
+            let lock = format!(
+                "BEGIN;
+                SELECT FROM neon_identity.users_sync WHERE id = (
+                  SELECT id FROM neon_identity.users_sync ORDER BY id
+                  OFFSET (SELECT {place} % greatest(count(*), 1) FROM neon_identity.users_sync)
+                  LIMIT 1
+                ) FOR UPDATE"
+            );
+            if client.batch_execute(&lock).await.is_ok() {
+                sleep(time).await;
+            }
+            drop(client.batch_execute("ROLLBACK").await);
+        });
     }
 
     fn limit(&self, per_second: usize) {
@@ -372,9 +410,12 @@ impl Play {
     }
 
     /// Nothing goes wrong any more, and all that is under way comes to its end.
-    async fn be_calm(&self, ground: &Ground) -> Result<()> {
+    async fn be_calm(&self, schedule: &Schedule, ground: &Ground) -> Result<()> {
         self.calm.store(true, Ordering::SeqCst);
         self.world.clear_troubles();
+        let (lag, share) = schedule.lag.unwrap_or((0, 1.0));
+        self.world
+            .switch(|switches| (switches.lag_ms, switches.lag_share) = (lag, share));
         ground.wire.clear();
         awake(&ground.stage).await?;
         timeout(CALM, self.under_way())

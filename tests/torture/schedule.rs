@@ -100,6 +100,11 @@ pub(crate) enum What {
     Restart(Mode, u64),
     /// The secret is rotated.
     Rotate(Rotation),
+    /// Reads and listings lag so many milliseconds: longer than is assumed of the provider.
+    Lag(u64),
+    /// The application locks a row, the one at this place among so many as there are, for so many
+    /// milliseconds.
+    Lock(i64, u64),
 }
 
 /// Which user.
@@ -169,6 +174,14 @@ pub(crate) enum Rotation {
     Key,
 }
 
+impl Schedule {
+    /// Whether reads lag longer than is assumed: what rests on that may not hold on the way.
+    pub(crate) fn lags_too_long(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step.what, What::Lag(_)))
+    }
+}
+
 impl What {
     /// What the step is counted as.
     pub(crate) fn name(&self) -> &'static str {
@@ -190,6 +203,8 @@ impl What {
             Self::Rotate(Rotation::Password) => "passwords rotated",
             Self::Rotate(Rotation::Key) => "keys rotated",
             Self::Rotate(_) => "signing secrets rotated",
+            Self::Lag(_) => "reads that lag too long",
+            Self::Lock(..) => "rows locked by an application",
         }
     }
 }

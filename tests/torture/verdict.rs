@@ -48,15 +48,19 @@ pub(crate) async fn after_reconcile(
     ground: &Ground,
     book: &Book,
     provider: &Provider,
+    as_assumed: bool,
 ) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     if provider.versioned {
         problems.extend(versions(ground).await?);
+        problems.extend(falls(ground).await?);
     }
     if let Err(problem) = ground.stage.assert_in_sync().await {
         problems.push(format!("{problem:#}"));
     }
-    problems.extend(history(ground, book).await?);
+    if as_assumed {
+        problems.extend(history(ground, book).await?);
+    }
     problems.extend(runs(ground, book).await?);
     for rejection in ground.stage.rejections().await? {
         let user = rejection["user_id"].as_str();
@@ -83,6 +87,20 @@ async fn versions(ground: &Ground) -> Result<Vec<String>> {
         WHERE floor(extract(epoch FROM kept.updated_at) * 1000) IS DISTINCT FROM new.version";
     let parameters: Parameters<'_> = &[(&ids, Type::TEXT_ARRAY), (&versions, Type::INT8_ARRAY)];
     let rows = ground.stage.query(sql, parameters).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Rows whose version fell, however long reads lagged.
+async fn falls(ground: &Ground) -> Result<Vec<String>> {
+    let sql = "SELECT format('%s: updated_at fell from %s to %s', id, before, updated_at)
+        FROM (
+          SELECT id, number, updated_at,
+            max(updated_at) OVER (PARTITION BY id ORDER BY number
+              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+          FROM torture.history
+        ) AS kept
+        WHERE updated_at < before ORDER BY number";
+    let rows = ground.stage.query(sql, &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
