@@ -9,6 +9,7 @@ mod delivery;
 mod dev;
 mod documents;
 mod each_provider;
+mod endings;
 mod fixtures;
 mod front;
 mod harness;
