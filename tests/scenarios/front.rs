@@ -97,6 +97,9 @@ impl Front {
         if matches!(self, Self::Balancer | Self::BalancerOfLists) {
             answer["statusDescription"] = format!("{status} {words}").into();
         }
+        if matches!(self, Self::Url | Self::HttpApi2) {
+            answer["cookies"] = json!([]);
+        }
         answer
     }
 

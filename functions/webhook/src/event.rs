@@ -51,6 +51,9 @@ impl Request {
         let front = if context.contains_key("elb") {
             let lists = !lists.is_empty();
             Front::Balancer { lists }
+        } else if context.contains_key("http") {
+            // First: `cargo lambda watch` has an `httpMethod`, GET, beside it.
+            Front::Url
         } else if event.contains_key("httpMethod") {
             Front::Rest
         } else {
@@ -95,6 +98,7 @@ impl Request {
             multi_value_headers: is_list.then_some(NoHeaders {}),
             body: "",
             is_base64_encoded: false,
+            cookies: (self.front == Front::Url).then_some([]),
         }
     }
 }
@@ -113,6 +117,9 @@ pub struct Answer {
     multi_value_headers: Option<NoHeaders>,
     body: &'static str,
     is_base64_encoded: bool,
+    /// `cargo lambda watch` takes no answer of format 2.0 without them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cookies: Option<[&'static str; 0]>,
 }
 
 #[derive(Debug, Serialize)]
@@ -254,14 +261,37 @@ mod tests {
             json!({"statusCode": 503, "statusDescription": "503 Service Unavailable", headers: {},
                 "body": "", "isBase64Encoded": false})
         };
+        let mut url = gateway.clone();
+        url["cookies"] = json!([]);
         let expected = [
-            gateway.clone(),
+            url,
             gateway.clone(),
             gateway,
             balancer("headers"),
             balancer("multiValueHeaders"),
         ];
         assert!(answers.eq(expected));
+    }
+
+    /// As cargo-lambda 1.9.2 makes it of a POST to `/lambda-url/webhook/`.
+    #[test]
+    fn an_event_of_cargo_lambda_is_one_of_format_2() {
+        let event = json!({
+            "type": null, "methodArn": null, "httpMethod": "GET", "identitySource": null,
+            "authorizationToken": null, "resource": null, "version": "2.0",
+            "routeKey": "$default", "rawPath": "/", "rawQueryString": null,
+            "headers": {"svix-id": "msg_1", "host": "127.0.0.1:9000"},
+            "requestContext": {"routeKey": "$default", "stage": "$default",
+                "http": {"method": "POST", "path": "/", "protocol": "http",
+                    "sourceIp": "127.0.0.1", "userAgent": "cargo-lambda"}},
+            "stageVariables": {}, "body": "e30=", "isBase64Encoded": true,
+        });
+        let request = request(&event);
+        assert_eq!(request.front, Front::Url);
+        assert_eq!(
+            shown(&request),
+            ("POST", Some("msg_1"), Some("{}".as_bytes()))
+        );
     }
 
     #[test]
