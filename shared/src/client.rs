@@ -8,7 +8,7 @@ mod aws;
 mod patience;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -20,6 +20,7 @@ pub use aws::http_client;
 pub use patience::Wait;
 
 use crate::provider::{Answer, Misread, Provider, Request};
+use crate::time::WallClock;
 
 /// However long a token is said to be good for, a new one is asked for by then.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -187,7 +188,7 @@ impl Client {
         for attempt in 1.. {
             let (error, asked_to_wait) = match self.once(request, effort).await {
                 Ok(answer) => {
-                    let wait = Wait::asked_for(&answer.headers, SystemTime::now());
+                    let wait = Wait::asked_for(&answer.headers, WallClock::read());
                     match trouble(provider, &answer, wait) {
                         Some(error) => (error, wait),
                         None => match read(&answer) {

@@ -12,7 +12,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::profile::{At, Unreadable};
+use crate::time::At;
+
+/// Why bytes that came with a good signature, or in a listing, are not a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub &'static str);
 
 /// Exponents beyond this would unfold a few bytes into as many digits each
 /// time PostgreSQL prints the row.

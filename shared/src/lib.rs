@@ -17,3 +17,4 @@ pub mod secret;
 pub mod signature;
 pub mod start;
 pub mod store;
+pub mod time;

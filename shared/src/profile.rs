@@ -7,87 +7,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::json::{self, Fields};
 
-/// A moment, in microseconds since 1970-01-01 UTC: PostgreSQL's resolution.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct At(i64);
-
-impl At {
-    /// From microseconds since 1970-01-01 UTC.
-    pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
-    }
-
-    /// From milliseconds since 1970-01-01 UTC; `None` outside the years 1 to
-    /// 9999, which no provider means and not every client of Postgres reads.
-    pub fn from_millis(millis: i64) -> Option<Self> {
-        const YEAR_1: i64 = -62_135_596_800_000;
-        const YEAR_10000: i64 = 253_402_300_800_000;
-        (YEAR_1..YEAR_10000)
-            .contains(&millis)
-            .then(|| Self(millis * 1000))
-    }
-
-    /// From an RFC 3339 date and time with an offset, as in
-    /// `2026-01-15T12:00:00.126Z`.
-    pub fn from_rfc3339(text: &str) -> Option<Self> {
-        let time: jiff::Timestamp = text.parse().ok()?;
-        Self::from_millis(time.as_millisecond())?;
-        Some(Self(time.as_microsecond()))
-    }
-
-    /// The reverse of [`At::from_rfc3339`], in UTC.
-    pub fn to_rfc3339(self) -> String {
-        jiff::Timestamp::from_microsecond(self.0)
-            .map(|time| time.to_string())
-            .unwrap_or_default()
-    }
-
-    /// The same to the millisecond, with all three of its digits.
-    pub fn to_rfc3339_millis(self) -> String {
-        jiff::Timestamp::from_microsecond(self.0)
-            .map(|time| format!("{time:.3}"))
-            .unwrap_or_default()
-    }
-
-    /// From the clock of this machine or a database.
-    pub fn from_system(time: SystemTime) -> Self {
-        let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
-        Self(match time.duration_since(UNIX_EPOCH) {
-            Ok(since) => micros(since),
-            Err(before) => -micros(before.duration()),
-        })
-    }
-
-    /// The reverse of [`At::from_system`].
-    pub fn to_system(self) -> SystemTime {
-        let micros = Duration::from_micros(self.0.unsigned_abs());
-        if self.0 < 0 {
-            UNIX_EPOCH - micros
-        } else {
-            UNIX_EPOCH + micros
-        }
-    }
-
-    /// Microseconds since 1970-01-01 UTC.
-    pub const fn as_micros(self) -> i64 {
-        self.0
-    }
-
-    /// Seconds since 1970-01-01 UTC, rounded down.
-    pub const fn as_seconds(self) -> i64 {
-        self.0.div_euclid(1_000_000)
-    }
-}
-
-impl fmt::Debug for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}us", self.0)
-    }
-}
+// Until all imports have moved.
+pub use crate::json::Unreadable;
+pub use crate::time::At;
 
 /// A provider's id of a user: 1 to 1024 bytes without control characters, and
 /// a name that a URL can hold.
@@ -131,11 +56,6 @@ impl fmt::Debug for UserId {
         f.write_str("UserId(…)")
     }
 }
-
-/// Why bytes that came with a good signature, or in a listing, are not a user.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub &'static str);
 
 /// A user as the provider shows them, mapped to the table's columns.
 #[derive(Clone, PartialEq, Eq)]
@@ -215,7 +135,8 @@ impl Profile {
         }
         out.push_str(", ");
         match self.created_at {
-            Some(At(micros)) => {
+            Some(at) => {
+                let micros = at.as_micros();
                 let sign = if micros < 0 { "-" } else { "" };
                 let micros = micros.unsigned_abs();
                 out.push_str(&format!(
@@ -309,22 +230,6 @@ mod tests {
                 ))
             );
         }
-    }
-
-    #[test]
-    fn a_time_outside_years_1_to_9999_is_none() {
-        assert_eq!(At::from_millis(-1), Some(At::from_micros(-1000)));
-        assert_eq!(At::from_millis(253_402_300_800_000), None);
-        assert_eq!(At::from_millis(i64::MIN), None);
-        assert_eq!(
-            At::from_rfc3339("2021-12-15T17:43:58.122073Z"),
-            Some(At::from_micros(1_639_590_238_122_073))
-        );
-        assert_eq!(
-            At::from_rfc3339("2021-12-15T19:43:58.122073+02:00"),
-            Some(At::from_micros(1_639_590_238_122_073))
-        );
-        assert_eq!(At::from_rfc3339("yesterday"), None);
     }
 
     fn profile(raw: &str) -> Profile {

@@ -21,11 +21,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, Place, Rejected};
-use crate::profile::{At, Observation, Profile, Unreadable, UserId};
+use crate::profile::{Observation, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, Verified};
+use crate::time::{At, WallClock};
 
 pub use refusal::Words;
 
@@ -155,12 +156,12 @@ pub trait Provider: Send + Sync {
     /// What its answers mean that are none.
     fn words(&self) -> &'static Words;
 
-    /// Checks that the provider sent this delivery. `now` in UTC.
+    /// Checks that the provider sent this delivery, `now` or a while ago.
     fn verify<'a>(
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        now: At,
+        now: WallClock,
     ) -> Result<Verified<'a>, Forged>;
 
     /// Whether deliveries can be verified at all: a provider that makes up the
@@ -474,6 +475,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::secret::Secret;
     use crate::signature::tests::trusted;
+    use crate::time::tests::clock;
 
     /// The provider of a secret with these `provider` fields.
     pub(crate) fn connected(
@@ -560,7 +562,7 @@ pub(crate) mod tests {
         // Stytch signs through Svix, as Clerk does.
         let secret = "whsec_dGVzdF9zaWduaW5nX3NlY3JldF8zMl9jaGFyc19sb25n";
         let secrets = [crate::signature::SigningSecret::from_svix(secret).unwrap()];
-        let now = At::from_millis(1_654_012_592_000).unwrap();
+        let now = clock(1_654_012_592_000);
         for (headers, body) in [
             vector!("stytch/dashboard.user.create"),
             vector!("stytch/dashboard.user.delete"),

@@ -10,9 +10,10 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::sleep;
 
 use crate::client::{Client, Effort, Unanswered};
-use crate::profile::{At, Profile, UserId};
+use crate::profile::{Profile, UserId};
 use crate::provider::{Answer, Misread, Provider, Told};
 use crate::store::{Look, Outcome, Store, StoreError};
+use crate::time::At;
 
 /// Reads under way at once; the slowest plan allows a few requests a second.
 const AT_ONCE: usize = 8;

@@ -17,6 +17,7 @@ use crate::client::Client;
 use crate::credentials::Credentials;
 use crate::secret::Misconfigured;
 use crate::store::Schema;
+use crate::time::WallClock;
 
 const OWN: [&str; 4] = ["shared", "webhook", "reconcile", "provision"];
 
@@ -115,8 +116,8 @@ pub fn log_failure(error: &anyhow::Error) {
 
 /// How long an invocation may still work, with a margin to answer in; `None`
 /// where the deadline lies in the past (cargo-lambda's always does).
-pub fn remaining(deadline: SystemTime, now: SystemTime) -> Option<Duration> {
-    let left = deadline.duration_since(now).ok()?;
+pub fn remaining(deadline: SystemTime, now: WallClock) -> Option<Duration> {
+    let left = now.until(deadline)?;
     let margin = (left / 5).clamp(Duration::from_millis(200), Duration::from_secs(20));
     Some(left.saturating_sub(margin))
 }

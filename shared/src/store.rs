@@ -26,9 +26,11 @@ pub use connect::{Target, conninfo};
 pub use error::StoreError;
 pub use schema::Schema;
 
-use crate::profile::{At, Profile, UserId};
+use crate::profile::{Profile, UserId};
+
 use crate::provider::Facts;
 use crate::signature::fingerprint;
+use crate::time::At;
 
 /// What a statement made of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use shared::migrate::migrate;
-use shared::profile::{At, Columns, Profile, UserId};
+use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
 use shared::store::{self, Look, Patience, Schema, Store, Target};
+use shared::time::At;
 use tests::database::Database;
 use tests::postgres::Postgres;
 use tokio_postgres::Client;

@@ -16,13 +16,14 @@ const ONLY: &[(&str, &[&str])] = &[
     ("aws_config", &["shared/src/credentials.rs"]),
     ("aws_sdk_secretsmanager", &["shared/src/credentials"]),
     ("std::env", &["shared/src/start.rs"]),
+    ("SystemTime::now", &["shared/src/time.rs"]),
     (
-        "SystemTime::now",
+        "WallClock::read",
         &[
             "functions/webhook/src/main.rs",
             "functions/reconcile/src/main.rs",
             "functions/provision/src/main.rs",
-            // What a server's `Retry-After` is held against.
+            // A server's `Retry-After` is compared with it.
             "shared/src/client.rs",
         ],
     ),
@@ -55,6 +56,7 @@ const PURE: &[&str] = &[
     "provider",
     "secret.rs",
     "signature.rs",
+    "time.rs",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

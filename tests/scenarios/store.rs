@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use shared::migrate::migrate;
-use shared::profile::{At, Columns, Profile, UserId};
+use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
 use shared::store::{Outcome, Patience, Schema, Store, Target};
+use shared::time::At;
 use tests::database::Database;
 use tests::postgres::Postgres;
 use tokio_postgres::Client;

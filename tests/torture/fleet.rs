@@ -12,9 +12,9 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::Credentials;
-use shared::profile::At;
 use shared::start::Start;
 use shared::store::Schema;
+use shared::time::WallClock;
 use tests::function::Function;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -155,7 +155,7 @@ impl Fleet {
                     headers,
                     body: webhook::Body::Sent(body),
                 };
-                let now = At::from_system(shifted(self.clocks[which]));
+                let now = WallClock::from(shifted(self.clocks[which]));
                 let until = Instant::now() + limit;
                 Ok(webhook::handle(app, delivery, now, until).await)
             }

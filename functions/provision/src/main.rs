@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use provision::{Resource, check, handle};
 use serde_json::Value;
 use shared::start::{Start, ended, log_failure, remaining, start};
+use shared::time::WallClock;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ async fn serve() -> Result<()> {
 }
 
 async fn answer(start: Arc<Result<Start>>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let left = remaining(event.context.deadline(), SystemTime::now()).unwrap_or(LONGEST);
+    let left = remaining(event.context.deadline(), WallClock::read()).unwrap_or(LONGEST);
     let until = Instant::now() + left;
     handle(&start, &event.payload, until)
         .await

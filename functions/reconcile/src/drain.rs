@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::client::Effort;
-use shared::profile::{At, Observation, Profile, UserId};
+use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, EventSource, Recorded, RecordedEvent, Since};
 use shared::reading::Sources;
 use shared::signature::fingerprint;
 use shared::store::{Difference, Outcome, StoreError};
+use shared::time::At;
 use tokio::time::Instant;
 
 use crate::Stopped;
@@ -42,7 +43,7 @@ pub(crate) async fn drain(
     };
     let mut since = match sources.store.event_cursor().await? {
         Some(id) => begin(record.go_on(id, now)),
-        None => Since::Time(At::from_system(now.to_system() - FIRST)),
+        None => Since::Time(now - FIRST),
     };
     loop {
         let recorded = ask(sources, record, &since, until).await?;

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use reconcile::{App, Failure, Report, handle};
 use serde_json::Value;
 use shared::start::{ended, log_failure, remaining, start};
+use shared::time::WallClock;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -34,7 +35,7 @@ async fn serve() -> Result<()> {
 }
 
 async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {
-    let left = remaining(event.context.deadline(), SystemTime::now()).unwrap_or(LONGEST);
+    let left = remaining(event.context.deadline(), WallClock::read()).unwrap_or(LONGEST);
     let until = Instant::now() + left;
     let mut app = app.lock().await;
     match handle(&mut app, &event.payload, until).await {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::profile::At;
 use shared::reading::Sources;
 use shared::store::{Closing, Figures, Patience, Saved, Store, StoreError};
+use shared::time::At;
 use tokio::time::{Instant, interval_at};
 
 use crate::request::{Mode, Request};

@@ -9,10 +9,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use shared::client::{Effort, Unanswered};
 use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected, broken};
-use shared::profile::{At, Profile, UserId};
+use shared::profile::{Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
 use shared::store::{DROPPED, Difference, Figures, Look, Outcome, Saved, StoreError};
+use shared::time::At;
 use tokio::time::Instant;
 
 use crate::Stopped;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use shared::client::{Client, Effort};
 use shared::credentials::{Credentials, Unread};
-use shared::profile::At;
 use shared::provider::Provider;
 use shared::reading::Sources;
 use shared::secret::Secret;
 use shared::signature::{Forged, Verified};
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
+use shared::time::WallClock;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
 
@@ -126,7 +126,7 @@ impl Connected {
     pub(crate) fn verify<'a>(
         &self,
         delivery: &Delivery<'a>,
-        now: At,
+        now: WallClock,
     ) -> Result<Verified<'a>, Refused> {
         // Then nothing is refused for good, however large it is.
         if !self.provider.has_secret() {

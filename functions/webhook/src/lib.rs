@@ -13,11 +13,12 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use shared::client::{Effort, Unanswered};
 use shared::credentials::Unread;
-use shared::profile::{At, Observation, Profile, UserId};
+use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, Facts, Misread, Told};
 use shared::reading::{Sources, contradicts};
 use shared::signature::{Forged, Verified};
 use shared::store::{DROPPED, Outcome, StoreError};
+use shared::time::{At, WallClock};
 use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
@@ -100,7 +101,12 @@ enum Applied {
 }
 
 /// Handles a delivery; `now` by this machine's clock, `until` when to give up.
-pub async fn handle(app: &App, delivery: Delivery<'_>, now: At, until: Instant) -> StatusCode {
+pub async fn handle(
+    app: &App,
+    delivery: Delivery<'_>,
+    now: WallClock,
+    until: Instant,
+) -> StatusCode {
     if delivery.method != "POST" {
         return StatusCode::METHOD_NOT_ALLOWED;
     }
@@ -117,7 +123,7 @@ async fn verify<'a>(
     app: &App,
     connected: Arc<Connected>,
     delivery: &Delivery<'a>,
-    now: At,
+    now: WallClock,
     until: Instant,
 ) -> Result<(Arc<Connected>, Verified<'a>), StatusCode> {
     let forged = match connected.verify(delivery, now) {
@@ -151,7 +157,7 @@ async fn take(
     app: &App,
     connected: &Connected,
     verified: &Verified<'_>,
-    now: At,
+    now: WallClock,
     until: Instant,
 ) -> StatusCode {
     let mut applied = within(until, apply(app, connected, verified, now, until)).await;
@@ -227,7 +233,7 @@ async fn apply(
     app: &App,
     connected: &Connected,
     delivery: &Verified<'_>,
-    now: At,
+    now: WallClock,
     until: Instant,
 ) -> Result<Applied, Failure> {
     let work = Work {
@@ -264,9 +270,8 @@ async fn apply(
 }
 
 /// A time that is far ahead is no event's.
-fn is_young(made_at: Option<At>, now: At) -> bool {
-    let age = |at: At| now.as_micros().abs_diff(at.as_micros());
-    made_at.is_some_and(|at| u128::from(age(at)) < YOUNG.as_micros())
+fn is_young(made_at: Option<At>, now: WallClock) -> bool {
+    made_at.is_some_and(|at| now.distance(at) < YOUNG)
 }
 
 /// One delivery's work.

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use lambda_http::lambda_runtime::{LambdaInvocation, Runtime};
 use lambda_http::tower::util::MapRequestLayer;
 use lambda_http::{BoxFuture, Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
-use shared::profile::At;
 use shared::start::{ended, log_failure, remaining, start};
+use shared::time::WallClock;
 use tokio::time::Instant;
 use webhook::{Answer, App, Request, handle};
 
@@ -50,11 +50,10 @@ fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
 }
 
 async fn answer(app: Arc<App>, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Error> {
+    let now = WallClock::read();
     let deadline = event.context.deadline();
-    let until = Instant::now()
-        + remaining(deadline, SystemTime::now()).map_or(LONGEST, |left| left.min(LONGEST));
+    let until = Instant::now() + remaining(deadline, now).map_or(LONGEST, |left| left.min(LONGEST));
     let request = Request::read(event.payload.get());
-    let now = At::from_system(SystemTime::now());
     let status = handle(&app, request.delivery(), now, until).await;
     Ok(request.answer(status))
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 
+use crate::time::WallClock;
+
 /// Whatever a server asks for, it is asked again by then: no clock can show the
 /// end of what some ask for.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -15,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait {
     lasts: Duration,
-    ends: Option<SystemTime>,
+    ends: Option<WallClock>,
 }
 
 impl Wait {
@@ -23,11 +25,11 @@ impl Wait {
     /// `x-ratelimit-reset` in seconds since 1970; of what is a time, the
     /// distance from the answer's own `Date`, because a function's clock may be
     /// off. `now` stands for it where there is none.
-    pub(super) fn asked_for(headers: &HeaderMap, now: SystemTime) -> Option<Self> {
+    pub(super) fn asked_for(headers: &HeaderMap, now: WallClock) -> Option<Self> {
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
         let date = |name: &str| httpdate::parse_http_date(header(name)?).ok();
-        let now = date("date").unwrap_or(now);
-        let until = |ends: SystemTime| ends.duration_since(now).unwrap_or_default();
+        let now = date("date").map_or(now, WallClock::from);
+        let until = |ends: SystemTime| now.until(ends).unwrap_or_default();
         let retry_after = || {
             let seconds = header("retry-after").and_then(seconds);
             seconds.or_else(|| date("retry-after").map(until))
@@ -40,7 +42,7 @@ impl Wait {
         let lasts = retry_after().or_else(reset)?;
         Some(Self {
             lasts,
-            ends: now.checked_add(lasts),
+            ends: now.after(lasts),
         })
     }
 
@@ -54,10 +56,8 @@ impl Wait {
         let Some(wait) = wait.filter(|wait| !wait.lasts.is_zero()) else {
             return String::new();
         };
-        let ends = wait.ends.and_then(|ends| {
-            let ends = jiff::Timestamp::try_from(ends).ok()?;
-            Some(format!(" until {ends:.0}"))
-        });
+        let ends = wait.ends.and_then(WallClock::to_rfc3339);
+        let ends = ends.map(|ends| format!(" until {ends}"));
         // Whoever has waited a part of a second has not waited long enough.
         let seconds = wait.lasts.as_secs() + u64::from(wait.lasts.subsec_nanos() > 0);
         format!("{} (for {seconds} seconds)", ends.unwrap_or_default())
@@ -90,7 +90,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        Wait::asked_for(&headers, UNIX_EPOCH + Duration::from_secs(now))
+        Wait::asked_for(&headers, (UNIX_EPOCH + Duration::from_secs(now)).into())
     }
 
     fn seconds_asked_for(headers: &[(&'static str, &str)]) -> Option<u64> {

@@ -23,11 +23,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told, Words};
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, broken, descends, resume};
-use crate::profile::{At, Columns, Profile, Unreadable, UserId};
+use crate::profile::{Columns, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
+use crate::time::{At, WallClock};
 
 /// Users a page; the API's most, by its OpenAPI document.
 const PAGE: usize = 100;
@@ -140,7 +141,7 @@ impl Provider for Auth0 {
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        _now: At,
+        _now: WallClock,
     ) -> Result<Verified<'a>, Forged> {
         verify_bearer(&self.webhook_token, headers, body)
     }
@@ -637,6 +638,7 @@ mod tests {
 
     use super::super::tests::{answer, connected, event, ids, next};
     use super::*;
+    use crate::time::tests::clock;
 
     const JOHN: &str = "auth0|507f1f77bcf86cd799439020";
 
@@ -683,7 +685,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("authorization", header.parse().unwrap());
             let auth0 = auth0();
-            let verified = auth0.verify(&headers, body, At::from_micros(0));
+            let verified = auth0.verify(&headers, body, clock(0));
             verified.map(|verified| verified.event_id().to_owned())
         };
         let id = "evt_vjFVP5pVdfvsfRKatshkV1".to_owned();
@@ -696,7 +698,7 @@ mod tests {
             assert_eq!(check(malformed), Err(Forged::Malformed), "{malformed}");
         }
         let none = auth0()
-            .verify(&HeaderMap::new(), body, At::from_micros(0))
+            .verify(&HeaderMap::new(), body, clock(0))
             .map(|_| ());
         assert_eq!(none, Err(Forged::Malformed));
     }

@@ -18,13 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{
     Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, broken, descends, resume,
 };
-use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
+use crate::profile::{Columns, Observation, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
+use crate::time::{At, WallClock};
 
 const API: &str = "https://api.clerk.com/v1";
 
@@ -96,7 +97,7 @@ impl Provider for Clerk {
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        now: At,
+        now: WallClock,
     ) -> Result<Verified<'a>, Forged> {
         verify_svix(&self.secrets, headers, body, now)
     }
@@ -493,6 +494,7 @@ mod tests {
 
     use super::super::tests::{answer, connected, event, ids, next, vector};
     use super::*;
+    use crate::time::tests::clock;
 
     const SECRET: &str = "whsec_dGVzdF9zaWduaW5nX3NlY3JldF8zMl9jaGFyc19sb25n";
     const JOHN: &str = "user_29w83sxmDNGwOuEthce5gg56FcC";
@@ -503,7 +505,7 @@ mod tests {
     }
 
     fn delivered((headers, body): (HeaderMap, &'static [u8])) -> Event {
-        let now = At::from_millis(1_654_012_592_000).unwrap();
+        let now = clock(1_654_012_592_000);
         let clerk = clerk();
         let verified = clerk.verify(&headers, body, now).unwrap();
         assert_eq!(verified.event_id(), "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W");

@@ -90,7 +90,8 @@ mod tests {
     use super::super::tests::{answer, connected};
     use super::super::{Provider, Since};
     use super::*;
-    use crate::profile::{At, UserId};
+    use crate::profile::UserId;
+    use crate::time::At;
 
     const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 

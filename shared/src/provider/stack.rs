@@ -23,11 +23,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
-use crate::profile::{At, Columns, Profile, Unreadable, UserId};
+use crate::profile::{Columns, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
+use crate::time::{At, WallClock};
 
 /// The provider takes this host for good, by its own word, beside the newer
 /// `api.hexclave.com`. It stays the default: a release must not send a key to a
@@ -113,7 +114,7 @@ impl Provider for Stack {
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        now: At,
+        now: WallClock,
     ) -> Result<Verified<'a>, Forged> {
         verify_svix(&self.secrets, headers, body, now)
     }
@@ -393,6 +394,7 @@ impl Listing for StackListing {
 mod tests {
     use super::*;
     use crate::secret::Secret;
+    use crate::time::tests::clock;
     use std::sync::Arc;
 
     fn stack() -> Arc<dyn Provider> {
@@ -424,7 +426,7 @@ mod tests {
                 (name, v.as_str().unwrap().parse().unwrap())
             })
             .collect();
-        let sent: i64 = fixture["headers"]["svix-timestamp"]
+        let sent: u64 = fixture["headers"]["svix-timestamp"]
             .as_str()
             .unwrap()
             .parse()
@@ -432,7 +434,7 @@ mod tests {
         let body = fixture["body"].as_str().unwrap().as_bytes();
         let provider = stack();
         let delivery = provider
-            .verify(&headers, body, At::from_millis(sent * 1000).unwrap())
+            .verify(&headers, body, clock(sent * 1000))
             .map_err(|e| e.to_string())?;
         provider.event(&delivery).map_err(|e| e.to_string())
     }

@@ -24,11 +24,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{Listing, MOST_USERS, Overlap, Page, Place, broken, descends, resume};
-use crate::profile::{At, Columns, Profile, Unreadable, UserId};
+use crate::profile::{Columns, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
+use crate::time::{At, WallClock};
 
 /// Users a page; the most that a server with cursors gives.
 const PAGE: u64 = 1000;
@@ -118,7 +119,7 @@ impl Provider for Supabase {
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        _now: At,
+        _now: WallClock,
     ) -> Result<Verified<'a>, Forged> {
         verify_bearer(&self.webhook_token, headers, body)
     }
@@ -506,6 +507,7 @@ mod tests {
 
     use super::super::tests::{answer, connected, event, ids, next};
     use super::*;
+    use crate::time::tests::clock;
 
     const FOUR: &str = "b7fd0253-6e16-4d4e-b61b-5943cb1b2102";
 
@@ -601,10 +603,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", "Bearer wt_hidden".parse().unwrap());
         let supabase = supabase();
-        let verified = supabase.verify(&headers, body, At::from_micros(0)).unwrap();
+        let verified = supabase.verify(&headers, body, clock(0)).unwrap();
         assert!(verified.event_id().starts_with("sha256 "));
         headers.insert("authorization", "Bearer key_hidden".parse().unwrap());
-        let forged = supabase.verify(&headers, body, At::from_micros(0));
+        let forged = supabase.verify(&headers, body, clock(0));
         assert_eq!(forged.map(|_| ()), Err(Forged::Mismatch));
     }
 

@@ -24,11 +24,12 @@ use super::{
     Answer, Event, EventSource, Facts, Misread, Provider, Recorded, RecordedEvent, Request, Since,
     Told, Words,
 };
-use crate::json;
+use crate::json::{self, Unreadable};
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
-use crate::profile::{At, Columns, Observation, Profile, Unreadable, UserId};
+use crate::profile::{Columns, Observation, Profile, UserId};
 use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, SigningSecret, Verified, event_id, verify_workos};
+use crate::time::{At, WallClock};
 
 const API: &str = "https://api.workos.com";
 
@@ -96,7 +97,7 @@ impl Provider for WorkOs {
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
-        now: At,
+        now: WallClock,
     ) -> Result<Verified<'a>, Forged> {
         verify_workos(&self.secrets, headers, body, now)
     }
@@ -398,8 +399,8 @@ impl EventSource for Api {
 
     fn go_on(&self, cursor: String, now: At) -> Since {
         let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
-        let from = At::from_system(now.to_system() - days(LONGEST_RANGE) + MARGIN);
-        let kept = At::from_system(now.to_system() - days(KEPT));
+        let from = now - (days(LONGEST_RANGE) - MARGIN);
+        let kept = now - days(KEPT);
         match made_at(&cursor) {
             Some(at) if at < from && at > kept => Since::Time(from),
             _ => Since::Event(cursor),
@@ -562,6 +563,7 @@ mod tests {
 
     use super::super::tests::{answer, connected, event, ids, next, vector};
     use super::*;
+    use crate::time::tests::clock;
 
     const SECRET: &str = "whsec_0FWAiVGkEfGBqqsJH4aNAGBJ4";
     const MARCELINA: &str = "user_01E4ZCR3C56J083X43JQXF3JK5";
@@ -573,7 +575,7 @@ mod tests {
 
     fn delivered((headers, body): (HeaderMap, &'static [u8]), event_id: &str) -> Event {
         let workos = workos();
-        let at = |seconds: i64| At::from_millis(1_768_737_493_126 + seconds * 1000).unwrap();
+        let at = |seconds: i64| clock(1_768_737_493_126_u64.strict_add_signed(seconds * 1000));
         let verified = workos.verify(&headers, body, at(0)).unwrap();
         assert_eq!(verified.event_id(), event_id);
         assert!(workos.verify(&headers, body, at(-300)).is_ok());
@@ -638,7 +640,7 @@ mod tests {
         let check = |header: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("workos-signature", header.parse().unwrap());
-            let now = At::from_millis(1_768_737_493_126).unwrap();
+            let now = clock(1_768_737_493_126);
             workos().verify(&headers, body, now).map(|_| ())
         };
         let right = "v1=e23fd757056e35e203731c450d55f78fe3ac346006ddf185cec199d11c5abe37";

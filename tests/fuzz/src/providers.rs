@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use shared::json::storable;
-use shared::profile::{At, Observation, Profile, UserId};
+use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, Provider, Request, Told};
 use shared::secret::Secret;
 use shared::signature::{BearerToken, Verified, verify_bearer};
+use shared::time::At;
 
 /// The secret's `provider` object of each, and a signing secret where it signs.
 pub(crate) fn settings() -> [(Value, Option<&'static str>); 5] {

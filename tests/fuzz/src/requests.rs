@@ -1,11 +1,13 @@
 //! A whole event of Lambda's, of any front or of none: the first byte says whose delivery it may
 //! be, the rest is the event. It is read up to where `webhook` would apply it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::Value;
-use shared::profile::At;
+use shared::time::WallClock;
 use webhook::{Body, Request};
 
 use crate::deliveries;
@@ -29,7 +31,7 @@ pub(crate) fn run(bytes: &[u8]) {
         return;
     };
     let provider = provider(*which);
-    let now = At::from_micros(SIGNED * 1_000_000);
+    let now = WallClock::from(UNIX_EPOCH + Duration::from_secs(SIGNED));
     if let Ok(signed) = provider.verify(delivery.headers, body, now) {
         deliveries::check(provider, &signed);
     }

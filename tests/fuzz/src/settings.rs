@@ -3,10 +3,11 @@
 
 use provision::Resource;
 use serde_json::{Value, json};
-use shared::profile::{At, UserId};
+use shared::profile::UserId;
 use shared::secret::Secret;
 use shared::store::Target;
 use shared::store::conninfo::Conninfo;
+use shared::time::At;
 
 use crate::providers::check_request;
 

@@ -1,11 +1,13 @@
 //! A delivery's headers: lines of `name: value`, then an empty line, then the body.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use http::{HeaderMap, HeaderName, HeaderValue};
-use shared::profile::At;
 use shared::signature::{BearerToken, SigningSecret, verify_bearer, verify_svix, verify_workos};
+use shared::time::WallClock;
 
 /// The moment that the seeds were signed at.
-pub(crate) const SIGNED: i64 = 1_649_367_553;
+pub(crate) const SIGNED: u64 = 1_649_367_553;
 
 pub(crate) fn run(bytes: &[u8]) {
     let at = bytes.windows(2).position(|pair| pair == b"\n\n");
@@ -25,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
-    let now = At::from_micros(SIGNED * 1_000_000);
+    let now = WallClock::from(UNIX_EPOCH + Duration::from_secs(SIGNED));
     let secrets: Vec<_> = [
         "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
         "whsec_AAAAAAAAAAAAAAAAAAAAAA",

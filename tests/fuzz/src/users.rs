@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use shared::profile::{At, UserId};
+use shared::profile::UserId;
 use shared::provider::{Answer, Misread, Provider, Recorded, Since};
+use shared::time::At;
 
 use crate::providers::{check_event, check_profile, check_reason, check_request, provider};
 

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 use fuzz::oracle::{Tree, tree};
 use fuzz::{bad, seeds};
 use shared::json::storable;
-use shared::profile::{At, Profile};
+use shared::profile::Profile;
 use shared::store::StoreError::Unstorable;
+use shared::time::At;
 
 use super::{Bench, THEN, hints, of_json};
 

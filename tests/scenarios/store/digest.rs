@@ -5,8 +5,9 @@ use anyhow::Result;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use shared::profile::{At, Columns, Profile};
+use shared::profile::{Columns, Profile};
 use shared::store::Difference::{self, Created, Doubtful, Tombstone, Updated};
+use shared::time::At;
 use tests::seeds;
 
 use super::{Bench, SECOND, STALE, THEN, hints, named, of_json, user, versioned, versions};

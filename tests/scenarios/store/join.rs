@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use shared::profile::{At, Profile};
+use shared::profile::Profile;
 use shared::provider::Facts;
 use shared::store::Outcome::{self, Created, Stale, Tied, Unchanged, Updated};
+use shared::time::At;
 
 use super::{Bench, Row, SECOND, STALE, THEN, facts, hints, named, user, versions};
 

@@ -100,7 +100,7 @@ async fn patience_ends() -> Result<()> {
 
     let store = hasty(bench.database.owner_url())?;
     store
-        .gone(&user("u"), shared::profile::At::from_micros(THEN))
+        .gone(&user("u"), shared::time::At::from_micros(THEN))
         .await?;
     let mut other = connect(bench.database.admin_url()).await?;
     let writing = other.transaction().await?;

@@ -1,9 +1,9 @@
 //! Reads after a look: whatever the row says, unless it has changed since.
 
 use anyhow::{Context, Result};
-use shared::profile::At;
 use shared::store::Look;
 use shared::store::Outcome::{Created, Revived, Stale, Unchanged, Updated};
+use shared::time::At;
 use tests::postgres::connect;
 
 use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versioned, versions};

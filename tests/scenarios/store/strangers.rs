@@ -1,9 +1,9 @@
 //! A schema that is bound to another project, or to none, takes nothing.
 
 use anyhow::Result;
-use shared::profile::At;
 use shared::store::StoreError::{self, NotProvisioned, NotThisProject};
 use shared::store::{Foreign, Store};
+use shared::time::At;
 
 use super::{Bench, SECOND, THEN, hints, named, user};
 

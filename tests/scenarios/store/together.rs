@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use shared::profile::{At, Profile, UserId};
+use shared::profile::{Profile, UserId};
 use shared::store::Outcome::{Created, Stale, Tied, Unchanged, Updated};
 use shared::store::Store;
+use shared::time::At;
 use tests::postgres::connect;
 
 use super::{Bench, SECOND, THEN, hints, join, named, user, versions};

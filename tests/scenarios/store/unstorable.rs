@@ -1,9 +1,10 @@
 //! What PostgreSQL can't hold is told apart from what it can't take just now.
 
 use anyhow::Result;
-use shared::profile::{At, Profile};
+use shared::profile::Profile;
 use shared::store::Outcome::Created;
 use shared::store::StoreError::Unstorable;
+use shared::time::At;
 
 use super::{Bench, THEN, hints, named, of_json, user};
 
