@@ -16,8 +16,10 @@ use shared::time::At;
 use tokio::time::Instant;
 
 use crate::Stopped;
-use crate::run::{identify, lost_lease};
-use crate::walk::{Tally, keep_unanswered, settle, stopped, tombstone};
+use crate::lease::lost_lease;
+use crate::run::identify;
+use crate::tally::Tally;
+use crate::walk::{keep_unanswered, settle, stopped, tombstone};
 
 /// The first run goes back as far as this: every event that it meets again is
 /// joined to the same effect, and a week is longer than anybody should wait

@@ -5,9 +5,11 @@
 //! row in `runs` whatever becomes of it.
 
 mod drain;
+mod lease;
 mod request;
 mod run;
 mod sweep;
+mod tally;
 mod unlisted;
 mod walk;
 

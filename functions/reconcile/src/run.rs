@@ -3,30 +3,21 @@
 use std::time::Duration;
 
 use shared::reading::Sources;
-use shared::store::{Closing, Figures, Patience, Saved, Store, StoreError};
+use shared::store::{Closing, Figures, Saved};
 use shared::time::At;
-use tokio::time::{Instant, interval_at};
+use tokio::time::Instant;
 
+use crate::lease::{LEASE, lost_lease};
 use crate::request::{Mode, Request};
+use crate::tally::Tally;
 use crate::unlisted::Unlisted;
-use crate::walk::{Tally, Walk, by_id, keep_unanswered, stopped};
-use crate::{Outcome, Report, Stopped, drain, sweep};
-
-/// A run that dies gives the lease up after this long.
-pub(crate) const LEASE: Duration = Duration::from_secs(30);
-
-const RENEWAL: Duration = Duration::from_secs(7);
+use crate::walk::{Walk, by_id, keep_unanswered, stopped};
+use crate::{Outcome, Report, Stopped, drain, lease, sweep};
 
 /// Of the time between `until` and the function's end, which is a quarter of
 /// what there is before or this much, the most of what it may take to end: five
 /// million users' hashes are 40 MB.
 const MARGIN: Duration = Duration::from_secs(20);
-
-/// A renewal may have to wait for a sweep, which nobody can overtake.
-const TO_RENEW: Patience = Patience {
-    connect: Duration::from_secs(20),
-    statement: Duration::from_secs(20),
-};
 
 /// What a run ends with.
 struct Ended {
@@ -123,7 +114,7 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
     let mut walk = Walk::new(sources, saved.position.as_deref(), until);
     let worked = tokio::select! {
         worked = work(&mut walk, &mut tally, request, now) => worked,
-        lost = keep_lease(sources.store, run) => Err(lost),
+        lost = lease::keep(sources.store, run) => Err(lost),
     };
     let outcome = match worked {
         Err(stopped) if stopped.passes() => match keep_unanswered(sources, &mut tally).await {
@@ -198,7 +189,7 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
     let mut tally = Tally::new(run, false, &Saved::default());
     let drained = tokio::select! {
         drained = drain::drain(sources, &mut tally, until, now) => drained,
-        lost = keep_lease(sources.store, run) => Err(lost),
+        lost = lease::keep(sources.store, run) => Err(lost),
     };
     let outcome = match drained {
         Err(Stopped::OutOfTime) if tally.figures.pages == 0 => Err(Stopped::Failed(
@@ -238,29 +229,4 @@ async fn work(
         walk.sources.store.resolve_rejections(tally.run).await?;
     }
     Ok(swept)
-}
-
-pub(crate) fn lost_lease() -> Stopped {
-    Stopped::Failed(
-        "another run has taken the lease, since this one was away for too long: nothing is to be \
-         done, the other one does it"
-            .to_owned(),
-    )
-}
-
-/// Renews the lease for as long as it is ours, on a connection of its own: on
-/// the run's it would wait for the end of what the run does, or of what the run
-/// waits for.
-async fn keep_lease(store: &Store, run: i64) -> Stopped {
-    let store = store.beside(TO_RENEW);
-    let mut renewal = interval_at(Instant::now() + RENEWAL, RENEWAL);
-    loop {
-        renewal.tick().await;
-        match store.renew_lease(run, LEASE).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return lost_lease(),
-            Err(StoreError::Unreachable(_)) => {}
-            Err(error) => return error.into(),
-        }
-    }
 }

@@ -10,9 +10,9 @@ use shared::profile::UserId;
 use shared::store::Shown;
 use tokio::time::Instant;
 
-use crate::run::{LEASE, lost_lease};
-use crate::walk::{self, Gone, Tally, Walk, reread, time_to_reread};
-use crate::{Outcome, Stopped};
+use crate::tally::Tally;
+use crate::walk::{self, Gone, Walk, reread, time_to_reread};
+use crate::{Outcome, Stopped, lease};
 
 /// Users that are looked up together.
 const LOT: usize = 500;
@@ -113,9 +113,7 @@ async fn tombstone(
     for gone in confirmed.iter().filter(|gone| !gone.looks.is_empty()) {
         // A function that was frozen may have outlived its lease: it has to
         // know, or would call a sweep complete that wrote nothing.
-        if store.renew_lease(tally.run, LEASE).await?.is_none() {
-            return Err(lost_lease());
-        }
+        lease::renew(store, tally.run).await?;
         tally.figures.deleted += walk::tombstone(walk.sources, tally, gone).await?;
     }
     Ok(())

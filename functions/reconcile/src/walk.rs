@@ -1,24 +1,22 @@
 //! The walk over every user: a page is compared and applied while the next one
 //! is fetched.
-//!
-//! Invariant: of the users that were walked past, only their hashes are kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::client::{Effort, Unanswered};
-use shared::listing::{Complete, Ending, Listing, Met, Page, Rejected, broken};
+use shared::listing::{Complete, Ending, Listing, Page, Rejected, broken};
 use shared::profile::{Profile, UserId};
 use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
-use shared::store::{DROPPED, Difference, Figures, Look, Outcome, Saved, StoreError};
+use shared::store::{DROPPED, Difference, Look, Outcome, StoreError};
 use shared::time::At;
 use tokio::time::Instant;
 
 use crate::Stopped;
-use crate::run::{LEASE, lost_lease};
-use crate::unlisted::Unlisted;
+use crate::lease;
+use crate::tally::Tally;
 
 /// Bytes that a page may have.
 const LARGEST_PAGE: usize = 32 << 20;
@@ -44,161 +42,6 @@ const ENOUGH: i64 = 500;
 
 /// What settling takes beyond the provider's staleness.
 const SETTLING: Duration = Duration::from_secs(2);
-
-/// What a run has done so far.
-pub(crate) struct Tally {
-    pub(crate) run: i64,
-    pub(crate) dry_run: bool,
-    pub(crate) figures: Figures,
-    /// Whom the walk is done with; a doubtful user only once they are settled.
-    pub(crate) met: Met,
-    /// Users who were read by id, and are there.
-    pub(crate) found: i64,
-    /// How many are missing, if there are more than may be tombstoned: should
-    /// the time be too short to read them all, it may never suffice.
-    pub(crate) too_many_to_confirm: Option<i64>,
-    /// Who was rejected: pages overlap, and a settled user may be listed twice.
-    rejected: Met,
-    doubtful: Vec<(UserId, Difference)>,
-    /// Whether the table has taken a row of this run.
-    taken: bool,
-    /// Why it refused one last.
-    refused: Option<String>,
-    /// Reads by id that the provider answered, whatever the answer.
-    answered: usize,
-    /// Users whom the provider fails to show, and what that means for the run
-    /// unless it shows others: one whom it can never show must not fail every run.
-    unanswered: Vec<(Rejected, Stopped)>,
-    /// What the walk has counted, and what of that is done with.
-    counted: Counted,
-    kept: Counted,
-    /// In what the listing differs from reads of everybody.
-    pub(crate) unlisted: Unlisted,
-}
-
-/// What a walk counts over all its runs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counted {
-    rejected: i64,
-    nameless: i64,
-}
-
-impl Tally {
-    /// `saved`: what earlier runs of the walk have done.
-    pub(crate) fn new(run: i64, dry_run: bool, saved: &Saved) -> Self {
-        let counted = Counted {
-            rejected: saved.rejected,
-            nameless: saved.nameless,
-        };
-        Self {
-            run,
-            dry_run,
-            figures: Figures::default(),
-            met: saved
-                .met
-                .as_deref()
-                .map(Met::from_bytes)
-                .unwrap_or_default(),
-            found: 0,
-            too_many_to_confirm: None,
-            rejected: Met::default(),
-            doubtful: Vec::new(),
-            taken: false,
-            refused: None,
-            answered: 0,
-            unanswered: Vec::new(),
-            counted,
-            kept: counted,
-            unlisted: Unlisted::default(),
-        }
-    }
-
-    /// Whoever was met so far is done with.
-    pub(crate) fn keep(&mut self) {
-        self.met.keep();
-        self.kept = self.counted;
-    }
-
-    /// What the next run has to know that goes on at `position`.
-    pub(crate) fn saved(&mut self, position: &str) -> Saved {
-        // Whom a failed run didn't get to see was met, and is not done with.
-        for (user, _) in std::mem::take(&mut self.unanswered) {
-            if let Some(id) = user.id {
-                self.met.remove(id.as_str());
-            }
-        }
-        self.met.take_back();
-        if self.met.is_empty() {
-            return Saved::default();
-        }
-        Saved {
-            position: Some(position.to_owned()),
-            met: Some(self.met.to_bytes()),
-            rejected: self.kept.rejected,
-            nameless: self.kept.nameless,
-        }
-    }
-
-    fn begin_anew(&mut self) {
-        self.met = Met::default();
-        self.counted = Counted::default();
-        self.keep();
-    }
-
-    /// Whether most of those whom this run was shown can't be stored.
-    pub(crate) fn rejects_most(&self) -> Result<(), Stopped> {
-        self.most_are_good(self.figures.rejected, self.figures.listed)
-    }
-
-    /// The same of the whole walk.
-    pub(crate) fn rejected_most(&self) -> Result<(), Stopped> {
-        let met = i64::try_from(self.met.len()).unwrap_or(i64::MAX);
-        self.most_are_good(self.counted.rejected, met)
-    }
-
-    fn most_are_good(&self, rejected: i64, listed: i64) -> Result<(), Stopped> {
-        if rejected.saturating_mul(2) <= listed {
-            return Ok(());
-        }
-        Err(Stopped::Failed(format!(
-            "{rejected} of {listed} listed users can't be stored, so nobody is taken for deleted: \
-             the table \"rejections\" says why of each. If they have no id, see that \
-             provider.api_url is the provider's own address and that no proxy rewrites its \
-             answers; if they are refused by the table, see its constraints and triggers"
-        )))
-    }
-
-    pub(crate) fn count(&mut self, outcome: Outcome) {
-        self.figures.listed += 1;
-        let figure = match outcome {
-            Outcome::Created => &mut self.figures.created,
-            Outcome::Updated => &mut self.figures.updated,
-            Outcome::Revived => &mut self.figures.revived,
-            // Stale: the row knows newer, so a delivery has been quicker.
-            Outcome::Unchanged | Outcome::Stale | Outcome::Tied => &mut self.figures.unchanged,
-        };
-        *figure += 1;
-    }
-
-    /// Fails the run if the table has refused every user.
-    fn fail_if_all_are_refused(&self) -> Result<(), Stopped> {
-        match &self.refused {
-            Some(reason) if self.figures.rejected == self.figures.listed => {
-                Err(Stopped::Failed(format!(
-                    "the table takes no user: {reason}. Change what refuses them, and run \
-                     reconcile again; they are kept in rejections"
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Leaves a user to [`settle`].
-    pub(crate) fn doubt(&mut self, id: &UserId, difference: Difference) {
-        self.met.remove(id.as_str());
-        self.doubtful.push((id.clone(), difference));
-    }
-}
 
 /// A listing under way.
 pub(crate) struct Walk<'a> {
@@ -609,9 +452,7 @@ async fn drop_out(sources: Sources<'_>, tally: &mut Tally, left: &[Look]) -> Res
     if unmoved.is_empty() {
         return Ok(());
     }
-    if sources.store.renew_lease(tally.run, LEASE).await?.is_none() {
-        return Err(lost_lease());
-    }
+    lease::renew(sources.store, tally.run).await?;
     for id in unmoved {
         let dropped = StoreError::Unstorable(DROPPED.to_owned());
         reject_refused(sources, tally, &id, None, dropped).await?;

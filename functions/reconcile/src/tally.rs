@@ -1,0 +1,165 @@
+//! What a run counts, whom it has met, and whom it has yet to settle.
+//!
+//! Invariant: of the users that were walked past, only their hashes are kept.
+
+use shared::listing::{Met, Rejected};
+use shared::profile::UserId;
+use shared::store::{Difference, Figures, Outcome, Saved};
+
+use crate::Stopped;
+use crate::unlisted::Unlisted;
+
+/// What a run has done so far.
+pub(crate) struct Tally {
+    pub(crate) run: i64,
+    pub(crate) dry_run: bool,
+    pub(crate) figures: Figures,
+    /// Whom the walk is done with; a doubtful user only once they are settled.
+    pub(crate) met: Met,
+    /// Users who were read by id, and are there.
+    pub(crate) found: i64,
+    /// How many are missing, if there are more than may be tombstoned: should
+    /// the time be too short to read them all, it may never suffice.
+    pub(crate) too_many_to_confirm: Option<i64>,
+    /// Who was rejected: pages overlap, and a settled user may be listed twice.
+    pub(crate) rejected: Met,
+    pub(crate) doubtful: Vec<(UserId, Difference)>,
+    /// Whether the table has taken a row of this run.
+    pub(crate) taken: bool,
+    /// Why it refused one last.
+    pub(crate) refused: Option<String>,
+    /// Reads by id that the provider answered, whatever the answer.
+    pub(crate) answered: usize,
+    /// Users whom the provider fails to show, and what that means for the run
+    /// unless it shows others: one whom it can never show must not fail every run.
+    pub(crate) unanswered: Vec<(Rejected, Stopped)>,
+    /// What the walk has counted, and what of that is done with.
+    pub(crate) counted: Counted,
+    kept: Counted,
+    /// In what the listing differs from reads of everybody.
+    pub(crate) unlisted: Unlisted,
+}
+
+/// What a walk counts over all its runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    pub(crate) rejected: i64,
+    pub(crate) nameless: i64,
+}
+
+impl Tally {
+    /// `saved`: what earlier runs of the walk have done.
+    pub(crate) fn new(run: i64, dry_run: bool, saved: &Saved) -> Self {
+        let counted = Counted {
+            rejected: saved.rejected,
+            nameless: saved.nameless,
+        };
+        Self {
+            run,
+            dry_run,
+            figures: Figures::default(),
+            met: saved
+                .met
+                .as_deref()
+                .map(Met::from_bytes)
+                .unwrap_or_default(),
+            found: 0,
+            too_many_to_confirm: None,
+            rejected: Met::default(),
+            doubtful: Vec::new(),
+            taken: false,
+            refused: None,
+            answered: 0,
+            unanswered: Vec::new(),
+            counted,
+            kept: counted,
+            unlisted: Unlisted::default(),
+        }
+    }
+
+    /// Whoever was met so far is done with.
+    pub(crate) fn keep(&mut self) {
+        self.met.keep();
+        self.kept = self.counted;
+    }
+
+    /// What the next run has to know that goes on at `position`.
+    pub(crate) fn saved(&mut self, position: &str) -> Saved {
+        // Whom a failed run didn't get to see was met, and is not done with.
+        for (user, _) in std::mem::take(&mut self.unanswered) {
+            if let Some(id) = user.id {
+                self.met.remove(id.as_str());
+            }
+        }
+        self.met.take_back();
+        if self.met.is_empty() {
+            return Saved::default();
+        }
+        Saved {
+            position: Some(position.to_owned()),
+            met: Some(self.met.to_bytes()),
+            rejected: self.kept.rejected,
+            nameless: self.kept.nameless,
+        }
+    }
+
+    pub(crate) fn begin_anew(&mut self) {
+        self.met = Met::default();
+        self.counted = Counted::default();
+        self.keep();
+    }
+
+    /// Whether most of those whom this run was shown can't be stored.
+    pub(crate) fn rejects_most(&self) -> Result<(), Stopped> {
+        self.most_are_good(self.figures.rejected, self.figures.listed)
+    }
+
+    /// The same of the whole walk.
+    pub(crate) fn rejected_most(&self) -> Result<(), Stopped> {
+        let met = i64::try_from(self.met.len()).unwrap_or(i64::MAX);
+        self.most_are_good(self.counted.rejected, met)
+    }
+
+    fn most_are_good(&self, rejected: i64, listed: i64) -> Result<(), Stopped> {
+        if rejected.saturating_mul(2) <= listed {
+            return Ok(());
+        }
+        Err(Stopped::Failed(format!(
+            "{rejected} of {listed} listed users can't be stored, so nobody is taken for deleted: \
+             the table \"rejections\" says why of each. If they have no id, see that \
+             provider.api_url is the provider's own address and that no proxy rewrites its \
+             answers; if they are refused by the table, see its constraints and triggers"
+        )))
+    }
+
+    pub(crate) fn count(&mut self, outcome: Outcome) {
+        self.figures.listed += 1;
+        let figure = match outcome {
+            Outcome::Created => &mut self.figures.created,
+            Outcome::Updated => &mut self.figures.updated,
+            Outcome::Revived => &mut self.figures.revived,
+            // Stale: the row knows newer, so a delivery has been quicker.
+            Outcome::Unchanged | Outcome::Stale | Outcome::Tied => &mut self.figures.unchanged,
+        };
+        *figure += 1;
+    }
+
+    /// Fails the run if the table has refused every user.
+    pub(crate) fn fail_if_all_are_refused(&self) -> Result<(), Stopped> {
+        match &self.refused {
+            Some(reason) if self.figures.rejected == self.figures.listed => {
+                Err(Stopped::Failed(format!(
+                    "the table takes no user: {reason}. Change what refuses them, and run \
+                     reconcile again; they are kept in rejections"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves a user to be settled.
+    pub(crate) fn doubt(&mut self, id: &UserId, difference: Difference) {
+        self.met.remove(id.as_str());
+        self.doubtful.push((id.clone(), difference));
+    }
+}
