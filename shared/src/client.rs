@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub use aws::http_client;
 pub use patience::Wait;
 
-use crate::provider::{Answer, Misread, Provider, Request};
+use crate::exchange::{Answer, AnswerError, Request};
+use crate::provider::Provider;
 use crate::time::WallClock;
 
 /// However long a token is said to be good for, a new one is asked for by then.
@@ -59,7 +60,7 @@ pub enum Unanswered {
     TooLarge(usize),
     /// The answer was not what was asked for.
     #[error(transparent)]
-    Misread(#[from] Misread),
+    Misread(#[from] AnswerError),
 }
 
 impl Unanswered {
@@ -69,7 +70,7 @@ impl Unanswered {
             Self::Unreachable(_)
             | Self::Trouble(_)
             | Self::RateLimited(_)
-            | Self::Misread(Misread::Garbled(_)) => true,
+            | Self::Misread(AnswerError::Garbled(_)) => true,
             Self::TooLarge(_) | Self::Misread(_) => false,
         }
     }
@@ -117,7 +118,7 @@ impl Client {
         provider: &dyn Provider,
         request: &Request,
         effort: Effort,
-        mut read: impl FnMut(&Answer) -> Result<T, Misread>,
+        mut read: impl FnMut(&Answer) -> Result<T, AnswerError>,
     ) -> Result<T, Unanswered> {
         let Some(asks_for_token) = provider.token_request() else {
             return self.ask_bare(provider, request, effort, read).await;
@@ -182,7 +183,7 @@ impl Client {
         provider: &dyn Provider,
         request: &Request,
         effort: Effort,
-        mut read: impl FnMut(&Answer) -> Result<T, Misread>,
+        mut read: impl FnMut(&Answer) -> Result<T, AnswerError>,
     ) -> Result<T, Unanswered> {
         let mut turn = None;
         for attempt in 1.. {

@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::client::{self, Client};
-use crate::secret::{Misconfigured, Secret};
+use crate::secret::Secret;
+use crate::settings::Misconfigured;
 
 /// How often the secret may be read again at once. A stray forgery must not
 /// keep the delivery after it from being checked against a fresh secret, and a

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod credentials;
+pub mod exchange;
 pub mod json;
 pub mod listing;
 pub mod migrate;
@@ -14,6 +15,7 @@ pub mod profile;
 pub mod provider;
 pub mod reading;
 pub mod secret;
+pub mod settings;
 pub mod signature;
 pub mod start;
 pub mod store;

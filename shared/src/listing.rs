@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 pub use cursor::{Cursor, Onward};
 pub use overlap::{Fit, Overlap, Place};
 
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::profile::{Profile, UserId};
-use crate::provider::{Answer, Misread, Request};
 use crate::signature::fingerprint;
 
 /// An adapter's walk: which page to ask for, and what the answer holds.
@@ -28,7 +28,7 @@ pub trait Listing: Send + Sync {
     fn request(&self) -> Request;
 
     /// Reads the answer and moves on. After an error the walk is where it was.
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread>;
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError>;
 
     /// Where the walk is, for [`crate::provider::Provider::listing`] to go on
     /// from in a later invocation.
@@ -50,8 +50,8 @@ pub trait Listing: Send + Sync {
 
 /// What an operator is told whose provider's listing is not as its adapter
 /// assumes: what was seen, and what may be the matter. `whose` in the genitive.
-pub fn broken(whose: &str, seen: &str) -> Misread {
-    Misread::Paging(format!(
+pub fn broken(whose: &str, seen: &str) -> AnswerError {
+    AnswerError::Paging(format!(
         "{whose} listing {seen}: the provider's paging has changed, or users are being deleted or \
          imported by the thousand. Run reconcile again once that is over; if it fails the same, see \
          that no proxy changes queries, and take a newer release (what this one assumes: the \

@@ -2,66 +2,32 @@
 //!
 //! Invariant: an adapter sends nothing, reads no clock and knows no database,
 //! so each is tested from files alone, and a new provider is one file here,
-//! one line in [`connect`] and one folder of fixtures.
+//! one line in [`registry`] and one folder of fixtures.
 
 pub mod auth0;
 pub mod clerk;
+mod parts;
 mod refusal;
+pub mod registry;
 pub mod stack;
 pub mod supabase;
 pub mod workos;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
-use serde_json::value::RawValue;
+use http::{HeaderMap, HeaderValue};
 
-use crate::json::{self, Unreadable};
-use crate::listing::{Listing, Page, Place, Rejected};
+use crate::exchange::{Answer, AnswerError, Request};
+use crate::json::Unreadable;
+use crate::listing::Listing;
 use crate::profile::{Observation, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
 use crate::signature::{Forged, Verified};
 use crate::time::{At, WallClock};
 
 pub use refusal::Words;
-
-/// A request that an adapter wants sent.
-pub type Request = http::Request<Bytes>;
-
-/// A provider's answer, whole.
-pub struct Answer {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// Whether it is a success, and JSON from its beginning to its end.
-    pub fn is_whole(&self) -> bool {
-        self.status.is_success() && serde_json::from_str::<&RawValue>(&self.text()).is_ok()
-    }
-
-    /// The body as text. Bytes that are no UTF-8 become U+FFFD, as escapes do
-    /// that stand for no character: one bad name must not spoil a page.
-    fn text(&self) -> Cow<'_, str> {
-        let body = self.body.strip_prefix(b"\xef\xbb\xbf");
-        String::from_utf8_lossy(body.unwrap_or(&self.body))
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
-    }
-}
 
 /// What holds for a provider whatever it is asked.
 #[derive(Debug, Clone)]
@@ -127,27 +93,6 @@ pub enum Told {
     Deleted,
 }
 
-/// Why an answer could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Misread {
-    /// Not the provider's own words (a proxy's page, half a body): ask again.
-    #[error("{0}")]
-    Garbled(&'static str),
-    /// The provider refuses, and says the same when asked again; the message
-    /// tells the operator what to do.
-    #[error("{0}")]
-    Refused(String),
-    /// A listing that is not as the adapter assumes; asked again, it is the same.
-    #[error("{0}")]
-    Paging(String),
-    /// The provider says that no user can have this id.
-    #[error("the provider takes this for no user's id")]
-    NoSuchId,
-    /// The provider's words, but not a user that could be stored.
-    #[error("{0}")]
-    Unreadable(Unreadable),
-}
-
 /// One auth provider.
 pub trait Provider: Send + Sync {
     /// What holds whatever is asked.
@@ -185,7 +130,7 @@ pub trait Provider: Send + Sync {
 
     /// Reads the answer to [`Provider::user_request`]: the user, or `None`
     /// where the provider itself says that it has no such user.
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread>;
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError>;
 
     /// A walk over every user, from the start or from where an earlier one,
     /// by its [`Listing::position`], left off.
@@ -200,7 +145,7 @@ pub trait Provider: Send + Sync {
     /// Reads the answer to [`Provider::project_request`], a success or a refusal
     /// (401, 403): the project's name, the same for every key of the project;
     /// `None` where the answer gives none.
-    fn project(&self, _answer: &Answer) -> Result<Option<String>, Misread> {
+    fn project(&self, _answer: &Answer) -> Result<Option<String>, AnswerError> {
         Ok(None)
     }
 
@@ -211,8 +156,10 @@ pub trait Provider: Send + Sync {
     }
 
     /// Reads the answer to [`Provider::token_request`].
-    fn token(&self, _answer: &Answer) -> Result<Token, Misread> {
-        Err(Misread::Garbled("the provider was not asked for a token"))
+    fn token(&self, _answer: &Answer) -> Result<Token, AnswerError> {
+        Err(AnswerError::Garbled(
+            "the provider was not asked for a token",
+        ))
     }
 
     /// The provider's own record of what happened, where it keeps one.
@@ -263,7 +210,7 @@ pub trait EventSource: Send + Sync {
     fn request(&self, since: &Since) -> Request;
 
     /// Reads the answer to [`EventSource::request`].
-    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, Misread>;
+    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, AnswerError>;
 }
 
 /// Up to where the record is known.
@@ -301,178 +248,16 @@ pub struct RecordedEvent {
     pub body: Bytes,
 }
 
-/// The user in the answer to a request for the user `id`, who is named by
-/// `id_field`.
-fn read_user(
-    id: &UserId,
-    id_field: &str,
-    answer: &Answer,
-    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
-) -> Result<Profile, Misread> {
-    let raw = &answer.text();
-    let user = match json::Fields::of(raw) {
-        Ok(user) => user,
-        Err(unreadable) => {
-            return Err(match serde_json::from_str::<&RawValue>(raw) {
-                Ok(_) => Misread::Unreadable(unreadable),
-                Err(_) => Misread::Garbled("the answer is not JSON, or half of it"),
-            });
-        }
-    };
-    match user.string(id_field) {
-        Some(named) if named == id.as_str() => profile(raw).map_err(Misread::Unreadable),
-        // Servers take a UUID's letters in upper case too, but give none out.
-        Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(Misread::NoSuchId),
-        Some(named) if UserId::new(named.as_str()).is_ok() => {
-            Err(Misread::Garbled("the answer is not this user"))
-        }
-        // What is no id can't be stored, here or in a listing, and asking
-        // again doesn't make it one.
-        _ => Err(Misread::Unreadable(profile(raw).err().unwrap_or(
-            Unreadable("the user has no id, or one that is not a string"),
-        ))),
-    }
-}
-
-/// The user's id, if it is one that can be stored, and asked for.
-fn id_of(raw: &str, id_field: &str) -> Option<String> {
-    let id = json::Fields::of(raw).ok()?.string(id_field)?;
-    UserId::new(id.as_str()).is_ok().then_some(id)
-}
-
-/// Where listed users stand in an order by `time`; `None` for who has no id.
-fn places(
-    items: &[&RawValue],
-    id_field: &str,
-    time: impl Fn(&json::Fields<'_>) -> Option<At>,
-) -> Vec<Option<Place>> {
-    let places = places_of_all(items, id_field, time);
-    let named = |place: &Place| !place.id.is_empty();
-    places
-        .into_iter()
-        .map(|place| Some(place).filter(named))
-        .collect()
-}
-
-/// The same; who has no id has an empty one, and one who has no time stands
-/// with the one before.
-fn places_of_all(
-    items: &[&RawValue],
-    id_field: &str,
-    time: impl Fn(&json::Fields<'_>) -> Option<At>,
-) -> Vec<Place> {
-    let mut key = i64::MIN;
-    let place = |item: &&RawValue| {
-        let user = json::Fields::of(item.get()).ok();
-        key = user.and_then(|user| time(&user)).map_or(key, At::as_micros);
-        let id = id_of(item.get(), id_field).unwrap_or_default();
-        Place { key, id }
-    };
-    items.iter().map(place).collect()
-}
-
-/// The user in an event's field `data`.
-fn user_in_data(body: &[u8]) -> Option<UserId> {
-    let envelope = json::Fields::of_bytes(body).ok()?;
-    UserId::new(id_of(envelope.get("data")?, "id")?).ok()
-}
-
-/// A page of these listed users, the last one or not. `raw_of` is what may be
-/// kept of one who can't be stored.
-fn page_of<'a>(
-    items: &[&'a RawValue],
-    id_field: &str,
-    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
-    raw_of: impl Fn(&'a str) -> Cow<'a, str>,
-) -> Page {
-    let mut page = Page::default();
-    for item in items {
-        match profile(item.get()) {
-            Ok(profile) => page.profiles.push(profile),
-            Err(reason) => page.rejected.push(Rejected {
-                id: id_of(item.get(), id_field).and_then(|id| UserId::new(id).ok()),
-                reason: reason.to_string(),
-                body: raw_of(item.get()).into_owned(),
-            }),
-        }
-    }
-    page
-}
-
-/// All but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// An id or a value as a part of a path or a query. Unreserved characters stay:
-/// not every server decodes before it compares.
-fn encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, RESERVED)
-}
-
-/// A GET request; `path` percent-encoded.
-fn get(base: &str, path: &str, headers: &HeaderMap) -> Request {
-    let mut request = Request::new(Bytes::new());
-    #[expect(
-        clippy::expect_used,
-        reason = "the base was parsed, the path is percent-encoded"
-    )]
-    let uri = format!("{base}{path}").parse().expect("a URL");
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers.clone();
-    request
-}
-
-/// Makes an adapter of the secret's `provider` fields and `signing_secrets`.
-type Connect = fn(&mut Fields, Option<Vec<String>>) -> Result<Arc<dyn Provider>, Misconfigured>;
-
-/// The registry: who is known by which name.
-const PROVIDERS: &[(&str, Connect)] = &[
-    ("stack", |fields, secrets| {
-        Ok(Arc::new(stack::Stack::new(fields, secrets)?))
-    }),
-    // What Stack Auth is called since May 2026.
-    ("hexclave", |fields, secrets| {
-        Ok(Arc::new(stack::Stack::new(fields, secrets)?))
-    }),
-    ("clerk", |fields, secrets| {
-        Ok(Arc::new(clerk::Clerk::new(fields, secrets)?))
-    }),
-    ("workos", |fields, secrets| {
-        Ok(Arc::new(workos::WorkOs::new(fields, secrets)?))
-    }),
-    ("auth0", |fields, secrets| {
-        Ok(Arc::new(auth0::Auth0::new(fields, secrets)?))
-    }),
-    ("supabase", |fields, secrets| {
-        Ok(Arc::new(supabase::Supabase::new(fields, secrets)?))
-    }),
-];
-
-/// Makes the adapter that the secret's `provider` names.
-pub fn connect(
-    provider: &mut Fields,
-    signing_secrets: Option<Vec<String>>,
-) -> Result<Arc<dyn Provider>, Misconfigured> {
-    let name = provider.required("name")?;
-    match PROVIDERS.iter().find(|(known, _)| *known == name) {
-        Some((_, connect)) => connect(provider, signing_secrets),
-        None => {
-            let known: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
-            let known = known.join(", ");
-            Err(provider.refuse(
-                "name",
-                format!("is not a provider this version knows: {known}"),
-            ))
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use http::StatusCode;
+
+    use super::parts::id_of;
     use super::*;
+    use crate::json;
+    use crate::listing::Page;
     use crate::secret::Secret;
     use crate::signature::tests::trusted;
     use crate::time::tests::clock;

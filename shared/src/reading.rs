@@ -10,8 +10,9 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::sleep;
 
 use crate::client::{Client, Effort, Unanswered};
+use crate::exchange::{Answer, AnswerError};
 use crate::profile::{Profile, UserId};
-use crate::provider::{Answer, Misread, Provider, Told};
+use crate::provider::{Provider, Told};
 use crate::store::{Look, Outcome, Store, StoreError};
 use crate::time::At;
 
@@ -62,7 +63,7 @@ impl<'a> Sources<'a> {
         };
         let Some(key) = request.headers().get(header::AUTHORIZATION) else {
             return Err(
-                Misread::Garbled("the provider's project is asked for without a key").into(),
+                AnswerError::Garbled("the provider's project is asked for without a key").into(),
             );
         };
         let read = |answer: &Answer| match answer.status {
@@ -72,7 +73,7 @@ impl<'a> Sources<'a> {
         };
         let asked = self.client.ask(self.provider, &request, effort, read).await;
         let project = match asked {
-            Err(refused @ Unanswered::Misread(Misread::Refused(_))) => {
+            Err(refused @ Unanswered::Misread(AnswerError::Refused(_))) => {
                 self.try_listing(effort, refused).await?;
                 None
             }
@@ -94,7 +95,7 @@ impl<'a> Sources<'a> {
         let read = |answer: &Answer| listing.read(answer);
         match self.client.ask(self.provider, &request, effort, read).await {
             Ok(_) => Ok(()),
-            Err(Unanswered::Misread(Misread::Refused(_))) => Err(refused),
+            Err(Unanswered::Misread(AnswerError::Refused(_))) => Err(refused),
             Err(error) => Err(error),
         }
     }

@@ -14,7 +14,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use crate::json;
-use crate::secret::Misconfigured;
+use crate::settings::Misconfigured;
 use crate::time::{At, WallClock};
 
 /// A delivery's timestamp may be this far off, either way.

@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::client::Client;
 use crate::credentials::Credentials;
-use crate::secret::Misconfigured;
+use crate::settings::Misconfigured;
 use crate::store::Schema;
 use crate::time::WallClock;
 

@@ -50,11 +50,13 @@ const IMPURE: &[&str] = &[
 
 /// Modules that must not know those.
 const PURE: &[&str] = &[
+    "exchange.rs",
     "json.rs",
     "listing.rs",
     "profile.rs",
     "provider",
     "secret.rs",
+    "settings.rs",
     "signature.rs",
     "time.rs",
 ];

@@ -11,9 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
+use shared::exchange::AnswerError;
 use shared::migrate::{login, migrate, try_writer};
 use shared::profile::UserId;
-use shared::provider::Misread;
 use shared::reading::Sources;
 use shared::secret::Secret;
 use shared::start::Start;
@@ -172,8 +172,10 @@ async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
     };
     let nobody = UserId::new(NOBODY).context("name nobody")?;
     match sources.read(&nobody, effort).await {
-        Ok(_) | Err(Unanswered::Misread(Misread::NoSuchId | Misread::Unreadable(_))) => Ok(()),
-        Err(Unanswered::Misread(refused @ Misread::Refused(_))) => {
+        Ok(_) | Err(Unanswered::Misread(AnswerError::NoSuchId | AnswerError::Unreadable(_))) => {
+            Ok(())
+        }
+        Err(Unanswered::Misread(refused @ AnswerError::Refused(_))) => {
             Err(refused).context("try the provider's key")
         }
         Err(error) if bound => {

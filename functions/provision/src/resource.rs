@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use shared::provider::Request;
+use shared::exchange::Request;
 
 /// A custom resource's event.
 pub struct Resource<'a> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use shared::client::{Effort, Unanswered};
+use shared::exchange::AnswerError;
 use shared::listing::{Complete, Ending, Listing, Page, Rejected, broken};
 use shared::profile::{Profile, UserId};
-use shared::provider::Misread;
 use shared::reading::{Reread, Sources};
 use shared::store::{DROPPED, Difference, Look, Outcome, StoreError};
 use shared::time::At;
@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
     /// provider answered there, would be followed by one like it for ever; and
     /// where paging has changed, a place means nothing any more.
     fn broken_off(&mut self, error: Unanswered) -> Stopped {
-        let paging = matches!(error, Unanswered::Misread(Misread::Paging(_)));
+        let paging = matches!(error, Unanswered::Misread(AnswerError::Paging(_)));
         let misread = matches!(error, Unanswered::Misread(_));
         if paging || misread && self.position == self.began_at {
             self.spend();
@@ -217,9 +217,9 @@ async fn fetch(
             .ask(sources.provider, &request, effort, |answer| {
                 let read = listing.read(answer);
                 // Not half an answer or a proxy's page: this doesn't pass.
-                odd += u32::from(matches!(read, Err(Misread::Garbled(_))) && answer.is_whole());
+                odd += u32::from(matches!(read, Err(AnswerError::Garbled(_))) && answer.is_whole());
                 match read {
-                    Err(Misread::Garbled(_)) if odd >= MOST_ODD => Err(broken(
+                    Err(AnswerError::Garbled(_)) if odd >= MOST_ODD => Err(broken(
                         &format!("{}'s", sources.provider.facts().name),
                         "is of a form that is not known",
                     )),
@@ -253,8 +253,8 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
             "{said}. If that does not help, see the provider's status page. The next run does what \
              was not done now"
         )),
-        Unanswered::Misread(Misread::Refused(advice)) => Stopped::Refused(advice),
-        Unanswered::Misread(Misread::Paging(broken)) => Stopped::Failed(broken),
+        Unanswered::Misread(AnswerError::Refused(advice)) => Stopped::Refused(advice),
+        Unanswered::Misread(AnswerError::Paging(broken)) => Stopped::Failed(broken),
         Unanswered::Misread(misread) => Stopped::Failed(format!(
             "{misread}. If a proxy stands between, see what it answers; else see the provider's \
              status page. The next run does what was not done now"
@@ -565,7 +565,7 @@ pub(crate) async fn reread(
     let mut looks = Vec::new();
     while let Some(Reread { look, read }) = reads.next().await {
         let error = match read {
-            Ok(None) | Err(Unanswered::Misread(Misread::NoSuchId)) => {
+            Ok(None) | Err(Unanswered::Misread(AnswerError::NoSuchId)) => {
                 tally.answered += 1;
                 looks.push(look);
                 continue;
@@ -584,7 +584,7 @@ pub(crate) async fn reread(
         };
         let reason = error.to_string();
         match error {
-            Unanswered::TooLarge(_) | Unanswered::Misread(Misread::Unreadable(_)) => {
+            Unanswered::TooLarge(_) | Unanswered::Misread(AnswerError::Unreadable(_)) => {
                 tally.answered += 1;
                 tally.found += 1;
                 reject(sources, tally, unread(&look.id, reason)).await?;

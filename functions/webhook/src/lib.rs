@@ -13,8 +13,9 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use shared::client::{Effort, Unanswered};
 use shared::credentials::Unread;
+use shared::exchange::AnswerError;
 use shared::profile::{Observation, Profile, UserId};
-use shared::provider::{Event, Facts, Misread, Told};
+use shared::provider::{Event, Facts, Told};
 use shared::reading::{Sources, contradicts};
 use shared::signature::{Forged, Verified};
 use shared::store::{DROPPED, Outcome, StoreError};
@@ -222,7 +223,7 @@ impl Failure {
     fn may_come_of_a_rotated_secret(&self) -> bool {
         match self {
             Self::Store(error) => error.may_come_of_a_rotated_secret(),
-            Self::Provider(Unanswered::Misread(Misread::Refused(_))) => true,
+            Self::Provider(Unanswered::Misread(AnswerError::Refused(_))) => true,
             _ => false,
         }
     }
@@ -412,7 +413,7 @@ fn readable(
         Ok(read) => Ok(Ok(read)),
         Err(
             never @ (Unanswered::TooLarge(_)
-            | Unanswered::Misread(Misread::NoSuchId | Misread::Unreadable(_))),
+            | Unanswered::Misread(AnswerError::NoSuchId | AnswerError::Unreadable(_))),
         ) => Ok(Err(never.to_string())),
         Err(error) => Err(error),
     }

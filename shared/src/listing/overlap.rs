@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_USERS, broken};
-use crate::provider::Misread;
+use crate::exchange::AnswerError;
 
 /// How many users two pages have in common if nothing moves.
 const OVERLAP: u64 = 10;
@@ -65,7 +65,7 @@ pub enum Fit {
 impl Fit {
     /// Whether the page counts; what the operator is told if the walk ends here.
     /// `whose` in the genitive.
-    pub(crate) fn counts(self, whose: &str) -> Result<bool, Misread> {
+    pub(crate) fn counts(self, whose: &str) -> Result<bool, AnswerError> {
         match self {
             Self::Counts => Ok(true),
             Self::TooLate => Ok(false),

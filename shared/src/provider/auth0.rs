@@ -22,11 +22,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Token, Told, Words};
+use super::{Event, Facts, Provider, Token, Told, Words, parts};
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, broken, descends, resume};
 use crate::profile::{Columns, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
+use crate::settings::{Misconfigured, Settings};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
 use crate::time::{At, WallClock};
 
@@ -74,19 +75,19 @@ pub struct Auth0 {
 }
 
 impl Auth0 {
-    /// Takes the secret's `provider` fields.
+    /// Takes the secret's settings of `provider`.
     pub fn new(
-        fields: &mut Fields,
+        settings: &mut Settings,
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
         SigningSecret::none(signing_secrets.as_ref(), "auth0")?;
-        let domain = fields.required("domain")?;
-        let no_domain = || fields.refuse("domain", "is not a domain like tenant.eu.auth0.com");
+        let domain = settings.required("domain")?;
+        let no_domain = || settings.refuse("domain", "is not a domain like tenant.eu.auth0.com");
         let with_scheme = match domain.get(..8) {
             Some(scheme) if scheme.eq_ignore_ascii_case("https://") => domain,
             _ => format!("https://{domain}"),
         };
-        let url = fields
+        let url = settings
             .url("domain", &with_scheme)
             .map_err(|_| no_domain())?;
         let host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
@@ -98,13 +99,13 @@ impl Auth0 {
         };
         let credentials = serde_json::json!({
             "grant_type": "client_credentials",
-            "client_id": fields.required("client_id")?,
-            "client_secret": fields.required("client_secret")?,
+            "client_id": settings.required("client_id")?,
+            "client_secret": settings.required("client_secret")?,
             "audience": format!("https://{domain}/api/v2/"),
         });
-        let base = fields.api_url("api_url", &format!("https://{domain}"))?;
+        let base = settings.api_url("api_url", &format!("https://{domain}"))?;
         Ok(Self {
-            webhook_token: BearerToken::new(&fields.required("webhook_token")?),
+            webhook_token: BearerToken::new(&settings.required("webhook_token")?),
             api: Api {
                 // Tokens come from beside it: some write the API's whole address.
                 base: base.trim_end_matches("/api/v2").to_owned(),
@@ -179,19 +180,19 @@ impl Provider for Auth0 {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = super::encoded(id.as_str());
+        let id = parts::encoded(id.as_str());
         self.api.get(&format!("/api/v2/users/{id}"))
     }
 
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
         if answer.status == StatusCode::OK {
-            return super::read_user(id, "user_id", answer, profile).map(Some);
+            return parts::read_user(id, "user_id", answer, profile).map(Some);
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("inexistent_user")) => Ok(None),
             // Ids are `connection|id`; a row that was put in by hand may not be.
             (StatusCode::BAD_REQUEST, Some("invalid_uri")) if !id.as_str().contains('|') => {
-                Err(Misread::NoSuchId)
+                Err(AnswerError::NoSuchId)
             }
             _ => Err(WORDS.refused(answer)),
         }
@@ -215,7 +216,7 @@ impl Provider for Auth0 {
         Some(request)
     }
 
-    fn token(&self, answer: &Answer) -> Result<Token, Misread> {
+    fn token(&self, answer: &Answer) -> Result<Token, AnswerError> {
         #[derive(Deserialize)]
         struct Granted {
             access_token: String,
@@ -225,9 +226,9 @@ impl Provider for Auth0 {
             return Err(TOKEN_WORDS.refused(answer));
         }
         let granted: Granted = serde_json::from_slice(&answer.body)
-            .map_err(|_| Misread::Garbled("the answer is not a token of Auth0's"))?;
+            .map_err(|_| AnswerError::Garbled("the answer is not a token of Auth0's"))?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", granted.access_token))
-            .map_err(|_| Misread::Garbled("the token is none that a header can hold"))?;
+            .map_err(|_| AnswerError::Garbled("the token is none that a header can hold"))?;
         authorization.set_sensitive(true);
         Ok(Token {
             authorization,
@@ -337,7 +338,7 @@ struct Api {
 
 impl Api {
     fn get(&self, path: &str) -> Request {
-        super::get(&self.base, path, &HeaderMap::new())
+        parts::get(&self.base, path, &HeaderMap::new())
     }
 }
 
@@ -431,7 +432,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// An answer with totals, or without: then it is a bare list.
-    fn of(text: &'a str) -> Result<Self, Misread> {
+    fn of(text: &'a str) -> Result<Self, AnswerError> {
         let found = match text.trim_start().starts_with('[') {
             true => serde_json::from_str(text).map(|users| Self {
                 users,
@@ -440,13 +441,13 @@ impl<'a> Found<'a> {
             }),
             false => serde_json::from_str(text),
         };
-        found.map_err(|_| Misread::Garbled("the answer is not a page of users"))
+        found.map_err(|_| AnswerError::Garbled("the answer is not a page of users"))
     }
 }
 
 impl Auth0Listing {
     /// Takes in what the first page tells with its totals.
-    fn begin(&mut self, found: &Found<'_>) -> Result<(), Misread> {
+    fn begin(&mut self, found: &Found<'_>) -> Result<(), AnswerError> {
         self.at.begun = true;
         // A narrowed search counts its own users alone.
         self.at.counted = found.total.filter(|_| self.at.span.is_none());
@@ -466,8 +467,8 @@ impl Auth0Listing {
     }
 
     /// Whether a page is of the search that was asked for.
-    fn check(&self, users: &[&RawValue]) -> Result<(), Misread> {
-        let places = super::places_of_all(users, "user_id", |user| user.time("created_at"));
+    fn check(&self, users: &[&RawValue]) -> Result<(), AnswerError> {
+        let places = parts::places_of_all(users, "user_id", |user| user.time("created_at"));
         if descends(places.iter()) {
             return Err(broken("Auth0's", "shows the newest first"));
         }
@@ -487,7 +488,7 @@ impl Auth0Listing {
     }
 
     /// Goes on behind a full page.
-    fn advance(&mut self, users: &[&RawValue]) -> Result<(), Misread> {
+    fn advance(&mut self, users: &[&RawValue]) -> Result<(), AnswerError> {
         let starts_at = self.at.starts_at();
         let last = users.iter().rev().filter_map(|user| moment(user.get()));
         let is_later = |moment: &String| {
@@ -501,12 +502,12 @@ impl Auth0Listing {
             return Ok(());
         }
         self.at.page += 1;
-        self.at.first = users.first().and_then(|u| super::id_of(u.get(), "user_id"));
+        self.at.first = users.first().and_then(|u| parts::id_of(u.get(), "user_id"));
         if (self.at.page + 1) * self.at.size <= CEILING {
             return Ok(());
         }
         self.at.page = 0;
-        Err(Misread::Refused(
+        Err(AnswerError::Refused(
             "Auth0 lists no more than 1000 users who signed up at one moment, and there are more: \
              export them (POST /api/v2/jobs/users-exports) and ask Auth0's support"
                 .to_owned(),
@@ -515,7 +516,7 @@ impl Auth0Listing {
 
     /// Goes back to the search before, which has to show who signed up at the
     /// moment that this one begins at, unless they were deleted.
-    fn step_back(&mut self, before: Before) -> Result<(), Misread> {
+    fn step_back(&mut self, before: Before) -> Result<(), AnswerError> {
         self.at.repeats += 1;
         if self.at.repeats > MOST_REPEATS {
             return Err(broken("Auth0's", "does not show who signed up at a moment"));
@@ -555,12 +556,12 @@ impl Listing for Auth0Listing {
             let from = self.at.from.as_deref().unwrap_or("*");
             let until = until.as_deref().unwrap_or("*");
             let q = format!("created_at:[{from} TO {until}]");
-            path.push_str(&format!("&q={}", super::encoded(&q)));
+            path.push_str(&format!("&q={}", parts::encoded(&q)));
         }
         self.api.get(&path)
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             let of_the_size = answer.status == StatusCode::BAD_REQUEST && code(answer).is_some();
             if of_the_size && self.at.size > FALLBACK_PAGE {
@@ -586,7 +587,7 @@ impl Listing for Auth0Listing {
         } else {
             last = !self.next_window();
         }
-        let mut page = super::page_of(&found.users, "user_id", profile, without_secrets);
+        let mut page = parts::page_of(&found.users, "user_id", profile, without_secrets);
         page.last = last;
         page.counted = self.at.counted.filter(|_| last);
         Ok(page)
@@ -733,19 +734,22 @@ mod tests {
         let check = |status, body: &str| auth0().user(&id, &answer(status, body));
         let gone = include_str!("../../../events/auth0/get.404.json");
         assert!(matches!(check(404, gone), Ok(None)));
-        assert!(matches!(check(404, "Not Found"), Err(Misread::Garbled(_))));
+        assert!(matches!(
+            check(404, "Not Found"),
+            Err(AnswerError::Garbled(_))
+        ));
         let other = r#"{"statusCode":404,"error":"Not Found","message":"Not Found"}"#;
-        assert!(matches!(check(404, other), Err(Misread::Refused(_))));
+        assert!(matches!(check(404, other), Err(AnswerError::Refused(_))));
         let scope = r#"{"statusCode":403,"error":"Forbidden","errorCode":"insufficient_scope"}"#;
-        let Err(Misread::Refused(advice)) = check(403, scope) else {
+        let Err(AnswerError::Refused(advice)) = check(403, scope) else {
             panic!("not refused");
         };
         assert!(advice.contains("read:users"), "{advice}");
         let uri = r#"{"statusCode":400,"error":"Bad Request","errorCode":"invalid_uri"}"#;
-        assert!(matches!(check(400, uri), Err(Misread::Refused(_))));
+        assert!(matches!(check(400, uri), Err(AnswerError::Refused(_))));
         let by_hand = UserId::new("by hand").unwrap();
         let read = auth0().user(&by_hand, &answer(400, uri));
-        assert!(matches!(read, Err(Misread::NoSuchId)));
+        assert!(matches!(read, Err(AnswerError::NoSuchId)));
     }
 
     #[test]
@@ -913,7 +917,7 @@ mod tests {
         assert!(!listing.read(&answer(400, body)).unwrap().last);
         assert!(next(&*listing).contains("per_page=50&page=0&include_totals=true"));
         let refused = listing.read(&answer(400, body));
-        assert!(matches!(refused, Err(Misread::Refused(_))));
+        assert!(matches!(refused, Err(AnswerError::Refused(_))));
     }
 
     #[test]
@@ -984,7 +988,7 @@ mod tests {
                 assert!(!listing.read(answer).unwrap().last);
             }
             match listing.read(last) {
-                Err(Misread::Paging(said)) => {
+                Err(AnswerError::Paging(said)) => {
                     assert!(
                         said.contains(words) && said.contains("paging has changed"),
                         "{said}"
@@ -1027,6 +1031,6 @@ mod tests {
         let body = include_str!("../../../events/auth0/list.400.over1000.json");
         let mut listing = small();
         let refused = listing.read(&answer(400, body));
-        assert!(matches!(refused, Err(Misread::Refused(_))));
+        assert!(matches!(refused, Err(AnswerError::Refused(_))));
     }
 }

@@ -17,13 +17,14 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
+use super::{Event, Facts, Provider, Told, Words, parts};
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{
     Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, broken, descends, resume,
 };
 use crate::profile::{Columns, Observation, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
+use crate::settings::{Misconfigured, Settings};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
 use crate::time::{At, WallClock};
 
@@ -50,16 +51,16 @@ pub struct Clerk {
 }
 
 impl Clerk {
-    /// Takes the secret's `provider` fields.
+    /// Takes the secret's settings of `provider`.
     pub fn new(
-        fields: &mut Fields,
+        settings: &mut Settings,
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
-        let key = fields.required("secret_key")?;
+        let key = settings.required("secret_key")?;
         let mut headers = HeaderMap::new();
         headers.insert(
             header::AUTHORIZATION,
-            fields.header("secret_key", &format!("Bearer {}", key.trim()))?,
+            settings.header("secret_key", &format!("Bearer {}", key.trim()))?,
         );
         headers.insert("clerk-api-version", VERSION);
         // Unpublished; Stack's second is taken to be on the safe side.
@@ -77,7 +78,7 @@ impl Clerk {
             },
             secrets: SigningSecret::all_svix(signing_secrets)?,
             api: Api {
-                base: fields.api_url("api_url", API)?,
+                base: settings.api_url("api_url", API)?,
                 headers,
             },
         })
@@ -149,13 +150,13 @@ impl Provider for Clerk {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = super::encoded(id.as_str());
+        let id = parts::encoded(id.as_str());
         self.api.get(&format!("/users/{id}"))
     }
 
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
         if answer.status == StatusCode::OK {
-            return super::read_user(id, "id", answer, profile).map(Some);
+            return parts::read_user(id, "id", answer, profile).map(Some);
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("resource_not_found")) => Ok(None),
@@ -171,7 +172,7 @@ impl Provider for Clerk {
     }
 
     fn whom(&self, body: &[u8]) -> Option<UserId> {
-        super::user_in_data(body)
+        parts::user_in_data(body)
     }
 
     /// The key names no project, but the instance that it is of can be asked
@@ -180,7 +181,7 @@ impl Provider for Clerk {
         Some(self.api.get("/instance"))
     }
 
-    fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
+    fn project(&self, answer: &Answer) -> Result<Option<String>, AnswerError> {
         if answer.status != StatusCode::OK {
             return Err(WORDS.refused(answer));
         }
@@ -270,7 +271,7 @@ struct Api {
 
 impl Api {
     fn get(&self, path: &str) -> Request {
-        super::get(&self.base, path, &self.headers)
+        parts::get(&self.base, path, &self.headers)
     }
 }
 
@@ -376,7 +377,7 @@ impl ClerkListing {
         }
     }
 
-    fn read_by_offset(&mut self, items: &[&RawValue]) -> Result<Page, Misread> {
+    fn read_by_offset(&mut self, items: &[&RawValue]) -> Result<Page, AnswerError> {
         let (start, ends_at) = (self.at.overlap.start(), self.at.overlap.listed());
         let places = offset_places(items);
         let fit = self.at.overlap.take(start, self.at.page, &places);
@@ -393,11 +394,11 @@ impl ClerkListing {
 
     /// Ends the walk, unless Clerk counts more users than it listed: then a
     /// short page was not the last one, and the walk goes on.
-    fn read_count(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read_count(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         let counted = json::Fields::of_bytes(&answer.body)
             .ok()
             .and_then(|count| count.get("total_count")?.parse().ok())
-            .ok_or(Misread::Garbled("the answer is not a count of users"))?;
+            .ok_or(AnswerError::Garbled("the answer is not a count of users"))?;
         if counted > self.at.listed && self.at.listed > 0 && !self.at.short {
             self.at.short = true;
             self.at.step = match self.at.offsets {
@@ -421,7 +422,7 @@ impl Listing for ClerkListing {
             (Step::Count, _) => "/users/count".to_owned(),
             (Step::ByCursor, None) => format!("/users?limit={page}&order_by=%2Bcreated_at"),
             (Step::ByCursor, Some(after)) => {
-                let after = super::encoded(after);
+                let after = parts::encoded(after);
                 format!("/users?limit={page}&order_by=%2Bcreated_at&starting_after={after}")
             }
             (Step::ByOffset, _) => {
@@ -432,7 +433,7 @@ impl Listing for ClerkListing {
         self.api.get(&path)
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             let of_the_cursor = matches!(answer.status.as_u16(), 400 | 404 | 422)
                 && self.at.step == Step::ByCursor
@@ -450,7 +451,7 @@ impl Listing for ClerkListing {
         }
         let text = answer.text();
         let items: Vec<&RawValue> = serde_json::from_str(&text)
-            .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
+            .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
         if descends(places(&items).iter().flatten()) {
             return Err(broken("Clerk's", "shows the newest first"));
         }
@@ -472,7 +473,7 @@ impl Listing for ClerkListing {
 }
 
 fn page(items: &[&RawValue]) -> Page {
-    super::page_of(items, "id", profile, Cow::Borrowed)
+    parts::page_of(items, "id", profile, Cow::Borrowed)
 }
 
 fn count<T>(items: &[T]) -> u64 {
@@ -480,12 +481,12 @@ fn count<T>(items: &[T]) -> u64 {
 }
 
 fn places(items: &[&RawValue]) -> Vec<Option<Place>> {
-    super::places(items, "id", |user| user.millis("created_at"))
+    parts::places(items, "id", |user| user.millis("created_at"))
 }
 
 /// The same, for a walk that counts users and needs no ids.
 fn offset_places(items: &[&RawValue]) -> Vec<Place> {
-    super::places_of_all(items, "id", |user| user.millis("created_at"))
+    parts::places_of_all(items, "id", |user| user.millis("created_at"))
 }
 
 #[cfg(test)]
@@ -577,7 +578,7 @@ mod tests {
         assert!(matches!(event(&*clerk(), body), Event::Hint { .. }));
         let id = UserId::new("user_1").unwrap();
         let read = clerk().user(&id, &answer(200, r#"{"id":"user_1"}"#));
-        assert!(matches!(read, Err(Misread::Unreadable(_))));
+        assert!(matches!(read, Err(AnswerError::Unreadable(_))));
         assert!(matches!(
             event(&*clerk(), r#"{"type":"session.created","data":{}}"#),
             Event::OfNoUser
@@ -590,14 +591,17 @@ mod tests {
         let check = |status, body: &str| clerk().user(&id, &answer(status, body));
         let gone = include_str!("../../../events/clerk/get.404.json");
         assert!(matches!(check(404, gone), Ok(None)));
-        assert!(matches!(check(404, "<html>"), Err(Misread::Garbled(_))));
+        assert!(matches!(check(404, "<html>"), Err(AnswerError::Garbled(_))));
         assert!(matches!(
             check(404, r#"{"errors":[]}"#),
-            Err(Misread::Garbled(_))
+            Err(AnswerError::Garbled(_))
         ));
         let error = |code| format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#);
-        assert!(matches!(check(404, &error("x")), Err(Misread::Refused(_))));
-        let Err(Misread::Refused(advice)) = check(401, &error("clerk_key_invalid")) else {
+        assert!(matches!(
+            check(404, &error("x")),
+            Err(AnswerError::Refused(_))
+        ));
+        let Err(AnswerError::Refused(advice)) = check(401, &error("clerk_key_invalid")) else {
             panic!("not refused");
         };
         assert!(advice.contains("provider.secret_key"), "{advice}");
@@ -629,7 +633,7 @@ mod tests {
         let refused = answer(401, r#"{"errors":[{"code":"clerk_key_invalid"}]}"#);
         assert!(matches!(
             clerk().project(&refused),
-            Err(Misread::Refused(_))
+            Err(AnswerError::Refused(_))
         ));
     }
 
@@ -719,7 +723,7 @@ mod tests {
         for pages in 1..100 {
             match listing.read(&answers(&next(&*listing))) {
                 Ok(page) => assert!(!page.last, "it ended"),
-                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(AnswerError::Paging(broken)) => return (pages, broken),
                 Err(error) => panic!("{error:?}"),
             }
         }

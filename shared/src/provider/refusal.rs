@@ -6,7 +6,7 @@
 
 use http::StatusCode;
 
-use super::{Answer, Misread};
+use crate::exchange::{Answer, AnswerError};
 
 /// A provider's words for what it can't or won't do.
 #[derive(Debug)]
@@ -30,14 +30,14 @@ pub struct Words {
 impl Words {
     /// Why an answer can't be used that is neither a success nor of a meaning
     /// that its adapter knows.
-    pub(super) fn refused(&self, answer: &Answer) -> Misread {
+    pub(super) fn refused(&self, answer: &Answer) -> AnswerError {
         let code = (self.code)(answer);
         let of_the_key = matches!(
             answer.status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
         );
         if code.is_none() && !of_the_key {
-            return Misread::Garbled(self.foreign);
+            return AnswerError::Garbled(self.foreign);
         }
         let usual = if of_the_key { self.key } else { self.explained };
         let mut said = self.say(answer.status, code.as_deref(), usual);
@@ -47,7 +47,7 @@ impl Words {
                  whether a gateway or a proxy stands between that refuses it",
             );
         }
-        Misread::Refused(said)
+        AnswerError::Refused(said)
     }
 
     /// What the provider says of trouble of its own (5xx), if it says anything.
@@ -136,7 +136,7 @@ mod tests {
     }
 
     /// Whatever the provider may be asked, answered like this.
-    fn everything(provider: &dyn Provider, answer: &Answer) -> Vec<Misread> {
+    fn everything(provider: &dyn Provider, answer: &Answer) -> Vec<AnswerError> {
         let id = UserId::new("00000000-0000-4000-8000-000000000000").unwrap();
         let mut all = vec![
             provider.user(&id, answer).unwrap_err(),
@@ -182,7 +182,7 @@ mod tests {
                 ] {
                     for misread in everything(&*provider, &answer(status, body)) {
                         let name = provider.facts().name;
-                        let Misread::Refused(advice) = misread else {
+                        let AnswerError::Refused(advice) = misread else {
                             panic!("{name}: {status} {body}: {misread:?}");
                         };
                         assert!(advice.contains(key), "{name}: {status} {body}: {advice}");
@@ -202,7 +202,7 @@ mod tests {
                     for misread in everything(&*provider, &answer(status, body)) {
                         let name = provider.facts().name;
                         assert!(
-                            matches!(misread, Misread::Garbled(_)),
+                            matches!(misread, AnswerError::Garbled(_)),
                             "{name}: {status} {body}: {misread:?}"
                         );
                     }

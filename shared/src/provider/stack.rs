@@ -22,11 +22,12 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
+use super::{Event, Facts, Provider, Told, Words, parts};
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
 use crate::profile::{Columns, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
+use crate::settings::{Misconfigured, Settings};
 use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
 use crate::time::{At, WallClock};
 
@@ -67,19 +68,22 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Takes the secret's `provider` fields.
+    /// Takes the secret's settings of `provider`.
     pub fn new(
-        fields: &mut Fields,
+        settings: &mut Settings,
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
-        let project = fields.required("project_id")?;
-        let key = fields.required("secret_server_key")?;
+        let project = settings.required("project_id")?;
+        let key = settings.required("secret_server_key")?;
         let mut headers = HeaderMap::new();
         headers.insert("x-stack-access-type", HeaderValue::from_static("server"));
-        headers.insert("x-stack-project-id", fields.header("project_id", &project)?);
+        headers.insert(
+            "x-stack-project-id",
+            settings.header("project_id", &project)?,
+        );
         headers.insert(
             "x-stack-secret-server-key",
-            fields.header("secret_server_key", &key)?,
+            settings.header("secret_server_key", &key)?,
         );
         Ok(Self {
             facts: Facts {
@@ -94,7 +98,7 @@ impl Stack {
             },
             secrets: SigningSecret::all_svix(signing_secrets)?,
             api: Api {
-                base: fields.api_url("api_url", API)?,
+                base: settings.api_url("api_url", API)?,
                 headers,
             },
         })
@@ -155,18 +159,18 @@ impl Provider for Stack {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = super::encoded(id.as_str());
+        let id = parts::encoded(id.as_str());
         self.api.get(&format!("/users/{id}"))
     }
 
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
         if answer.status == StatusCode::OK {
-            return super::read_user(id, "id", answer, profile).map(Some);
+            return parts::read_user(id, "id", answer, profile).map(Some);
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("USER_NOT_FOUND")) => Ok(None),
             (StatusCode::BAD_REQUEST, Some("SCHEMA_ERROR")) if !is_uuid(id.as_str()) => {
-                Err(Misread::NoSuchId)
+                Err(AnswerError::NoSuchId)
             }
             _ => Err(WORDS.refused(answer)),
         }
@@ -180,7 +184,7 @@ impl Provider for Stack {
     }
 
     fn whom(&self, body: &[u8]) -> Option<UserId> {
-        super::user_in_data(body)
+        parts::user_in_data(body)
     }
 }
 
@@ -243,7 +247,7 @@ struct Api {
 
 impl Api {
     fn get(&self, path: &str) -> Request {
-        super::get(&self.base, path, &self.headers)
+        parts::get(&self.base, path, &self.headers)
     }
 }
 
@@ -296,7 +300,7 @@ struct Pagination {
 
 impl StackListing {
     /// The page doesn't go on from the cursor: go back, at last to the start.
-    fn step_back(&mut self) -> Result<Page, Misread> {
+    fn step_back(&mut self) -> Result<Page, AnswerError> {
         if self.at.cursor.step_back() || self.at.cursor.begin_anew() {
             return Ok(Page::default());
         }
@@ -322,7 +326,7 @@ impl StackListing {
         std::mem::replace(newest, false)
     }
 
-    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), Misread> {
+    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), AnswerError> {
         let seen = match self.at.cursor.advance(places, new) {
             _ if descends(places.iter().flatten()) => "shows the newest first",
             Onward::On => return Ok(()),
@@ -343,13 +347,13 @@ impl Listing for StackListing {
             path.push_str("&include_restricted=true");
         }
         if let Some(after) = self.at.cursor.after() {
-            let after = super::encoded(after);
+            let after = parts::encoded(after);
             path.push_str(&format!("&cursor={after}"));
         }
         self.api.get(&path)
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             let begun = self.at.cursor.after().is_some();
             let of_the_query = answer.status == StatusCode::BAD_REQUEST
@@ -362,14 +366,14 @@ impl Listing for StackListing {
         }
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
-            .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
+            .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
         let time = |user: &json::Fields<'_>| user.millis("signed_up_at_millis");
-        let places = super::places(&listed.items, "id", time);
+        let places = parts::places(&listed.items, "id", time);
         let Some(known) = self.at.cursor.known(&places) else {
             return self.step_back();
         };
         let new = &listed.items[known..];
-        let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
+        let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
         // A full page is not taken for the last one whatever it says: one more
         // request is cheap, and ends the walk as well.
         let says_more = listed.pagination.is_some_and(|p| p.next_cursor.is_some());
@@ -509,31 +513,31 @@ mod tests {
         ));
         assert!(matches!(
             check(404, "<html>not found</html>"),
-            Err(Misread::Garbled(_))
+            Err(AnswerError::Garbled(_))
         ));
         assert!(matches!(
             check(404, r#"{"message":"Not Found"}"#),
-            Err(Misread::Garbled(_))
+            Err(AnswerError::Garbled(_))
         ));
         assert!(matches!(
             check(404, r#"{"code":"ROUTE_NOT_FOUND"}"#),
-            Err(Misread::Refused(_))
+            Err(AnswerError::Refused(_))
         ));
         assert!(matches!(
             check(401, r#"{"code":"INVALID_SECRET_SERVER_KEY"}"#),
-            Err(Misread::Refused(_))
+            Err(AnswerError::Refused(_))
         ));
         assert!(matches!(
             check(400, r#"{"code":"SCHEMA_ERROR"}"#),
-            Err(Misread::Refused(_))
+            Err(AnswerError::Refused(_))
         ));
         assert!(matches!(
             check(200, r#"{"id":"someone else"}"#),
-            Err(Misread::Garbled(_))
+            Err(AnswerError::Garbled(_))
         ));
         assert!(matches!(
             check(200, "{\"id\":\"3241"),
-            Err(Misread::Garbled(_))
+            Err(AnswerError::Garbled(_))
         ));
     }
 
@@ -541,21 +545,21 @@ mod tests {
     fn an_id_that_is_no_uuid_is_nobody_s() {
         let id = UserId::new("put in by hand").unwrap();
         let read = stack().user(&id, &answer(400, r#"{"code":"SCHEMA_ERROR"}"#));
-        assert!(matches!(read, Err(Misread::NoSuchId)));
+        assert!(matches!(read, Err(AnswerError::NoSuchId)));
     }
 
     #[test]
     fn an_id_in_upper_case_is_nobody_s_although_the_server_finds_its_user() {
         let id = UserId::new(ADA.to_uppercase()).unwrap();
         let read = stack().user(&id, &answer(200, format!(r#"{{"id":"{ADA}"}}"#)));
-        assert!(matches!(read, Err(Misread::NoSuchId)));
+        assert!(matches!(read, Err(AnswerError::NoSuchId)));
     }
 
     #[test]
     fn a_user_whose_id_is_no_string_any_more_is_unreadable_and_not_gone() {
         let id = UserId::new(ADA).unwrap();
         let read = stack().user(&id, &answer(200, r#"{"id":17}"#));
-        assert!(matches!(read, Err(Misread::Unreadable(_))));
+        assert!(matches!(read, Err(AnswerError::Unreadable(_))));
     }
 
     fn page(ids: &[&str], next: Option<&str>) -> Answer {
@@ -671,7 +675,7 @@ mod tests {
             let uri = listing.request().uri().to_string();
             match listing.read(&answers(&uri)) {
                 Ok(page) => assert!(!page.last, "it ended"),
-                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(AnswerError::Paging(broken)) => return (pages, broken),
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -750,7 +754,7 @@ mod tests {
             "{uri}"
         );
         let refused = listing.read(&answer(400, body));
-        assert!(matches!(refused, Err(Misread::Refused(_))));
+        assert!(matches!(refused, Err(AnswerError::Refused(_))));
     }
 
     #[test]
@@ -778,7 +782,10 @@ mod tests {
         assert!(!has(&*listing, "include_restricted") && has(&*listing, "include_anonymous"));
         assert!(!listing.read(&refused).unwrap().last);
         assert!(!has(&*listing, "include_restricted") && !has(&*listing, "include_anonymous"));
-        assert!(matches!(listing.read(&refused), Err(Misread::Refused(_))));
+        assert!(matches!(
+            listing.read(&refused),
+            Err(AnswerError::Refused(_))
+        ));
     }
 
     #[test]

@@ -23,11 +23,12 @@ use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Answer, Event, Facts, Misread, Provider, Request, Told, Words};
+use super::{Event, Facts, Provider, Told, Words, parts};
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, MOST_USERS, Overlap, Page, Place, broken, descends, resume};
 use crate::profile::{Columns, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
+use crate::settings::{Misconfigured, Settings};
 use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
 use crate::time::{At, WallClock};
 
@@ -55,23 +56,23 @@ pub struct Supabase {
 }
 
 impl Supabase {
-    /// Takes the secret's `provider` fields.
+    /// Takes the secret's settings of `provider`.
     pub fn new(
-        fields: &mut Fields,
+        settings: &mut Settings,
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
         SigningSecret::none(signing_secrets.as_ref(), "supabase")?;
-        let project = fields.required("project_url")?;
-        let project = fields.url("project_url", &project).map_err(|refused| {
+        let project = settings.required("project_url")?;
+        let project = settings.url("project_url", &project).map_err(|refused| {
             let problem = refused.problem;
             let like = format!("{problem}: it is like https://<ref>.supabase.co");
-            fields.refuse("project_url", like)
+            settings.refuse("project_url", like)
         })?;
-        let base = fields.api_url("api_url", &project.base)?;
-        let key = fields.required("service_role_key")?;
+        let base = settings.api_url("api_url", &project.base)?;
+        let key = settings.required("service_role_key")?;
         let key = key.trim();
         let mut headers = HeaderMap::new();
-        headers.insert("apikey", fields.header("service_role_key", key)?);
+        headers.insert("apikey", settings.header("service_role_key", key)?);
         if !["sb_secret_", "sb_publishable_"]
             .iter()
             .any(|kind| key.starts_with(kind))
@@ -80,7 +81,7 @@ impl Supabase {
             // for Auth itself; these are none, and refused as such.
             headers.insert(
                 header::AUTHORIZATION,
-                fields.header("service_role_key", &format!("Bearer {key}"))?,
+                settings.header("service_role_key", &format!("Bearer {key}"))?,
             );
         }
         Ok(Self {
@@ -96,7 +97,7 @@ impl Supabase {
                 // `pg_net` sends once, whatever comes of it.
                 sends_again: false,
             },
-            webhook_token: BearerToken::new(&fields.required("webhook_token")?),
+            webhook_token: BearerToken::new(&settings.required("webhook_token")?),
             api: Api {
                 // Some write the whole address of Auth's API.
                 base: base.trim_end_matches("/auth/v1").to_owned(),
@@ -167,19 +168,19 @@ impl Provider for Supabase {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = super::encoded(id.as_str());
+        let id = parts::encoded(id.as_str());
         self.api.get(&format!("/admin/users/{id}"))
     }
 
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
         if answer.status == StatusCode::OK {
-            let user = super::read_user(id, "id", answer, profile)?;
+            let user = parts::read_user(id, "id", answer, profile)?;
             return Ok(Some(user).filter(|user| !is_deleted(&user.raw_json)));
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("user_not_found")) => Ok(None),
             // Every id of Supabase's own is a UUID.
-            (StatusCode::NOT_FOUND, Some("validation_failed")) => Err(Misread::NoSuchId),
+            (StatusCode::NOT_FOUND, Some("validation_failed")) => Err(AnswerError::NoSuchId),
             _ => Err(WORDS.refused(answer)),
         }
     }
@@ -277,7 +278,7 @@ struct Api {
 
 impl Api {
     fn get(&self, path: &str) -> Request {
-        super::get(&self.base, &format!("/auth/v1{path}"), &self.headers)
+        parts::get(&self.base, &format!("/auth/v1{path}"), &self.headers)
     }
 }
 
@@ -378,14 +379,18 @@ impl SupabaseListing {
         let unloaded = |item: &&RawValue| {
             json::Fields::of(item.get()).is_ok_and(|user| user.get("identities").is_none())
         };
-        let mut page = super::page_of(&living, "id", profile, Cow::Borrowed);
+        let mut page = parts::page_of(&living, "id", profile, Cow::Borrowed);
         if living.iter().any(unloaded) {
             page.unloaded = UNLISTED;
         }
         page
     }
 
-    fn read_by_page(&mut self, items: &[&RawValue], total: Option<u64>) -> Result<Page, Misread> {
+    fn read_by_page(
+        &mut self,
+        items: &[&RawValue],
+        total: Option<u64>,
+    ) -> Result<Page, AnswerError> {
         let (number, size) = self.number_and_size();
         let start = (number - 1) * size;
         let places = places(items);
@@ -424,7 +429,7 @@ impl Listing for SupabaseListing {
         let path = match &self.at.step {
             Step::Start => format!("/admin/users?limit={limit}"),
             Step::ByCursor(cursor) => {
-                let cursor = super::encoded(cursor);
+                let cursor = parts::encoded(cursor);
                 format!("/admin/users?limit={limit}&cursor={cursor}")
             }
             Step::ByPage => {
@@ -435,13 +440,13 @@ impl Listing for SupabaseListing {
         self.api.get(&path)
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             return Err(WORDS.refused(answer));
         }
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
-            .map_err(|_| Misread::Garbled("the answer is not a page of users"))?;
+            .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
         match (&self.at.step, listed.pagination) {
             (Step::Start, None) => {
                 self.at.step = Step::ByPage;
@@ -453,13 +458,13 @@ impl Listing for SupabaseListing {
                 self.read_by_page(&listed.users, total)
             }
             (Step::ByCursor(_), None) => {
-                Err(Misread::Garbled("the server has forgotten its cursors"))
+                Err(AnswerError::Garbled("the server has forgotten its cursors"))
             }
             (_, Some(pagination)) => {
                 let first = listed
                     .users
                     .first()
-                    .and_then(|u| super::id_of(u.get(), "id"));
+                    .and_then(|u| parts::id_of(u.get(), "id"));
                 let repeats = pagination.has_more && (first.is_none() || first == self.at.first);
                 self.at.repeats = if repeats { self.at.repeats + 1 } else { 0 };
                 if self.at.repeats > MOST_REPEATS {
@@ -469,11 +474,11 @@ impl Listing for SupabaseListing {
                 let mut page = self.page(&listed.users);
                 match pagination.next_cursor.filter(|_| pagination.has_more) {
                     Some(next) if next.len() > LONGEST_CURSOR => {
-                        return Err(Misread::Garbled("the page's cursor is not Supabase's"));
+                        return Err(AnswerError::Garbled("the page's cursor is not Supabase's"));
                     }
                     Some(next) => self.at.step = Step::ByCursor(next),
                     None if pagination.has_more => {
-                        return Err(Misread::Garbled("there are more users, and no cursor"));
+                        return Err(AnswerError::Garbled("there are more users, and no cursor"));
                     }
                     None => page.last = true,
                 }
@@ -495,7 +500,7 @@ impl Listing for SupabaseListing {
 
 /// Where the users stand, the newest first.
 fn places(items: &[&RawValue]) -> Vec<Place> {
-    super::places_of_all(items, "id", |user| {
+    parts::places_of_all(items, "id", |user| {
         let at = user.time("created_at")?;
         Some(At::from_micros(at.as_micros().saturating_neg()))
     })
@@ -620,12 +625,13 @@ mod tests {
         assert!(matches!(check(404, newer), Ok(None)));
         let soft = format!(r#"{{"id":"{FOUR}","email":"","deleted_at":"2021-12-16T00:00:00Z"}}"#);
         assert!(matches!(check(200, &soft), Ok(None)));
-        assert!(matches!(check(404, "<html>"), Err(Misread::Garbled(_))));
+        assert!(matches!(check(404, "<html>"), Err(AnswerError::Garbled(_))));
         let gateway = r#"{"message":"no Route matched with those values"}"#;
-        assert!(matches!(check(404, gateway), Err(Misread::Refused(_))));
+        assert!(matches!(check(404, gateway), Err(AnswerError::Refused(_))));
         let no_uuid = r#"{"code":404,"error_code":"validation_failed","msg":"…"}"#;
-        assert!(matches!(check(404, no_uuid), Err(Misread::NoSuchId)));
-        let Err(Misread::Refused(advice)) = check(401, r#"{"message":"Invalid API key"}"#) else {
+        assert!(matches!(check(404, no_uuid), Err(AnswerError::NoSuchId)));
+        let Err(AnswerError::Refused(advice)) = check(401, r#"{"message":"Invalid API key"}"#)
+        else {
             panic!("not refused");
         };
         assert!(advice.contains("provider.service_role_key"), "{advice}");
@@ -725,7 +731,7 @@ mod tests {
         for pages in 1..100 {
             match listing.read(&answers(&next(&*listing))) {
                 Ok(page) => assert!(!page.last, "it ended"),
-                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(AnswerError::Paging(broken)) => return (pages, broken),
                 Err(error) => panic!("{error:?}"),
             }
         }

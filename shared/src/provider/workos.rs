@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Answer, Event, EventSource, Facts, Misread, Provider, Recorded, RecordedEvent, Request, Since,
-    Told, Words,
+    Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since, Told, Words, parts,
 };
+use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
 use crate::profile::{Columns, Observation, Profile, UserId};
-use crate::secret::{Fields, Misconfigured};
+use crate::settings::{Misconfigured, Settings};
 use crate::signature::{Forged, SigningSecret, Verified, event_id, verify_workos};
 use crate::time::{At, WallClock};
 
@@ -51,16 +51,16 @@ pub struct WorkOs {
 }
 
 impl WorkOs {
-    /// Takes the secret's `provider` fields.
+    /// Takes the secret's settings of `provider`.
     pub fn new(
-        fields: &mut Fields,
+        settings: &mut Settings,
         signing_secrets: Option<Vec<String>>,
     ) -> Result<Self, Misconfigured> {
-        let key = fields.required("api_key")?;
+        let key = settings.required("api_key")?;
         let mut headers = HeaderMap::new();
         headers.insert(
             header::AUTHORIZATION,
-            fields.header("api_key", &format!("Bearer {}", key.trim()))?,
+            settings.header("api_key", &format!("Bearer {}", key.trim()))?,
         );
         // Unpublished; Stack's second is taken to be on the safe side.
         let staleness = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl WorkOs {
             },
             secrets: SigningSecret::all_bytes(signing_secrets)?,
             api: Api {
-                base: fields.api_url("api_url", API)?,
+                base: settings.api_url("api_url", API)?,
                 headers,
             },
         })
@@ -117,13 +117,13 @@ impl Provider for WorkOs {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = super::encoded(id.as_str());
+        let id = parts::encoded(id.as_str());
         self.api.get(&format!("/user_management/users/{id}"))
     }
 
-    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, Misread> {
+    fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
         if answer.status == StatusCode::OK {
-            return super::read_user(id, "id", answer, profile).map(Some);
+            return parts::read_user(id, "id", answer, profile).map(Some);
         }
         match answer.status {
             StatusCode::NOT_FOUND if says_no_such_user(answer) => Ok(None),
@@ -139,7 +139,7 @@ impl Provider for WorkOs {
     }
 
     fn whom(&self, body: &[u8]) -> Option<UserId> {
-        super::user_in_data(body)
+        parts::user_in_data(body)
     }
 
     /// No address tells the environment that a key is of. But each environment
@@ -151,7 +151,7 @@ impl Provider for WorkOs {
         Some(self.api.get("/authorization/roles"))
     }
 
-    fn project(&self, answer: &Answer) -> Result<Option<String>, Misread> {
+    fn project(&self, answer: &Answer) -> Result<Option<String>, AnswerError> {
         if answer.status != StatusCode::OK {
             return Err(WORDS.refused(answer));
         }
@@ -298,7 +298,7 @@ struct Api {
 
 impl Api {
     fn get(&self, path: &str) -> Request {
-        super::get(&self.base, path, &self.headers)
+        parts::get(&self.base, path, &self.headers)
     }
 }
 
@@ -315,9 +315,9 @@ struct Metadata {
 }
 
 impl List<'_> {
-    fn of(text: &str) -> Result<List<'_>, Misread> {
+    fn of(text: &str) -> Result<List<'_>, AnswerError> {
         serde_json::from_str(text)
-            .map_err(|_| Misread::Garbled("the answer is not a page of WorkOS'"))
+            .map_err(|_| AnswerError::Garbled("the answer is not a page of WorkOS'"))
     }
 
     fn says_more(&self) -> bool {
@@ -387,9 +387,9 @@ fn mentions(value: &serde_json::Value, names: &dyn Fn(&str) -> bool) -> bool {
 impl EventSource for Api {
     fn request(&self, since: &Since) -> Request {
         let since = match since {
-            Since::Event(id) => format!("after={}", super::encoded(id)),
+            Since::Event(id) => format!("after={}", parts::encoded(id)),
             Since::Time(at) => {
-                format!("range_start={}", super::encoded(&at.to_rfc3339_millis()))
+                format!("range_start={}", parts::encoded(&at.to_rfc3339_millis()))
             }
         };
         self.get(&format!(
@@ -407,7 +407,7 @@ impl EventSource for Api {
         }
     }
 
-    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, Misread> {
+    fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, AnswerError> {
         if answer.status != StatusCode::OK {
             return match since {
                 Since::Event(cursor) if refuses_cursor(answer, cursor) => {
@@ -432,7 +432,7 @@ impl EventSource for Api {
         });
         let events: Vec<_> = events.collect();
         if !last && events.iter().all(|event| event.id.is_none()) {
-            return Err(Misread::Garbled("no event of the page has an id"));
+            return Err(AnswerError::Garbled("no event of the page has an id"));
         }
         Ok(Recorded::Page { events, last })
     }
@@ -473,7 +473,7 @@ impl Position {
 }
 
 impl WorkOsListing {
-    fn step_back(&mut self) -> Result<Page, Misread> {
+    fn step_back(&mut self) -> Result<Page, AnswerError> {
         if self.at.cursor.step_back() || self.at.cursor.begin_anew() {
             return Ok(Page::default());
         }
@@ -483,7 +483,7 @@ impl WorkOsListing {
         ))
     }
 
-    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), Misread> {
+    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), AnswerError> {
         let seen = match self.at.cursor.advance(places, new) {
             _ if descends(places.iter().flatten()) => "shows the newest first",
             Onward::On => return Ok(()),
@@ -499,13 +499,13 @@ impl Listing for WorkOsListing {
         let mut path = format!("/user_management/users?limit={}&order=asc", self.at.page);
         let after = self.at.alone.as_deref();
         if let Some(after) = after.or(self.at.cursor.after()) {
-            let after = super::encoded(after);
+            let after = parts::encoded(after);
             path.push_str(&format!("&after={after}"));
         }
         self.api.get(&path)
     }
 
-    fn read(&mut self, answer: &Answer) -> Result<Page, Misread> {
+    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             let of_the_cursor = matches!(answer.status.as_u16(), 400 | 404 | 422)
                 && (self.at.cursor.after().is_some() || self.at.alone.take().is_some())
@@ -517,7 +517,7 @@ impl Listing for WorkOsListing {
         }
         let text = answer.text();
         let list = List::of(&text)?;
-        let places = super::places(&list.data, "id", |user| user.time("created_at"));
+        let places = parts::places(&list.data, "id", |user| user.time("created_at"));
         if let Some(alone) = self.at.alone.take() {
             let mut others = places.iter().flatten().filter(|place| place.id != alone);
             return match others.next() {
@@ -532,7 +532,7 @@ impl Listing for WorkOsListing {
             return self.step_back();
         };
         let new = &list.data[known..];
-        let mut page = super::page_of(new, "id", profile, Cow::Borrowed);
+        let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
         let begun = self.at.cursor.after().is_some();
         let short = list.data.len() < self.at.page;
         page.last = !list.says_more() && short || new.is_empty() && begun;
@@ -675,13 +675,16 @@ mod tests {
         assert!(matches!(check(404, emulator), Ok(None)));
         assert!(check(410, gone).is_err());
         let address = r#"{"message":"Not Found","code":"not_found"}"#;
-        assert!(matches!(check(404, address), Err(Misread::Refused(_))));
-        assert!(matches!(check(404, "Not Found"), Err(Misread::Garbled(_))));
+        assert!(matches!(check(404, address), Err(AnswerError::Refused(_))));
+        assert!(matches!(
+            check(404, "Not Found"),
+            Err(AnswerError::Garbled(_))
+        ));
         let page = "<html>User not found</html>";
-        assert!(matches!(check(404, page), Err(Misread::Garbled(_))));
+        assert!(matches!(check(404, page), Err(AnswerError::Garbled(_))));
         let other = r#"{"message":"Not Found","error":"Not Found"}"#;
-        assert!(matches!(check(404, other), Err(Misread::Refused(_))));
-        let Err(Misread::Refused(advice)) = check(401, r#"{"message":"Unauthorized"}"#) else {
+        assert!(matches!(check(404, other), Err(AnswerError::Refused(_))));
+        let Err(AnswerError::Refused(advice)) = check(401, r#"{"message":"Unauthorized"}"#) else {
             panic!("not refused");
         };
         assert!(advice.contains("provider.api_key"), "{advice}");
@@ -703,7 +706,7 @@ mod tests {
             assert_eq!(workos().project(&answer(200, nameless)).unwrap(), None);
         }
         let refused = workos().project(&answer(403, r#"{"message":"Forbidden"}"#));
-        assert!(matches!(refused, Err(Misread::Refused(_))));
+        assert!(matches!(refused, Err(AnswerError::Refused(_))));
     }
 
     fn users(ids: &[&str], after: Option<&str>) -> Answer {
@@ -748,7 +751,7 @@ mod tests {
         for pages in 1..100 {
             match listing.read(&answers(&next(&*listing))) {
                 Ok(page) => assert!(!page.last, "it ended"),
-                Err(Misread::Paging(broken)) => return (pages, broken),
+                Err(AnswerError::Paging(broken)) => return (pages, broken),
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -879,7 +882,7 @@ mod tests {
             record.read(&since, &answer(200, serde_json::json!({"data": events})))
         };
         for descending in [&[2, 1][..], &[3, 3, 2]] {
-            let Err(Misread::Paging(said)) = events(descending) else {
+            let Err(AnswerError::Paging(said)) = events(descending) else {
                 panic!("{descending:?} was read");
             };
             assert!(said.contains("events shows the newest first"), "{said}");
@@ -913,7 +916,7 @@ mod tests {
                     "{named}: {read:?}"
                 );
                 let read = record.read(&time, &unknown);
-                assert!(matches!(read, Err(Misread::Refused(_))), "{named}");
+                assert!(matches!(read, Err(AnswerError::Refused(_))), "{named}");
             }
             for other in [
                 r#"{"message":"Unknown"}"#,
@@ -927,12 +930,12 @@ mod tests {
                 assert!(read.is_err(), "{other}: {read:?}");
             }
             let page = record.read(&event, &answer(status, "<html>cursor</html>"));
-            assert!(matches!(page, Err(Misread::Garbled(_))));
+            assert!(matches!(page, Err(AnswerError::Garbled(_))));
         }
         for status in [401, 403] {
             let refused = answer(status, r#"{"message":"Invalid cursor"}"#);
             let read = record.read(&event, &refused);
-            assert!(matches!(read, Err(Misread::Refused(_))));
+            assert!(matches!(read, Err(AnswerError::Refused(_))));
         }
     }
 

@@ -24,7 +24,8 @@ use self::race::race;
 use self::settings::{Host, Place, Settings};
 use self::tls::Tls;
 use super::StoreError;
-use crate::secret::{Misconfigured, Secret};
+use crate::secret::Secret;
+use crate::settings::Misconfigured;
 
 /// A database that can be connected to.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::secret::Misconfigured;
+use crate::settings::Misconfigured;
 
 /// The schema that holds `users_sync`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! each with a byte for its status before it. What follows a second NUL in a row is a position
 //! that somebody kept.
 
+use shared::exchange::AnswerError;
 use shared::listing::Listing;
-use shared::provider::Misread;
 
 use crate::providers::{check_id, check_profile, check_reason, check_request, provider};
 use crate::users::{answer, check_misread};
@@ -56,7 +56,7 @@ fn read(listing: &mut dyn Listing, status: u8, body: &[u8]) -> bool {
             }
             true
         }
-        Err(Misread::NoSuchId | Misread::Unreadable(_)) => {
+        Err(AnswerError::NoSuchId | AnswerError::Unreadable(_)) => {
             panic!("a page is not a user");
         }
         Err(misread) => {

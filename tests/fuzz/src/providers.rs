@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use serde_json::{Value, json};
+use shared::exchange::Request;
 use shared::json::storable;
 use shared::profile::{Observation, Profile, UserId};
-use shared::provider::{Event, Provider, Request, Told};
+use shared::provider::{Event, Provider, Told};
 use shared::secret::Secret;
 use shared::signature::{BearerToken, Verified, verify_bearer};
 use shared::time::At;

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use shared::exchange::{Answer, AnswerError};
 use shared::profile::UserId;
-use shared::provider::{Answer, Misread, Provider, Recorded, Since};
+use shared::provider::{Provider, Recorded, Since};
 use shared::time::At;
 
 use crate::providers::{check_event, check_profile, check_reason, check_request, provider};
@@ -96,7 +97,7 @@ fn check_record(provider: &dyn Provider, answer: &Answer) {
 }
 
 /// It says something, and repeats nothing.
-pub(crate) fn check_misread(misread: &Misread) {
+pub(crate) fn check_misread(misread: &AnswerError) {
     let said = misread.to_string();
     assert!((6..400).contains(&said.len()), "{said:?}");
 }

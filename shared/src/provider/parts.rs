@@ -1,0 +1,138 @@
+//! Parts that several adapters are made of.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use serde_json::value::RawValue;
+
+use crate::exchange::{Answer, AnswerError, Request};
+use crate::json::{self, Unreadable};
+use crate::listing::{Page, Place, Rejected};
+use crate::profile::{Profile, UserId};
+use crate::time::At;
+
+/// The user in the answer to a request for the user `id`, who is named by
+/// `id_field`.
+pub(super) fn read_user(
+    id: &UserId,
+    id_field: &str,
+    answer: &Answer,
+    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
+) -> Result<Profile, AnswerError> {
+    let raw = &answer.text();
+    let user = match json::Fields::of(raw) {
+        Ok(user) => user,
+        Err(unreadable) => {
+            return Err(match serde_json::from_str::<&RawValue>(raw) {
+                Ok(_) => AnswerError::Unreadable(unreadable),
+                Err(_) => AnswerError::Garbled("the answer is not JSON, or half of it"),
+            });
+        }
+    };
+    match user.string(id_field) {
+        Some(named) if named == id.as_str() => profile(raw).map_err(AnswerError::Unreadable),
+        // Servers take a UUID's letters in upper case too, but give none out.
+        Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(AnswerError::NoSuchId),
+        Some(named) if UserId::new(named.as_str()).is_ok() => {
+            Err(AnswerError::Garbled("the answer is not this user"))
+        }
+        // What is no id can't be stored, here or in a listing, and asking
+        // again doesn't make it one.
+        _ => Err(AnswerError::Unreadable(profile(raw).err().unwrap_or(
+            Unreadable("the user has no id, or one that is not a string"),
+        ))),
+    }
+}
+
+/// The user's id, if it is one that can be stored, and asked for.
+pub(super) fn id_of(raw: &str, id_field: &str) -> Option<String> {
+    let id = json::Fields::of(raw).ok()?.string(id_field)?;
+    UserId::new(id.as_str()).is_ok().then_some(id)
+}
+
+/// Where listed users stand in an order by `time`; `None` for who has no id.
+pub(super) fn places(
+    items: &[&RawValue],
+    id_field: &str,
+    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+) -> Vec<Option<Place>> {
+    let places = places_of_all(items, id_field, time);
+    let named = |place: &Place| !place.id.is_empty();
+    places
+        .into_iter()
+        .map(|place| Some(place).filter(named))
+        .collect()
+}
+
+/// The same; who has no id has an empty one, and one who has no time stands
+/// with the one before.
+pub(super) fn places_of_all(
+    items: &[&RawValue],
+    id_field: &str,
+    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+) -> Vec<Place> {
+    let mut key = i64::MIN;
+    let place = |item: &&RawValue| {
+        let user = json::Fields::of(item.get()).ok();
+        key = user.and_then(|user| time(&user)).map_or(key, At::as_micros);
+        let id = id_of(item.get(), id_field).unwrap_or_default();
+        Place { key, id }
+    };
+    items.iter().map(place).collect()
+}
+
+/// The user in an event's field `data`.
+pub(super) fn user_in_data(body: &[u8]) -> Option<UserId> {
+    let envelope = json::Fields::of_bytes(body).ok()?;
+    UserId::new(id_of(envelope.get("data")?, "id")?).ok()
+}
+
+/// A page of these listed users, the last one or not. `raw_of` is what may be
+/// kept of one who can't be stored.
+pub(super) fn page_of<'a>(
+    items: &[&'a RawValue],
+    id_field: &str,
+    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
+    raw_of: impl Fn(&'a str) -> Cow<'a, str>,
+) -> Page {
+    let mut page = Page::default();
+    for item in items {
+        match profile(item.get()) {
+            Ok(profile) => page.profiles.push(profile),
+            Err(reason) => page.rejected.push(Rejected {
+                id: id_of(item.get(), id_field).and_then(|id| UserId::new(id).ok()),
+                reason: reason.to_string(),
+                body: raw_of(item.get()).into_owned(),
+            }),
+        }
+    }
+    page
+}
+
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// An id or a value as a part of a path or a query. Unreserved characters stay:
+/// not every server decodes before it compares.
+pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
+}
+
+/// A GET request; `path` percent-encoded.
+pub(super) fn get(base: &str, path: &str, headers: &HeaderMap) -> Request {
+    let mut request = Request::new(Bytes::new());
+    #[expect(
+        clippy::expect_used,
+        reason = "the base was parsed, the path is percent-encoded"
+    )]
+    let uri = format!("{base}{path}").parse().expect("a URL");
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers.clone();
+    request
+}
