@@ -9,7 +9,7 @@ use std::error::Error;
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-use super::{Foreign, refusal};
+use super::refusal;
 
 /// Why a statement could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,34 @@ pub enum StoreError {
          another version than this function"
     )]
     Garbled,
+}
+
+/// Who may not sync into this schema, and who does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this schema holds the users of {bound}, and the secret names {asked}: correct the secret, or, \
+     to start over with the other project, use another SCHEMA, or delete the row in \
+     \"connection\" and run provision{}", of_a_key(*known_by_key)
+)]
+pub struct Foreign {
+    /// The provider and project that the schema is bound to.
+    pub bound: String,
+    /// The provider and project of the secret.
+    pub asked: String,
+    /// Whether one of the two is known by nothing but its key.
+    pub known_by_key: bool,
+}
+
+fn of_a_key(known_by_key: bool) -> &'static str {
+    match known_by_key {
+        true => {
+            ". \"key\" and a fingerprint is what a project goes by that the provider did not name \
+             when it was asked: if the key was only rotated, bind the schema anew as above; if the \
+             schema is bound to a name that is the key's, see that provider.api_url is right, and \
+             run this again: the provider is then asked again"
+        }
+        false => "",
+    }
 }
 
 impl StoreError {

@@ -1,0 +1,300 @@
+//! A connection that is made when it is needed, and made again when it was lost.
+//!
+//! Invariant: a statement that is given up is cancelled at the server, and what
+//! comes next takes another connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::connect::Way;
+use super::{Schema, StoreError, Target};
+use crate::time::At;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a database that doesn't answer, to come back.
+    pub connect: Duration,
+    /// For one statement.
+    pub statement: Duration,
+}
+
+/// The way to the database, and the schema that its statements are sent for.
+pub(super) struct Connection {
+    target: Target,
+    schema: Schema,
+    patience: Patience,
+    deadline: Option<Instant>,
+    live: Mutex<Option<Live>>,
+    cancelling: Lock<Vec<JoinHandle<()>>>,
+}
+
+/// The connection, and when something came of it last.
+struct Live {
+    line: Arc<Line>,
+    used: Instant,
+}
+
+/// A connection.
+struct Line {
+    client: Client,
+    way: Way,
+    /// A statement that nobody waits for is in the way of others.
+    abandoned: AtomicBool,
+}
+
+impl Line {
+    fn is_good(&self) -> bool {
+        !self.client.is_closed() && !self.abandoned.load(Ordering::Relaxed)
+    }
+}
+
+/// A statement that was sent; if nobody waits for its answer any more, it is
+/// cancelled, and what comes next takes another connection.
+struct Sent<'a> {
+    connection: &'a Connection,
+    line: &'a Line,
+    answered: bool,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.line.abandoned.store(true, Ordering::Relaxed);
+            self.connection.cancel(self.line);
+        }
+    }
+}
+
+/// What even the last attempt is given.
+const BRIEFLY: Duration = Duration::from_secs(1);
+
+/// A connection that was not used for this long may be dead without a word:
+/// its function was frozen, or a gateway between has forgotten it.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// For the first answer after that; then the statement is sent again, on a new
+/// connection.
+const AFTER_IDLE: Duration = Duration::from_secs(2);
+
+/// To tell a server that a statement is not waited for any more; senders of
+/// deliveries wait for 3 seconds more then.
+const TO_CANCEL: Duration = Duration::from_secs(2);
+
+pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+impl Connection {
+    /// Doesn't connect yet.
+    pub(super) fn new(target: Target, schema: Schema, patience: Patience) -> Self {
+        Self {
+            target,
+            schema,
+            patience,
+            deadline: None,
+            live: Mutex::new(None),
+            cancelling: Lock::default(),
+        }
+    }
+
+    /// Another one to the same place, until the same moment.
+    pub(super) fn beside(&self, patience: Patience) -> Self {
+        Self {
+            deadline: self.deadline,
+            ..Self::new(self.target.clone(), self.schema.clone(), patience)
+        }
+    }
+
+    /// The same; it waits for nothing beyond this moment.
+    pub(super) fn until(self, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
+    /// Connects, if it isn't.
+    pub(super) async fn connect(&self) -> Result<(), StoreError> {
+        self.line(give_up(self.deadline, self.patience.connect))
+            .await
+            .map(|_| ())
+    }
+
+    /// The database's clock.
+    pub(super) async fn now(&self) -> Result<At, StoreError> {
+        Ok(At::from_system(self.one(sql!("clock"), &[]).await?.get(0)))
+    }
+
+    /// As [`Connection::all`], where the answer is one row.
+    pub(super) async fn one(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Row, StoreError> {
+        let mut rows = self.all(sql, parameters).await?;
+        rows.pop().ok_or(StoreError::Garbled)
+    }
+
+    /// Sends a statement until it is answered, for as long as patience lasts.
+    pub(super) async fn all(
+        &self,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.all_by(self.deadline, sql, parameters).await
+    }
+
+    /// The same, with a deadline of its own.
+    pub(super) async fn all_by(
+        &self,
+        deadline: Option<Instant>,
+        sql: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = self.schema.of(sql);
+        let until = give_up(deadline, self.patience.connect);
+        let mut read_only = false;
+        loop {
+            let (line, idle) = self.line(until).await?;
+            let mut sent = Sent {
+                connection: self,
+                line: &line,
+                answered: false,
+            };
+            let answered = line.client.query_typed(&sql, parameters);
+            let mut by = (Instant::now() + BRIEFLY).max(give_up(deadline, self.patience.statement));
+            let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
+            if doubtful {
+                by = by.min(Instant::now() + AFTER_IDLE);
+            }
+            let answer = timeout_at(by, answered).await;
+            sent.answered = answer.is_ok();
+            drop(sent);
+            let error = match answer {
+                Ok(Ok(rows)) => {
+                    self.used(&line).await;
+                    return Ok(rows);
+                }
+                Ok(Err(error)) => StoreError::of(&error),
+                Err(_) => StoreError::Unreachable("a statement took too long".to_owned()),
+            };
+            // After a fail-over the host's name leads to another server.
+            let elsewhere = matches!(error, StoreError::ReadOnly) && !read_only;
+            read_only |= elsewhere;
+            let lost = elsewhere || error.passes();
+            if lost {
+                self.forget(&line).await;
+            }
+            if !(lost || matches!(error, StoreError::Collided)) || Instant::now() >= until {
+                return Err(error);
+            }
+            sleep(Duration::from_millis(50 + fastrand::u64(..100))).await;
+        }
+    }
+
+    /// Has the server end what nobody waits for any more; see [`Connection::let_go`].
+    fn cancel(&self, line: &Line) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if line.client.is_closed() {
+            return;
+        }
+        let (token, way) = (line.client.cancel_token(), line.way.clone());
+        let target = self.target.clone();
+        let cancelling = runtime.spawn(async move {
+            let _ = timeout(TO_CANCEL, target.cancel(&token, &way)).await;
+        });
+        let mut all = self.cancelling();
+        all.retain(|cancelling| !cancelling.is_finished());
+        all.push(cancelling);
+    }
+
+    /// Waits until the server was told of all statements that nobody waits for
+    /// any more, or can't be told. A function that has answered is frozen, and
+    /// would tell it too late.
+    pub(super) async fn let_go(&self) {
+        let all = std::mem::take(&mut *self.cancelling());
+        for cancelling in all {
+            let _ = cancelling.await;
+        }
+    }
+
+    fn cancelling(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.cancelling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, and for how long it was not used; a new one if there is
+    /// none.
+    async fn line(&self, until: Instant) -> Result<(Arc<Line>, Duration), StoreError> {
+        let mut live = self.live.lock().await;
+        if let Some(live) = live.as_ref().filter(|live| live.line.is_good()) {
+            // What waits for another statement's end is not a sign of death.
+            let busy = Arc::strong_count(&live.line) > 1;
+            let idle = if busy {
+                Duration::ZERO
+            } else {
+                live.used.elapsed()
+            };
+            return Ok((live.line.clone(), idle));
+        }
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let opened =
+                timeout_at((Instant::now() + BRIEFLY).max(until), self.target.reach()).await;
+            let error = match opened {
+                Ok(Ok((client, way))) => {
+                    let line = Arc::new(Line {
+                        client,
+                        way,
+                        abandoned: AtomicBool::new(false),
+                    });
+                    *live = Some(Live {
+                        line: line.clone(),
+                        used: Instant::now(),
+                    });
+                    return Ok((line, Duration::ZERO));
+                }
+                Ok(Err(error)) => error,
+                Err(_) => StoreError::Unreachable("no connection in time".to_owned()),
+            };
+            if !error.passes() || Instant::now() + pause >= until {
+                return Err(error);
+            }
+            sleep(pause + Duration::from_millis(fastrand::u64(..50))).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn used(&self, line: &Arc<Line>) {
+        if let Some(live) = self.live.lock().await.as_mut()
+            && Arc::ptr_eq(&live.line, line)
+        {
+            live.used = Instant::now();
+        }
+    }
+
+    async fn forget(&self, lost: &Arc<Line>) {
+        let mut live = self.live.lock().await;
+        if live
+            .as_ref()
+            .is_some_and(|live| Arc::ptr_eq(&live.line, lost))
+        {
+            *live = None;
+        }
+    }
+}
+
+/// When this much patience ends.
+fn give_up(deadline: Option<Instant>, patience: Duration) -> Instant {
+    let until = Instant::now() + patience;
+    deadline.map_or(until, |deadline| until.min(deadline))
+}

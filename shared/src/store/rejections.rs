@@ -1,0 +1,66 @@
+//! `rejections`: what was signed or listed and could not be stored.
+
+use tokio_postgres::types::Type;
+
+use super::users::outcome;
+use super::{Store, StoreError};
+use crate::profile::UserId;
+
+impl Store {
+    /// Keeps what was signed and could not be stored.
+    pub async fn reject_delivery(
+        &self,
+        event_id: &str,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        self.reject("delivery", event_id, reason, body, user).await
+    }
+
+    /// Keeps what was listed and could not be stored, in place of what was kept
+    /// under this name before.
+    pub async fn reject_listed(
+        &self,
+        name: &str,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        self.reject("listing", name, reason, body, user).await
+    }
+
+    async fn reject(
+        &self,
+        source: &str,
+        event_id: &str,
+        reason: &str,
+        body: &[u8],
+        user: Option<&UserId>,
+    ) -> Result<(), StoreError> {
+        let row = self
+            .connection
+            .one(
+                sql!("reject"),
+                &[
+                    (&source, Type::TEXT),
+                    (&event_id, Type::TEXT),
+                    (&reason, Type::TEXT),
+                    (&body, Type::BYTEA),
+                    (&user.map(UserId::as_str), Type::TEXT),
+                    (&self.facts.name, Type::TEXT),
+                    (&self.names(), Type::TEXT_ARRAY),
+                ],
+            )
+            .await?;
+        outcome(row.get(0)).map(|_| ())
+    }
+
+    /// Marks rejections as resolved whose users the walk of `run` took in.
+    pub async fn resolve_rejections(&self, run: i64) -> Result<(), StoreError> {
+        self.connection
+            .all(sql!("resolve_rejections"), &[(&run, Type::INT8)])
+            .await
+            .map(|_| ())
+    }
+}
