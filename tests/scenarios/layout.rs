@@ -43,7 +43,7 @@ const IMPURE: &[&str] = &[
     "client",
     "credentials",
     "migrate",
-    "reading",
+    "settle",
     "start",
     "store",
 ];

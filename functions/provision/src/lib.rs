@@ -14,8 +14,8 @@ use shared::client::{Client, Effort, Unanswered};
 use shared::exchange::AnswerError;
 use shared::migrate::{login, migrate, try_writer};
 use shared::profile::UserId;
-use shared::reading::Sources;
 use shared::secret::Secret;
+use shared::settle::Sources;
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::time::{Instant, timeout_at};
@@ -171,7 +171,7 @@ async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
         size: 1 << 20,
     };
     let nobody = UserId::new(NOBODY).context("name nobody")?;
-    match sources.read(&nobody, effort).await {
+    match sources.ask_for(&nobody, effort).await {
         Ok(_) | Err(Unanswered::Misread(AnswerError::NoSuchId | AnswerError::Unreadable(_))) => {
             Ok(())
         }

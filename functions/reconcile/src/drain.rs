@@ -9,7 +9,7 @@ use std::time::Duration;
 use shared::client::Effort;
 use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, EventSource, Recorded, RecordedEvent, Since};
-use shared::reading::Sources;
+use shared::settle::Sources;
 use shared::signature::fingerprint;
 use shared::store::{Difference, Outcome, StoreError};
 use shared::time::At;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::reading::Sources;
+use shared::settle::Sources;
 use shared::store::{Closing, Figures, Saved};
 use shared::time::At;
 use tokio::time::Instant;

@@ -9,7 +9,7 @@ use shared::client::{Effort, Unanswered};
 use shared::exchange::AnswerError;
 use shared::listing::{Complete, Ending, Listing, Page, Rejected, broken};
 use shared::profile::{Profile, UserId};
-use shared::reading::{Reread, Sources};
+use shared::settle::{Read, Reread, Sources};
 use shared::store::{DROPPED, Difference, Look, Outcome, StoreError};
 use shared::time::At;
 use tokio::time::Instant;
@@ -418,16 +418,14 @@ pub(crate) async fn tombstone(
     tally: &mut Tally,
     gone: &Gone,
 ) -> Result<i64, Stopped> {
-    let (store, run) = (sources.store, tally.run);
+    let run = Some(tally.run);
     let mut count = 0;
     let mut batches = vec![gone.looks.as_slice()];
     while let Some(batch) = batches.pop() {
-        match store.settle_gone(batch, gone.looked_at, Some(run)).await {
-            Ok(written) => {
-                count += i64::try_from(written.len()).unwrap_or(i64::MAX);
-                let left = batch.iter().filter(|look| !written.contains(&look.id));
-                let left: Vec<_> = left.cloned().collect();
-                drop_out(sources, tally, &left).await?;
+        match sources.settle_gone(batch, gone.looked_at, run).await {
+            Ok(gone) => {
+                count += i64::try_from(gone.written.len()).unwrap_or(i64::MAX);
+                reject_dropped(sources, tally, gone.dropped).await?;
             }
             Err(error) if error.may_be_of_a_row() => match batch {
                 [look] => reject_refused(sources, tally, &look.id, None, error).await?,
@@ -442,20 +440,20 @@ pub(crate) async fn tombstone(
     Ok(count)
 }
 
-/// Whose rows were not written: they have changed meanwhile, the run has lost
-/// its lease, or the table drops the write.
-async fn drop_out(sources: Sources<'_>, tally: &mut Tally, left: &[Look]) -> Result<(), Stopped> {
-    if left.is_empty() {
-        return Ok(());
-    }
-    let unmoved = sources.store.unmoved(left).await?;
-    if unmoved.is_empty() {
+/// Keeps users whose rows were not written, though they have not changed: the
+/// run has lost its lease, or the table drops the write.
+async fn reject_dropped(
+    sources: Sources<'_>,
+    tally: &mut Tally,
+    dropped: Vec<UserId>,
+) -> Result<(), Stopped> {
+    if dropped.is_empty() {
         return Ok(());
     }
     lease::renew(sources.store, tally.run).await?;
-    for id in unmoved {
-        let dropped = StoreError::Unstorable(DROPPED.to_owned());
-        reject_refused(sources, tally, &id, None, dropped).await?;
+    for id in dropped {
+        let error = StoreError::Unstorable(DROPPED.to_owned());
+        reject_refused(sources, tally, &id, None, error).await?;
     }
     Ok(())
 }
@@ -565,40 +563,33 @@ pub(crate) async fn reread(
     let mut looks = Vec::new();
     while let Some(Reread { look, read }) = reads.next().await {
         let error = match read {
-            Ok(None) | Err(Unanswered::Misread(AnswerError::NoSuchId)) => {
+            Ok(read) => {
                 tally.answered += 1;
-                looks.push(look);
-                continue;
-            }
-            Ok(Some(profile)) => {
-                tally.answered += 1;
-                tally.found += 1;
-                if tally.dry_run {
-                    tally.count(Outcome::Unchanged);
-                } else {
-                    take_in(sources, tally, &look, &profile, looked_at).await?;
+                match read {
+                    Read::NoSuchUser | Read::NoSuchId => looks.push(look),
+                    Read::User(profile) => {
+                        tally.found += 1;
+                        take_in(sources, tally, &look, &profile, looked_at).await?;
+                    }
+                    Read::Unreadable(reason) => {
+                        tally.found += 1;
+                        reject(sources, tally, unread(&look.id, reason)).await?;
+                    }
                 }
                 continue;
             }
             Err(error) => error,
         };
         let reason = error.to_string();
-        match error {
-            Unanswered::TooLarge(_) | Unanswered::Misread(AnswerError::Unreadable(_)) => {
-                tally.answered += 1;
-                tally.found += 1;
-                reject(sources, tally, unread(&look.id, reason)).await?;
+        match stopped(error, until) {
+            stopped if stopped.passes() => {
+                return Ok((Gone { looked_at, looks }, Err(stopped)));
             }
-            error => match stopped(error, until) {
-                stopped if stopped.passes() => {
-                    return Ok((Gone { looked_at, looks }, Err(stopped)));
-                }
-                failed @ Stopped::Failed(_) if tally.unanswered.len() < MOST_UNANSWERED => {
-                    tally.met.insert(look.id.as_str());
-                    tally.unanswered.push((unread(&look.id, reason), failed));
-                }
-                stopped => return Err(stopped),
-            },
+            failed @ Stopped::Failed(_) if tally.unanswered.len() < MOST_UNANSWERED => {
+                tally.met.insert(look.id.as_str());
+                tally.unanswered.push((unread(&look.id, reason), failed));
+            }
+            stopped => return Err(stopped),
         }
     }
     Ok((Gone { looked_at, looks }, Ok(())))
@@ -642,6 +633,10 @@ async fn take_in(
     profile: &Profile,
     looked_at: At,
 ) -> Result<(), Stopped> {
+    if tally.dry_run {
+        tally.count(Outcome::Unchanged);
+        return Ok(());
+    }
     tally.met.insert(look.id.as_str());
     let at = profile.version.unwrap_or(looked_at);
     match sources.settle_present(look, profile, at, true, false).await {

@@ -16,7 +16,7 @@ use shared::credentials::Unread;
 use shared::exchange::AnswerError;
 use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, Facts, Told};
-use shared::reading::{Sources, contradicts};
+use shared::settle::{Read, Sources, contradicts};
 use shared::signature::{Forged, Verified};
 use shared::store::{DROPPED, Outcome, StoreError};
 use shared::time::{At, WallClock};
@@ -304,7 +304,7 @@ impl Work<'_> {
     /// The clock first, then the read: what is read is not older than `at`.
     async fn read_back(&self, id: UserId, told: Told) -> Result<Applied, Failure> {
         let at = self.sources.store.now().await?;
-        let read = match readable(self.sources.read(&id, self.effort).await)? {
+        let read = match user_or_none(self.sources.read(&id, self.effort).await?) {
             Ok(read) => read,
             Err(reason) => return Ok(Applied::Rejected(reason, Some(id))),
         };
@@ -353,14 +353,13 @@ impl Work<'_> {
     async fn settle(&self, id: UserId, told: Option<&Told>) -> Result<Applied, Failure> {
         use futures_util::StreamExt;
         let facts = self.sources.provider.facts();
-        let store = self.sources.store;
         for _ in 0..ROUNDS {
             let ids = std::slice::from_ref(&id);
             let (looked_at, mut reads) = self.sources.reread(ids, self.effort).await?;
             let Some(reread) = reads.next().await else {
                 continue;
             };
-            let read = match readable(reread.read)? {
+            let read = match user_or_none(reread.read?) {
                 Ok(read) => read,
                 Err(reason) => return Ok(Applied::Rejected(reason, Some(id))),
             };
@@ -371,9 +370,11 @@ impl Work<'_> {
                     return Err(Failure::TooEarly);
                 }
                 let looks = [reread.look];
-                match store.settle_gone(&looks, looked_at, None).await {
-                    Ok(gone) if !gone.is_empty() => return Ok(Applied::Joined("deleted")),
-                    Ok(_) if store.unmoved(&looks).await?.is_empty() => continue,
+                match self.sources.settle_gone(&looks, looked_at, None).await {
+                    Ok(gone) if !gone.written.is_empty() => {
+                        return Ok(Applied::Joined("deleted"));
+                    }
+                    Ok(gone) if gone.dropped.is_empty() => continue,
                     Ok(_) => return Ok(Applied::Rejected(DROPPED.to_owned(), Some(id))),
                     Err(StoreError::Unstorable(reason)) => {
                         return Ok(Applied::Rejected(reason, Some(id)));
@@ -405,17 +406,14 @@ impl Work<'_> {
     }
 }
 
-/// Parts what will never be readable, with the reason, from what may be later.
-fn readable(
-    read: Result<Option<Profile>, Unanswered>,
-) -> Result<Result<Option<Profile>, String>, Unanswered> {
+/// The user, `None` where there is none, or why they can't be stored. An event
+/// about an id that no user can have is not about a user who is gone.
+fn user_or_none(read: Read) -> Result<Option<Profile>, String> {
     match read {
-        Ok(read) => Ok(Ok(read)),
-        Err(
-            never @ (Unanswered::TooLarge(_)
-            | Unanswered::Misread(AnswerError::NoSuchId | AnswerError::Unreadable(_))),
-        ) => Ok(Err(never.to_string())),
-        Err(error) => Err(error),
+        Read::User(profile) => Ok(Some(profile)),
+        Read::NoSuchUser => Ok(None),
+        Read::NoSuchId => Err(AnswerError::NoSuchId.to_string()),
+        Read::Unreadable(reason) => Err(reason),
     }
 }
 

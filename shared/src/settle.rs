@@ -1,8 +1,9 @@
-//! Reads users at the provider, and reads again where a first read is in doubt.
+//! In doubt, settle: look at the row, wait until no replica of the provider's
+//! can be older than the look, read the user, and write if the row is as it was.
 //!
-//! Invariant: a read that [`Sources::reread`] gives shows the provider's state
-//! of after the look at the row that comes with it, however stale the
-//! provider's replicas may be: it is sent only when their bound has passed.
+//! Invariant: a read that [`Sources::reread`] gives shows a state that the
+//! provider had after the look at the row that comes with it, because the read
+//! is sent only when the longest time has passed that a replica may lag.
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
@@ -30,17 +31,61 @@ pub struct Sources<'a> {
     pub client: &'a Client,
 }
 
-/// A second read.
+/// What the provider says when it is asked for one user.
+#[derive(Debug)]
+pub enum Read {
+    /// The user.
+    User(Profile),
+    /// It has no such user.
+    NoSuchUser,
+    /// It says that no user can have this id.
+    NoSuchId,
+    /// It has the user, who can't be stored; with the reason.
+    Unreadable(String),
+}
+
+impl Read {
+    /// Tells what asking again would not change from what it may.
+    fn of(answer: Result<Option<Profile>, Unanswered>) -> Result<Self, Unanswered> {
+        match answer {
+            Ok(Some(profile)) => Ok(Self::User(profile)),
+            Ok(None) => Ok(Self::NoSuchUser),
+            Err(Unanswered::Misread(AnswerError::NoSuchId)) => Ok(Self::NoSuchId),
+            Err(
+                unreadable @ (Unanswered::TooLarge(_)
+                | Unanswered::Misread(AnswerError::Unreadable(_))),
+            ) => Ok(Self::Unreadable(unreadable.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A user who was read after a look at the row.
 pub struct Reread {
     /// The row, before the read was sent.
     pub look: Look,
-    /// The user; `None`: the provider has no such user.
-    pub read: Result<Option<Profile>, Unanswered>,
+    /// What the provider said.
+    pub read: Result<Read, Unanswered>,
+}
+
+/// What became of deletions.
+pub struct Tombstoned {
+    /// Users who are marked as deleted now.
+    pub written: Vec<UserId>,
+    /// Users whose rows were not written, though they are as they were at the
+    /// look.
+    pub dropped: Vec<UserId>,
 }
 
 impl<'a> Sources<'a> {
-    /// Reads a user; `None`: the provider itself says it has no such user.
-    pub async fn read(self, id: &UserId, effort: Effort) -> Result<Option<Profile>, Unanswered> {
+    /// Reads a user.
+    pub async fn read(self, id: &UserId, effort: Effort) -> Result<Read, Unanswered> {
+        Read::of(self.ask_for(id, effort).await)
+    }
+
+    /// Asks for a user; `None`: the provider itself says that it has no such
+    /// user.
+    pub async fn ask_for(self, id: &UserId, effort: Effort) -> Result<Option<Profile>, Unanswered> {
         let request = self.provider.user_request(id);
         let read = |answer: &_| self.provider.user(id, answer);
         self.client.ask(self.provider, &request, effort, read).await
@@ -136,6 +181,24 @@ impl<'a> Sources<'a> {
             }
             settled => Ok(settled),
         }
+    }
+
+    /// Marks users as deleted whom the provider did not have when it was asked
+    /// after these looks, as [`Store::settle_gone`] does.
+    pub async fn settle_gone(
+        self,
+        looks: &[Look],
+        looked_at: At,
+        run: Option<i64>,
+    ) -> Result<Tombstoned, StoreError> {
+        let written = self.store.settle_gone(looks, looked_at, run).await?;
+        let left = looks.iter().filter(|look| !written.contains(&look.id));
+        let left: Vec<_> = left.cloned().collect();
+        let dropped = match left.as_slice() {
+            [] => Vec::new(),
+            left => self.store.unmoved(left).await?,
+        };
+        Ok(Tombstoned { written, dropped })
     }
 
     async fn is_edited(self, look: &Look) -> Result<bool, StoreError> {
