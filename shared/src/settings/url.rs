@@ -30,8 +30,13 @@ impl Url {
             return Err(NONE);
         }
         let mut host = authority.host().to_ascii_lowercase();
-        if let Some(port) = authority.port_u16().filter(|port| *port != own_port) {
-            host = format!("{host}:{port}");
+        let behind_host = &authority.as_str()[host.len()..];
+        match authority.port_u16() {
+            Some(port) if port != own_port => host = format!("{host}:{port}"),
+            Some(_) => {}
+            // `http::Uri` takes a port that is no number, and gives none.
+            None if matches!(behind_host, "" | ":") => {}
+            None => return Err(NONE),
         }
         let path = parsed.path().trim_end_matches('/');
         Ok(Self {

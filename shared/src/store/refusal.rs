@@ -135,7 +135,8 @@ mod tests {
             ),
             (
                 "PL/pgSQL関数check_email()の3行目のRAISE",
-                Some("PL/pgSQL関数check_email"),
+                // Where the language puts no blank before a name, what stands there is shown, too.
+                Some("pgSQL関数check_email"),
             ),
             (
                 "SQL function \"check_email\" statement 1",
