@@ -167,12 +167,21 @@ fn user(id: &str, second: u32) -> Value {
     json!({"id": id, "email": "a@example.com", "updated_at": format!("2026-01-15T12:00:{second:02}.000Z")})
 }
 
+/// WorkOS' answer to a question for a user whom it doesn't have.
+fn nobody() -> (u16, Value) {
+    (
+        404,
+        json!({"code": "entity_not_found", "message": "User not found."}),
+    )
+}
+
 #[tokio::test]
 async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> Result<()> {
     let workos = Provider::start(|path, _| {
         let list = |events: Vec<Value>| (200, json!({"data": events, "list_metadata": {}}));
         match path {
             "/authorization/roles" => list(vec![json!({"id": "role_1", "slug": "member"})]),
+            path if path.starts_with("/user_management/users/") => nobody(),
             // A late one, one that can't be stored, and one of another kind.
             path if path.contains("range_start=") => list(vec![
                 event(1, "user.created", user("user_1", 1)),
@@ -251,6 +260,7 @@ async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applie
             "/authorization/roles" => {
                 page(vec![json!({"id": "role_1", "slug": "member"})], json!(null))
             }
+            path if path.starts_with("/user_management/users/") => nobody(),
             path if path.contains("range_start=") => page(
                 vec![event(1, "user.created", user("user_1", 1))],
                 json!("event_1"),

@@ -82,7 +82,7 @@ pub(crate) async fn drain(
             ));
         }
         if Instant::now() >= until {
-            return Err(Stopped::OutOfTime);
+            return Err(Stopped::OutOfTime(None));
         }
     }
 }

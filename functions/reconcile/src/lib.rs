@@ -140,9 +140,10 @@ enum Stopped {
     /// Anything else, and what to do about it.
     #[error("{0}")]
     Failed(String),
-    /// The time is over. Not an error: the next invocation goes on.
+    /// The time is over. Not an error: the next invocation goes on. With what
+    /// the last attempt ran into, if it was that which took the time.
     #[error("the time is over")]
-    OutOfTime,
+    OutOfTime(Option<String>),
     /// The provider will not answer before the time is over, and says why. Not
     /// an error either, if the run got somewhere before.
     #[error("{0}")]
@@ -152,7 +153,7 @@ enum Stopped {
 impl Stopped {
     /// Whether the next invocation can go on where this one was.
     fn passes(&self) -> bool {
-        matches!(self, Self::OutOfTime | Self::Unserved(_))
+        matches!(self, Self::OutOfTime(_) | Self::Unserved(_))
     }
 }
 

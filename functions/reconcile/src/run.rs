@@ -90,7 +90,7 @@ pub(crate) async fn run(
 pub(crate) async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
     let identified = sources.identify(by_id(until)).await;
     identified.map_err(|error| match stopped(error, until) {
-        Stopped::OutOfTime => Stopped::Failed(
+        Stopped::OutOfTime(_) => Stopped::Failed(
             "the provider did not say in time which project the key is for: run reconcile again \
              later"
                 .to_owned(),
@@ -152,20 +152,16 @@ fn out_of_time(
         note(&stopped);
         return Ok(Outcome::Partial);
     }
+    if let Some(missing) = tally.too_many_to_confirm {
+        figures.held = missing;
+        return Ok(Outcome::Held);
+    }
     if let Stopped::Unserved(_) = stopped {
         return Err(stopped);
     }
     // Nothing was read: it is not the time that is short.
     if figures.pages == 0 {
-        return Err(Stopped::Failed(
-            "the provider's listing gave no page in time: see whether its API is up, and whether \
-             the function has time enough"
-                .to_owned(),
-        ));
-    }
-    if let Some(missing) = tally.too_many_to_confirm {
-        figures.held = missing;
-        return Ok(Outcome::Held);
+        return Err(Stopped::Failed(no_page("listing", stopped)));
     }
     walk.spend();
     Err(Stopped::Failed(
@@ -174,6 +170,17 @@ fn out_of_time(
          begins anew"
             .to_owned(),
     ))
+}
+
+/// What is said of a run to which the provider showed nothing.
+fn no_page(of: &str, stopped: Stopped) -> String {
+    match stopped {
+        Stopped::OutOfTime(Some(trouble)) => trouble,
+        _ => format!(
+            "the provider's {of} gave no page in time: see whether its API is up, and whether the \
+             function has time enough"
+        ),
+    }
 }
 
 /// A run that is not over says why it stopped, where that is not the time.
@@ -192,11 +199,9 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
         lost = lease::keep(sources.store, run) => Err(lost),
     };
     let outcome = match drained {
-        Err(Stopped::OutOfTime) if tally.figures.pages == 0 => Err(Stopped::Failed(
-            "the provider's record of events gave no page in time: see whether its API is up, and \
-             whether the function has time enough"
-                .to_owned(),
-        )),
+        Err(stopped @ Stopped::OutOfTime(_)) if tally.figures.pages == 0 => {
+            Err(Stopped::Failed(no_page("record of events", stopped)))
+        }
         Err(stopped) if stopped.passes() && tally.figures.pages > 0 => {
             note(&stopped);
             Ok(Outcome::Partial)

@@ -143,7 +143,7 @@ async fn missing(walk: &Walk<'_>, tally: &Tally) -> Result<Missing, Stopped> {
     loop {
         // A table of millions has hundreds of pages.
         if Instant::now() >= walk.until {
-            return Err(Stopped::OutOfTime);
+            return Err(Stopped::OutOfTime(None));
         }
         let ids = walk.sources.store.ids(last.as_deref(), PAGE).await?;
         for (id, shown) in &ids {

@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
         now: At,
     ) -> Result<Complete, Stopped> {
         let ended = self.list(tally, now).await;
-        if let Ok(_) | Err(Stopped::OutOfTime) = &ended {
+        if let Ok(_) | Err(Stopped::OutOfTime(_)) = &ended {
             self.settle(tally).await?;
         }
         tally.fail_if_all_are_refused()?;
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
                 self.settle(tally).await?;
             }
             if Instant::now() >= until {
-                return Err(Stopped::OutOfTime);
+                return Err(Stopped::OutOfTime(None));
             }
             page = next.map_err(|error| self.broken_off(error))?;
         }
@@ -247,7 +247,6 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
             "{limited}. Nothing is to be done: a run after that goes on. If it happens often, run \
              reconcile less often, or see which limit the provider grants"
         )),
-        Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime,
         Unanswered::Trouble(said) if nearly_over => Stopped::Unserved(said),
         Unanswered::Trouble(said) => Stopped::Failed(format!(
             "{said}. If that does not help, see the provider's status page. The next run does what \
@@ -259,10 +258,16 @@ pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
             "{misread}. If a proxy stands between, see what it answers; else see the provider's \
              status page. The next run does what was not done now"
         )),
-        error => Stopped::Failed(format!(
-            "{error}. See the provider's status page and the function's way to the internet. The \
-             next run does what was not done now"
-        )),
+        error => {
+            let said = format!(
+                "{error}. See the provider's status page and the function's way to the internet. \
+                 The next run does what was not done now"
+            );
+            match error {
+                Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime(Some(said)),
+                _ => Stopped::Failed(said),
+            }
+        }
     }
 }
 
@@ -622,7 +627,7 @@ pub(crate) fn time_to_reread(sources: Sources<'_>, until: Instant) -> Result<(),
     if Instant::now() + sources.provider.facts().staleness < until {
         return Ok(());
     }
-    Err(Stopped::OutOfTime)
+    Err(Stopped::OutOfTime(None))
 }
 
 /// Takes in a user who was read after a look at the row, and counts it.
