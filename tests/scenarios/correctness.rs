@@ -1,4 +1,4 @@
-//! docs/correctness.md names tests: each of them exists.
+//! docs/correctness.md and ARCHITECTURE.md name tests: each of them exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,14 +39,20 @@ fn named(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_test_that_the_page_on_correctness_names_exists() {
+fn every_test_that_the_documents_name_exists() {
     let mut tests = BTreeSet::new();
     for folder in ["tests", "shared/src", "functions"] {
         tests_in(&workspace().join(folder), &mut tests);
     }
     let page = fs::read_to_string(workspace().join("docs/correctness.md")).expect("the page");
-    for name in named(&page) {
+    let architecture = fs::read_to_string(workspace().join("ARCHITECTURE.md")).expect("the page");
+    for name in named(&page).into_iter().chain(named(&architecture)) {
         assert!(tests.contains(name), "no test is called {name}");
+    }
+    let (_, invariants) = architecture.split_once("## Invariants").expect("a section");
+    let (invariants, _) = invariants.split_once("\n## ").expect("its end");
+    for invariant in invariants.split("\n").collect::<Vec<_>>().join(" ").split(". **").skip(1) {
+        assert!(!named(invariant).is_empty(), "no test is named: {invariant}");
     }
     let (_, known) = page.split_once("## Known failures").expect("the table");
     let rows: Vec<_> = known
