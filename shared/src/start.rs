@@ -5,9 +5,11 @@
 //! Libraries print statements' parameters, headers and bodies.
 
 use std::env;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use tokio::time::Instant;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -109,22 +111,42 @@ pub fn ended(_: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
     anyhow::anyhow!("the runtime ended: Lambda's Runtime API gave no event that could be read")
 }
 
-/// Logs why a function can't start.
-pub fn log_failure(error: &anyhow::Error) {
-    tracing::event!(Level::ERROR, error = format!("{error:#}"), "can't start");
+/// The process's end; why a function could not start is logged.
+pub fn exit(ended: Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::event!(Level::ERROR, error = format!("{error:#}"), "can't start");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// How long an invocation may still work, with a margin to answer in; `None`
-/// where the deadline lies in the past (cargo-lambda's always does).
-pub fn remaining(deadline: SystemTime, now: WallClock) -> Option<Duration> {
-    let left = now.until(deadline)?;
+/// Until when an invocation may work, with a margin to answer in: by its
+/// deadline, or for `otherwise` where the deadline lies in the past
+/// (cargo-lambda's always does).
+pub fn until(deadline: SystemTime, otherwise: Duration) -> Instant {
+    let left = WallClock::read().until(deadline);
+    Instant::now() + left.map_or(otherwise, without_margin)
+}
+
+fn without_margin(left: Duration) -> Duration {
     let margin = (left / 5).clamp(Duration::from_millis(200), Duration::from_secs(20));
-    Some(left.saturating_sub(margin))
+    left.saturating_sub(margin)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_margin_to_answer_in_is_a_fifth_of_a_second_to_twenty() {
+        let check = |left: u64| without_margin(Duration::from_millis(left)).as_millis();
+        assert_eq!(check(100), 0);
+        assert_eq!(check(1_000), 800);
+        assert_eq!(check(10_000), 8_000);
+        assert_eq!(check(900_000), 880_000);
+    }
 
     #[test]
     fn only_lines_of_our_own_are_logged_at_any_level() {

@@ -1,70 +1,10 @@
-//! Start-up of `provision`.
+//! Starts `provision`.
+
+mod lambda;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::Result;
-use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
-use provision::{Resource, check, handle};
-use serde_json::Value;
-use shared::start::{Start, ended, log_failure, remaining, start};
-use shared::time::WallClock;
-use tokio::sync::Notify;
-use tokio::time::Instant;
-
-/// Where no deadline is known.
-const LONGEST: Duration = Duration::from_secs(100);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match serve().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log_failure(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// With an environment or a secret that is not usable the function does not
-/// start, but for a custom resource that waits for an answer already: a first
-/// deployment whose secret is not filled in would hang for an hour.
-async fn serve() -> Result<()> {
-    let start = Arc::new(start().await);
-    let unusable = check(&start).await.err();
-    let invoked = Arc::new(Notify::new());
-    let runtime = {
-        let invoked = invoked.clone();
-        run(service_fn(move |event: LambdaEvent<Value>| {
-            if Resource::of(&event.payload).is_some() {
-                invoked.notify_one();
-            }
-            answer(start.clone(), event)
-        }))
-    };
-    tokio::pin!(runtime);
-    if let Some(unusable) = unusable {
-        tokio::select! {
-            outcome = &mut runtime => return outcome.map_err(ended),
-            () = invoked.notified() => {}
-            () = tokio::time::sleep(Duration::from_secs(2)) => return Err(unusable),
-        }
-    }
-    runtime.await.map_err(ended)
-}
-
-async fn answer(start: Arc<Result<Start>>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let left = remaining(event.context.deadline(), WallClock::read()).unwrap_or(LONGEST);
-    let until = Instant::now() + left;
-    handle(&start, &event.payload, until)
-        .await
-        .map_err(|error| {
-            let error_message = format!("{error:#}");
-            tracing::error!(error_message, "could not provision");
-            Diagnostic {
-                error_type: "Failed".to_owned(),
-                error_message,
-            }
-        })
+    shared::start::exit(lambda::serve().await)
 }

@@ -1,84 +1,10 @@
-//! Start-up of `reconcile`.
+//! Starts `reconcile`.
+
+mod lambda;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::Result;
-use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
-use reconcile::{App, Failure, Report, handle};
-use serde_json::Value;
-use shared::start::{ended, log_failure, remaining, start};
-use shared::time::WallClock;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
-
-/// Lambda's own limit.
-const LONGEST: Duration = Duration::from_secs(900);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match serve().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log_failure(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn serve() -> Result<()> {
-    let app = Arc::new(Mutex::new(App::new(start().await?).await?));
-    run(service_fn(move |event| answer(app.clone(), event)))
-        .await
-        .map_err(ended)
-}
-
-async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {
-    let left = remaining(event.context.deadline(), WallClock::read()).unwrap_or(LONGEST);
-    let until = Instant::now() + left;
-    let mut app = app.lock().await;
-    match handle(&mut app, &event.payload, until).await {
-        Ok(report) => {
-            log(&report);
-            Ok(report)
-        }
-        Err(failure) => {
-            let (error_type, error_message) = match failure {
-                Failure::Held(report) => {
-                    log(&report);
-                    ("Held", json(&report))
-                }
-                Failure::Failed(message) => ("Failed", message),
-            };
-            tracing::error!(error_type, error_message, "could not reconcile");
-            Err(Diagnostic {
-                error_type: error_type.to_owned(),
-                error_message,
-            })
-        }
-    }
-}
-
-/// What is answered, field by field.
-fn log(report: &Report) {
-    let figures = report.figures;
-    tracing::info!(
-        outcome = report.outcome.word(),
-        listed = figures.listed,
-        created = figures.created,
-        updated = figures.updated,
-        unchanged = figures.unchanged,
-        deleted = figures.deleted,
-        revived = figures.revived,
-        rejected = figures.rejected,
-        held = figures.held,
-        pages = figures.pages,
-        duration_ms = figures.duration_ms,
-        "reconciled"
-    );
-}
-
-fn json(report: &Report) -> String {
-    serde_json::to_string(report).unwrap_or_default()
+    shared::start::exit(lambda::serve().await)
 }

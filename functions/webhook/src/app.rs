@@ -18,7 +18,10 @@ use tokio::time::{Instant, timeout_at};
 
 use http::StatusCode;
 
-use crate::{Body, Delivery, LARGEST_BODY};
+use crate::event::{Body, Delivery};
+
+/// Bytes that a delivery's body may have.
+const LARGEST_BODY: usize = 1 << 20;
 
 /// A database that sleeps wakes within seconds; a sender waits 15.
 const PATIENCE: Patience = Patience {

@@ -17,7 +17,36 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Body, Delivery};
+/// An HTTP request.
+pub struct Delivery<'a> {
+    /// Only POST delivers.
+    pub method: &'a str,
+    /// The signature's headers are among them.
+    pub headers: &'a HeaderMap,
+    /// What was signed.
+    pub body: Body<'a>,
+}
+
+/// A request's body.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// The bytes that were sent.
+    Sent(&'a [u8]),
+    /// Which bytes those were can't be told, only how many there would be.
+    Garbled {
+        /// About so many.
+        length: usize,
+    },
+}
+
+impl Body<'_> {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Sent(bytes) => bytes.len(),
+            Self::Garbled { length } => length,
+        }
+    }
+}
 
 /// What stands between the sender and the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

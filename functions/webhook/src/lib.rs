@@ -10,7 +10,7 @@ mod event;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use shared::client::{Effort, Unanswered};
 use shared::credentials::Unread;
 use shared::exchange::AnswerError;
@@ -24,10 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
 use app::{Connected, Refused};
-pub use event::{Answer, Request};
-
-/// Bytes that a delivery's body may have.
-const LARGEST_BODY: usize = 1 << 20;
+pub use event::{Answer, Body, Delivery, Request};
 
 /// Bytes that one user may have when read back.
 const LARGEST_USER: usize = 8 << 20;
@@ -40,37 +37,6 @@ const YOUNG: Duration = Duration::from_secs(60);
 
 /// Rounds of reading again before the sender is asked to come back.
 const ROUNDS: u32 = 3;
-
-/// An HTTP request.
-pub struct Delivery<'a> {
-    /// Only POST delivers.
-    pub method: &'a str,
-    /// The signature's headers are among them.
-    pub headers: &'a HeaderMap,
-    /// What was signed.
-    pub body: Body<'a>,
-}
-
-/// A request's body.
-#[derive(Clone, Copy)]
-pub enum Body<'a> {
-    /// The bytes that were sent.
-    Sent(&'a [u8]),
-    /// Which bytes those were can't be told, only how many there would be.
-    Garbled {
-        /// About so many.
-        length: usize,
-    },
-}
-
-impl Body<'_> {
-    fn len(self) -> usize {
-        match self {
-            Self::Sent(bytes) => bytes.len(),
-            Self::Garbled { length } => length,
-        }
-    }
-}
 
 /// Why a delivery was not applied.
 #[derive(Debug, thiserror::Error)]

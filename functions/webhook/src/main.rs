@@ -1,59 +1,10 @@
-//! Start-up of `webhook`.
+//! Starts `webhook`.
+
+mod lambda;
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::Result;
-use lambda_http::lambda_runtime::{LambdaInvocation, Runtime};
-use lambda_http::tower::util::MapRequestLayer;
-use lambda_http::{BoxFuture, Error, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
-use shared::start::{ended, log_failure, remaining, start};
-use shared::time::WallClock;
-use tokio::time::Instant;
-use webhook::{Answer, App, Request, handle};
-
-/// Senders wait 15 seconds.
-const LONGEST: Duration = Duration::from_secs(12);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match serve().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log_failure(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// `lambda_http`'s own reading of events is left out: it panics at requests
-/// that anybody can send (a blank in the query, a path of 64 KiB).
-async fn serve() -> Result<()> {
-    let app = Arc::new(App::new(start().await?).await?);
-    // In a box, or the compiler finds the types nested too deep.
-    let answer = move |event| -> BoxFuture<'static, _> { Box::pin(answer(app.clone(), event)) };
-    Runtime::new(service_fn(answer))
-        .layer(MapRequestLayer::new(readable))
-        .run()
-        .await
-        .map_err(ended)
-}
-
-/// The runtime itself fails at what is not JSON, and doesn't call the handler.
-fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
-    if serde_json::from_slice::<&RawValue>(&invocation.body).is_err() {
-        invocation.body = "null".into();
-    }
-    invocation
-}
-
-async fn answer(app: Arc<App>, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Error> {
-    let now = WallClock::read();
-    let deadline = event.context.deadline();
-    let until = Instant::now() + remaining(deadline, now).map_or(LONGEST, |left| left.min(LONGEST));
-    let request = Request::read(event.payload.get());
-    let status = handle(&app, request.delivery(), now, until).await;
-    Ok(request.answer(status))
+    shared::start::exit(lambda::serve().await)
 }
