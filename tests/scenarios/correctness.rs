@@ -51,8 +51,17 @@ fn every_test_that_the_documents_name_exists() {
     }
     let (_, invariants) = architecture.split_once("## Invariants").expect("a section");
     let (invariants, _) = invariants.split_once("\n## ").expect("its end");
-    for invariant in invariants.split("\n").collect::<Vec<_>>().join(" ").split(". **").skip(1) {
-        assert!(!named(invariant).is_empty(), "no test is named: {invariant}");
+    for invariant in invariants
+        .split("\n")
+        .collect::<Vec<_>>()
+        .join(" ")
+        .split(". **")
+        .skip(1)
+    {
+        assert!(
+            !named(invariant).is_empty(),
+            "no test is named: {invariant}"
+        );
     }
     let (_, known) = page.split_once("## Known failures").expect("the table");
     let rows: Vec<_> = known
