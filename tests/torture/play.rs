@@ -71,7 +71,7 @@ pub(crate) async fn play(
         ended?;
     }
     let mut problems = Vec::new();
-    if let Err(problem) = play.be_calm(schedule, ground).await {
+    if let Err(problem) = play.be_calm(ground).await {
         problems.push(format!("{problem:#}"));
     }
     let as_assumed = !schedule.lags_too_long();
@@ -410,12 +410,10 @@ impl Play {
     }
 
     /// Nothing goes wrong any more, and all that is under way comes to its end.
-    async fn be_calm(&self, schedule: &Schedule, ground: &Ground) -> Result<()> {
+    async fn be_calm(&self, ground: &Ground) -> Result<()> {
         self.calm.store(true, Ordering::SeqCst);
+        // With the troubles, every lag ends: what a listing shows late, no run could know.
         self.world.clear_troubles();
-        let (lag, share) = schedule.lag.unwrap_or((0, 1.0));
-        self.world
-            .switch(|switches| (switches.lag_ms, switches.lag_share) = (lag, share));
         ground.wire.clear();
         awake(&ground.stage).await?;
         timeout(CALM, self.under_way())

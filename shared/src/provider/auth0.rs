@@ -578,6 +578,10 @@ impl Listing for Auth0Listing {
         if !self.at.begun {
             self.begin(&found)?;
         }
+        if self.at.before.is_some() && !found.users.is_empty() {
+            // The walk got on: what was empty before it says nothing any more.
+            self.at.repeats = 0;
+        }
         let full = found.users.len() >= self.at.size;
         let mut last = false;
         if full {
