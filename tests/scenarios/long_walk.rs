@@ -473,7 +473,7 @@ async fn overtaken(stop: Stop) -> Result<()> {
     let third = third?;
     let error = first.err().context("the first one ended well")?;
     ensure!(error.error_type == "Failed", "{error}");
-    ensure!(error.error_message.contains("lease"), "{error}");
+    ensure!(error.error_message.contains("took over"), "{error}");
     ensure!(
         third["outcome"] == "complete" && third["deleted"] == 3,
         "{third}"
