@@ -159,6 +159,12 @@ impl Draw<'_> {
                 let what = What::Lock(self.random.i64(..64), millis);
                 steps.push(Step { when, what });
             }
+            57..61 => {
+                let millis = self.log_uniform(10.0, 4_000.0) as u64;
+                let when = When::Then(self.pause());
+                let what = What::Refuse(self.random.i64(..64), millis);
+                steps.push(Step { when, what });
+            }
             _ => {
                 let whom = self.whom();
                 let when = When::Then(self.pause());

@@ -29,6 +29,7 @@ const RESET: &str = "
     DELETE FROM neon_identity.runs;
     DELETE FROM neon_identity.walk;
     INSERT INTO neon_identity.walk DEFAULT VALUES;
+    DELETE FROM torture.refusals;
     DELETE FROM torture.history";
 
 /// A place for one schedule at a time.

@@ -21,3 +21,22 @@ END
 $$;
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON neon_identity.users_sync
 FOR EACH ROW EXECUTE FUNCTION torture.note();
+
+-- Users whom the application's own trigger refuses, or has refused.
+CREATE TABLE torture.refusals (
+  id     text    PRIMARY KEY,
+  active boolean NOT NULL DEFAULT true
+);
+CREATE FUNCTION torture.refuse() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM torture.refusals WHERE refusals.id = new.id AND active) THEN
+    RAISE EXCEPTION 'not this one';
+  END IF;
+  RETURN new;
+END
+$$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON neon_identity.users_sync
+FOR EACH ROW EXECUTE FUNCTION torture.refuse();

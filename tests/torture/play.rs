@@ -178,7 +178,8 @@ impl Play {
             | What::Terminate
             | What::Restart(..)
             | What::Rotate(_)
-            | What::Lock(..) => {
+            | What::Lock(..)
+            | What::Refuse(..) => {
                 return Treatment::Pass;
             }
         }
@@ -225,6 +226,12 @@ impl Play {
                 self.lock(*place, Duration::from_millis(*millis), ground)
                     .await;
             }
+            What::Refuse(place, millis) => {
+                self.book.count(what.name());
+                self.book.write(format!("{what:?}"));
+                self.refuse(*place, Duration::from_millis(*millis), ground)
+                    .await;
+            }
             What::Rotate(rotation) => {
                 self.book.count(what.name());
                 self.book.write(format!("{what:?}"));
@@ -255,6 +262,26 @@ impl Play {
                 sleep(time).await;
             }
             drop(client.batch_execute("ROLLBACK").await);
+        });
+    }
+
+    /// Has the application's trigger refuse a user for a while, unless Postgres is away.
+    async fn refuse(&self, place: i64, time: Duration, ground: &Ground) {
+        let Ok(client) = ground.stage.database.connect().await else {
+            return;
+        };
+        self.spawn(async move {
+            let refuse = format!(
+                "INSERT INTO torture.refusals (id)
+                SELECT id FROM neon_identity.users_sync ORDER BY id
+                OFFSET (SELECT {place} % greatest(count(*), 1) FROM neon_identity.users_sync)
+                LIMIT 1
+                ON CONFLICT (id) DO UPDATE SET active = true"
+            );
+            if client.batch_execute(&refuse).await.is_ok() {
+                sleep(time).await;
+            }
+            drop(client.batch_execute(TAKE_ALL).await);
         });
     }
 
@@ -368,8 +395,12 @@ impl Play {
                 Outcome::Answered(status) => format!("deliveries answered {status}"),
                 _ => "deliveries that died".to_owned(),
             });
-            if matches!(outcome, Outcome::Answered(200..=299)) {
+            // 202 says that it is kept as rejected.
+            if matches!(outcome, Outcome::Answered(200)) {
                 return self.book.acknowledged(message);
+            }
+            if matches!(outcome, Outcome::Answered(202)) {
+                return self.book.count("messages kept as rejected");
             }
             if self.retries.ends_with(&outcome) {
                 return self.book.count("messages given up");
@@ -419,6 +450,7 @@ impl Play {
         timeout(CALM, self.under_way())
             .await
             .context("what was under way does not end")??;
+        ground.stage.execute(TAKE_ALL).await?;
         ground.wire.quiet().await;
         idle(ground).await
     }
@@ -463,6 +495,9 @@ impl Play {
         bail!("no run in calm was complete")
     }
 }
+
+/// The application's trigger refuses nobody any more.
+const TAKE_ALL: &str = "UPDATE torture.refusals SET active = false WHERE active";
 
 /// Waits until Postgres does nothing any more that functions had asked for.
 async fn idle(ground: &Ground) -> Result<()> {

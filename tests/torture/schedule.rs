@@ -105,6 +105,8 @@ pub(crate) enum What {
     /// The application locks a row, the one at this place among so many as there are, for so many
     /// milliseconds.
     Lock(i64, u64),
+    /// A trigger of the application's refuses the user at this place, likewise.
+    Refuse(i64, u64),
 }
 
 /// Which user.
@@ -205,6 +207,7 @@ impl What {
             Self::Rotate(_) => "signing secrets rotated",
             Self::Lag(_) => "reads that lag too long",
             Self::Lock(..) => "rows locked by an application",
+            Self::Refuse(..) => "users refused by a trigger",
         }
     }
 }

@@ -62,12 +62,15 @@ pub(crate) async fn after_reconcile(
         problems.extend(history(ground, book).await?);
     }
     problems.extend(runs(ground, book).await?);
+    let refused = refused(ground).await?;
     for rejection in ground.stage.rejections().await? {
         let user = rejection["user_id"].as_str();
         let living = user.is_some_and(|id| ground.stage.simulator.user(id).is_some());
-        // Whom the provider failed to show to a run, the run in calm has taken in.
-        let passed =
-            rejection["source"] == "listing" && (!living || !rejection["resolved_at"].is_null());
+        // Whom the provider failed to show to a run, or the application refused for a while, the
+        // run in calm has taken in.
+        let had_reason =
+            rejection["source"] == "listing" || user.is_some_and(|id| refused.contains(id));
+        let passed = had_reason && (!living || !rejection["resolved_at"].is_null());
         if !passed {
             problems.push(format!("rejected without reason: {rejection}"));
         }
@@ -87,6 +90,15 @@ async fn versions(ground: &Ground) -> Result<Vec<String>> {
         WHERE floor(extract(epoch FROM kept.updated_at) * 1000) IS DISTINCT FROM new.version";
     let parameters: Parameters<'_> = &[(&ids, Type::TEXT_ARRAY), (&versions, Type::INT8_ARRAY)];
     let rows = ground.stage.query(sql, parameters).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Users whom the application's trigger refused for a while.
+async fn refused(ground: &Ground) -> Result<HashSet<String>> {
+    let rows = ground
+        .stage
+        .query("SELECT id FROM torture.refusals", &[])
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
