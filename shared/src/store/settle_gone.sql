@@ -1,6 +1,10 @@
 -- Marks users as deleted whom the provider, asked after a look at their rows,
 -- did not have; gives back whom. A row that changed since the look stays.
 --
+-- One call has either users with rows or users without, never both: it would
+-- hold the rows that it has inserted while it waits for those that exist, and
+-- deadlock with a join, which goes through both in one order.
+--
 -- $1 text[]      id
 -- $2 text[]      token of the look; NULL: there was no row
 -- $3 timestamptz when the rows were looked at
@@ -35,6 +39,7 @@ created AS (
   SELECT '{}', asked.id, $3
   FROM asked
   WHERE asked.token IS NULL AND EXISTS (SELECT FROM permitted)
+  ORDER BY asked.id -- as joins insert, or the two deadlock
   ON CONFLICT DO NOTHING
   RETURNING id
 ),

@@ -261,23 +261,35 @@ impl Store {
         looked_at: At,
         run: Option<i64>,
     ) -> Result<Vec<UserId>, StoreError> {
-        let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
-        let tokens: Vec<_> = looks.iter().map(|look| look.token.as_deref()).collect();
-        let rows = self
-            .connection
-            .all(
-                sql!("settle_gone"),
-                &[
-                    (&ids, Type::TEXT_ARRAY),
-                    (&tokens, Type::TEXT_ARRAY),
-                    (&looked_at.to_system(), Type::TIMESTAMPTZ),
-                    (&run, Type::INT8),
-                    (&self.facts.name, Type::TEXT),
-                    (&self.names(), Type::TEXT_ARRAY),
-                ],
-            )
-            .await?;
-        rows.iter().map(|row| id(row.get(0))).collect()
+        let (with_row, without): (Vec<_>, Vec<_>) =
+            looks.iter().partition(|look| look.token.is_some());
+        let mut written = Vec::new();
+        // Two statements: see settle_gone.sql.
+        for looks in [with_row, without] {
+            if looks.is_empty() {
+                continue;
+            }
+            let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
+            let tokens: Vec<_> = looks.iter().map(|look| look.token.as_deref()).collect();
+            let rows = self
+                .connection
+                .all(
+                    sql!("settle_gone"),
+                    &[
+                        (&ids, Type::TEXT_ARRAY),
+                        (&tokens, Type::TEXT_ARRAY),
+                        (&looked_at.to_system(), Type::TIMESTAMPTZ),
+                        (&run, Type::INT8),
+                        (&self.facts.name, Type::TEXT),
+                        (&self.names(), Type::TEXT_ARRAY),
+                    ],
+                )
+                .await?;
+            for row in &rows {
+                written.push(id(row.get(0))?);
+            }
+        }
+        Ok(written)
     }
 
     /// Which of these listed users differ from their rows, by their places in

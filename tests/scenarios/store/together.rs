@@ -186,6 +186,35 @@ async fn a_deadlock_with_somebody_else_is_tried_again() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_sweep_holds_no_row_that_it_made_while_it_waits_for_another() -> Result<()> {
+    let bench = Bench::new(hints()).await?;
+    bench.join(&named("a", "Ada"), THEN, true).await?;
+    let ids = ["z", "a"].map(user);
+    let (at, looks) = bench.store.look(&ids).await?;
+    let mut other = connect(bench.database.admin_url()).await?;
+    let writing = other.transaction().await?;
+    // As a join does that has come to "a", and goes on to "z".
+    writing
+        .batch_execute("SELECT FROM neon_identity.users_sync WHERE id = 'a' FOR UPDATE")
+        .await?;
+    let end = async {
+        bench.wait_for_a_lock().await.expect("the sweep waits");
+        writing
+            .batch_execute(
+                "INSERT INTO neon_identity.users_sync (raw_json, id) VALUES ('{}', 'z')
+                ON CONFLICT DO NOTHING",
+            )
+            .await
+            .expect("nothing is in the way");
+        writing.commit().await.expect("commit");
+    };
+    let (gone, ()) = tokio::join!(bench.store.settle_gone(&looks, at, None), end);
+    assert!(gone?.contains(&user("a")));
+    assert_eq!(deadlocks(&bench).await?, "0");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_batch_in_any_order_answers_each_by_name() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("b", "old"), THEN, true).await?;
