@@ -22,6 +22,14 @@ pub(crate) const HINTS: Sync = Sync {
     mutation: None,
 };
 
+/// As Stack Auth, with replicas that lag longer than is assumed.
+pub(crate) const HINTS_LATE: Sync = Sync {
+    name: "hints, reads too late",
+    lag: 2,
+    listing_lag: 2,
+    ..HINTS
+};
+
 /// Supabase: a hint shows nothing; reads are current.
 pub(crate) const CURRENT: Sync = Sync {
     name: "current reads (Supabase)",
@@ -157,6 +165,9 @@ pub(crate) fn mutations() {
         one_webhook_and_a_run(VERSIONS_LATE),
         sync::NEVER_FALLS,
     );
+    for model in [HINTS_LATE, VERSIONS_LATE] {
+        sync_breaks(BelieveA404AtOnce, model, sync::SIGN_UPS_LIVE);
+    }
     sync_breaks(SettleWithoutWaiting, HINTS, sync::NO_FALSE_TOMBSTONE);
     sync_breaks(SettleWithoutLooking, HINTS, sync::NOTHING_LOST);
     sync_breaks(AnswerBeforeTheCommit, HINTS, sync::NOTHING_LOST);

@@ -15,8 +15,8 @@ mod table;
 mod walk;
 
 use cases::{
-    AMNESIA, CURRENT, HINTS, RECORD, RETURNING, RETURNING_LATE, RETURNING_LISTED, VERSIONS,
-    VERSIONS_LATE, WALK, mutations, sync_holds,
+    AMNESIA, CURRENT, HINTS, HINTS_LATE, RECORD, RETURNING, RETURNING_LATE, RETURNING_LISTED,
+    VERSIONS, VERSIONS_LATE, WALK, mutations, sync_holds,
 };
 use table::holds;
 
@@ -25,6 +25,7 @@ fn hints_end_with_the_provider_s_state() {
     sync_holds(HINTS, 3, 2, false);
     sync_holds(HINTS, 3, 1, true);
     sync_holds(CURRENT, 3, 2, true);
+    sync_holds(HINTS_LATE, 2, 2, false);
 }
 
 #[test]

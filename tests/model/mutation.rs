@@ -23,6 +23,8 @@ pub(crate) enum Mutation {
     BelieveContradictions,
     /// Where an event says that a user exists, a 404 is a deletion.
     BelieveTheFirst404,
+    /// Where a young event says that a user exists, a second 404 is a deletion.
+    BelieveA404AtOnce,
     /// A settling read does not wait until replicas know what the row knew.
     SettleWithoutWaiting,
     /// What a settling read shows is written whatever became of the row.

@@ -91,6 +91,10 @@ enum Work {
         moved: bool,
         read: User,
         version: Time,
+        /// Whether a replica may not know of the event yet, however much it
+        /// lags. The product asks when the delivery arrives, and so refuses to
+        /// believe a read for longer; that is one more way to die.
+        is_young: bool,
     },
 }
 
@@ -171,6 +175,7 @@ pub(crate) const CONVERGES: &str = "without loss the table ends up equal to the 
 pub(crate) const REPAIRED: &str = "after a complete reconcile the table equals the provider";
 pub(crate) const NO_FALSE_TOMBSTONE: &str = "no living user is tombstoned";
 pub(crate) const NO_RESURRECTION: &str = "no deleted user comes back";
+pub(crate) const SIGN_UPS_LIVE: &str = "nobody is tombstoned who was never deleted";
 pub(crate) const NEVER_FALLS: &str = "no row's version falls";
 pub(crate) const NOTHING_LOST: &str = "what was answered 2xx is in the table";
 
@@ -494,6 +499,7 @@ impl Sync {
             looked,
             read,
             version,
+            is_young,
             ..
         } = state.webhooks[webhook]
         else {
@@ -501,7 +507,10 @@ impl Sync {
         };
         state.webhooks[webhook] = Work::Idle;
         let told_deleted = state.past[usize::from(event)].user.is_none();
+        let deleted = state.row.is_some_and(|row| row.deleted.is_some());
         let row = match read {
+            // The event says that they exist, and a replica may lag: 503.
+            None if !told_deleted && is_young && !deleted => return,
             None => Some(rows::settle_gone(state.row, looked)),
             // In doubt: 503.
             Some(_) if told_deleted && !self.ids_return => return,
@@ -518,6 +527,15 @@ impl Sync {
         };
         state.write(row);
         state.finish(event);
+    }
+
+    /// Whether a read that is sent now may not know of the event, where reads
+    /// lag for longer than settling waits.
+    fn is_young(&self, state: &State, event: u8) -> bool {
+        let made_at = state.past[usize::from(event) - 1].until;
+        self.lag > self.stale
+            && !self.mutated(Mutation::BelieveA404AtOnce)
+            && made_at.is_some_and(|at| at >= state.now - self.lag)
     }
 
     fn settle_present(
@@ -741,20 +759,20 @@ impl Sync {
                 state: shown,
             } => {
                 let Moment { user, version, .. } = Self::moment(state, shown);
-                let work = &mut state.webhooks[usize::from(webhook)];
                 if let Work::Looked {
                     event,
                     looked,
                     moved,
                     ..
-                } = *work
+                } = state.webhooks[usize::from(webhook)]
                 {
-                    *work = Work::Reread {
+                    state.webhooks[usize::from(webhook)] = Work::Reread {
                         event,
                         looked,
                         moved,
                         read: user,
                         version,
+                        is_young: self.is_young(state, event),
                     };
                 }
             }
@@ -878,9 +896,15 @@ impl Model for Sync {
             let at = state.row.and_then(|row| row.at).unwrap_or(0);
             !model.versioned || at >= state.highest
         });
+        let sign_ups_live = Property::always(SIGN_UPS_LIVE, |model: &Self, state: &State| {
+            let lives = |i: u8| state.past[usize::from(i)].user.is_some();
+            let tombstone = state.row.is_some_and(|row| row.deleted.is_some());
+            // A run believes two reads that lag: its own fact is the next ones.
+            model.reconcile || !tombstone || !(1..=state.current).all(lives)
+        });
         if self.lag > self.stale {
             // The rest rests on what is assumed of reads.
-            return vec![never_falls];
+            return vec![never_falls, sign_ups_live];
         }
         vec![
             never_falls,

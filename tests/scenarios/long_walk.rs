@@ -206,10 +206,9 @@ async fn many_users_are_walked_in_short_runs_and_little_memory() -> Result<()> {
 
     // The next run begins anew.
     simulator.switch(|switches| switches.latency_ms = 0);
-    let limit = Duration::from_secs(8);
     let next = walk
         .reconcile
-        .invoke_with_deadline(json!({}), limit)
+        .invoke_with_deadline(json!({}), SHORT)
         .await?;
     ensure!(next["unchanged"] == next["listed"] && next["listed"].as_i64() > Some(0));
     let begun = "SELECT id FROM neon_identity.walk, neon_identity.runs

@@ -432,6 +432,26 @@ async fn tokens_of_accounts_are_kept_nowhere() -> Result<()> {
     Ok(())
 }
 
+/// Auth0 never sends again what was refused with a 4xx: while a flood of forgeries keeps the secret
+/// from being read again, any of them may be signed by a new one.
+#[tokio::test]
+async fn a_flood_of_forgeries_ends_in_503() -> Result<()> {
+    let site = tenant().await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let mut statuses = Vec::new();
+    for _ in 0..7 {
+        let request = client.post(site.webhook.url()).body("{}");
+        let sent = request
+            .header("authorization", "Bearer another token")
+            .send();
+        statuses.push(sent.await?.status().as_u16());
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 503, 503]);
+    site.simulator().create("Ada", "ada@example.com")?;
+    site.deliver_all().await?;
+    site.stage.assert_in_sync().await
+}
+
 #[tokio::test]
 async fn there_is_no_record_of_events() -> Result<()> {
     let site = tenant().await?;
