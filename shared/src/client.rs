@@ -80,7 +80,7 @@ impl Unanswered {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    token: Arc<Mutex<Option<Held>>>,
+    token: Arc<Mutex<Option<CachedToken>>>,
     /// Held by the one request that asks again after it was rate limited: if
     /// all that were asked again at once, most were refused again, and a slow
     /// plan's limit would use up their attempts.
@@ -88,7 +88,7 @@ pub struct Client {
 }
 
 /// A provider's token, for as long as it is good.
-struct Held {
+struct CachedToken {
     /// What it was asked for with: another key's token is another.
     asked_with: Bytes,
     authorization: HeaderValue,
@@ -120,13 +120,13 @@ impl Client {
         effort: Effort,
         mut read: impl FnMut(&Answer) -> Result<T, AnswerError>,
     ) -> Result<T, Unanswered> {
-        let Some(asks_for_token) = provider.token_request() else {
+        let Some(asks_for_token) = provider.access_token_request() else {
             return self.ask_bare(provider, request, effort, read).await;
         };
         let mut refused = None;
         loop {
             let authorization = self
-                .token(provider, &asks_for_token, refused.as_ref(), effort)
+                .access_token(provider, &asks_for_token, refused.as_ref(), effort)
                 .await?;
             let mut request = request.clone();
             let headers = request.headers_mut();
@@ -152,7 +152,7 @@ impl Client {
 
     /// The token that is held, or a new one if it is about to expire or is
     /// the one that was refused. One is asked for at a time.
-    async fn token(
+    async fn access_token(
         &self,
         provider: &dyn Provider,
         request: &Request,
@@ -168,9 +168,11 @@ impl Client {
             return Ok(held.authorization.clone());
         }
         let token = self
-            .ask_bare(provider, request, effort, |answer| provider.token(answer))
+            .ask_bare(provider, request, effort, |answer| {
+                provider.access_token(answer)
+            })
             .await?;
-        *held = Some(Held {
+        *held = Some(CachedToken {
             asked_with: request.body().clone(),
             authorization: token.authorization.clone(),
             until: Instant::now() + token.lifetime.min(LONGEST).saturating_sub(BEFORE_EXPIRY),

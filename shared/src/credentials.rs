@@ -51,20 +51,20 @@ impl Budget {
     }
 
     /// Takes one reading out of it.
-    fn spend(&mut self, now: Instant) -> Result<(), Unread> {
+    fn spend(&mut self, now: Instant) -> Result<(), RefreshError> {
         while self.left < REFRESHES && now.duration_since(self.counted) >= REFILL {
             self.left += 1;
             self.counted += REFILL;
         }
         let failed_lately = |failed: Instant| now.duration_since(failed) < AFTER_FAILURE;
         if self.failed.is_some_and(failed_lately) {
-            return Err(Unread::Failed);
+            return Err(RefreshError::Failed);
         }
         if self.left == 0 {
             return Err(if self.failed.is_some() {
-                Unread::Failed
+                RefreshError::Failed
             } else {
-                Unread::Spent
+                RefreshError::TooOften
             });
         }
         if self.left == REFRESHES {
@@ -136,7 +136,7 @@ impl Credentials {
     }
 
     /// Reads it again if it may have been rotated: `None` if it is the same.
-    pub async fn refresh(&self, known: &Secret) -> Result<Option<Secret>, Unread> {
+    pub async fn refresh(&self, known: &Secret) -> Result<Option<Secret>, RefreshError> {
         let mut budget = self.budget.lock().await;
         budget.spend(Instant::now())?;
         // Should nobody wait for the answer any more, it was not read.
@@ -149,7 +149,7 @@ impl Credentials {
             Err(error) => {
                 budget.failed = Some(Instant::now());
                 tracing::error!(error = format!("{error:#}"), "can't read the secret again");
-                Err(Unread::Failed)
+                Err(RefreshError::Failed)
             }
         }
     }
@@ -157,11 +157,11 @@ impl Credentials {
 
 /// Why nobody knows whether the secret was rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
+pub enum RefreshError {
     /// It could not be read.
     Failed,
     /// It was read again so often lately that it was not tried.
-    Spent,
+    TooOften,
 }
 
 /// The secret's text; without its bytes in the error.
@@ -186,16 +186,16 @@ mod tests {
         for _ in 0..REFRESHES {
             assert_eq!(budget.spend(at(100)), Ok(()));
         }
-        assert_eq!(budget.spend(at(100)), Err(Unread::Spent));
-        assert_eq!(budget.spend(at(109)), Err(Unread::Spent));
+        assert_eq!(budget.spend(at(100)), Err(RefreshError::TooOften));
+        assert_eq!(budget.spend(at(109)), Err(RefreshError::TooOften));
         assert_eq!(budget.spend(at(110)), Ok(()));
-        assert_eq!(budget.spend(at(110)), Err(Unread::Spent));
+        assert_eq!(budget.spend(at(110)), Err(RefreshError::TooOften));
         // Under a flood, as many as when it was one in five seconds, or fewer.
         let spent = (111..=710).filter(|second| budget.spend(at(*second)).is_ok());
         assert_eq!(spent.count(), 60);
         assert_eq!(budget.spend(at(730)), Ok(()));
         assert_eq!(budget.spend(at(730)), Ok(()));
-        assert_eq!(budget.spend(at(730)), Err(Unread::Spent));
+        assert_eq!(budget.spend(at(730)), Err(RefreshError::TooOften));
     }
 
     #[tokio::test]
@@ -205,9 +205,9 @@ mod tests {
         let mut budget = Budget::new(start);
         assert_eq!(budget.spend(start), Ok(()));
         budget.failed = Some(start);
-        assert_eq!(budget.spend(at(4)), Err(Unread::Failed));
+        assert_eq!(budget.spend(at(4)), Err(RefreshError::Failed));
         assert_eq!(budget.spend(at(5)), Ok(()));
         budget.left = 0;
-        assert_eq!(budget.spend(at(6)), Err(Unread::Failed));
+        assert_eq!(budget.spend(at(6)), Err(RefreshError::Failed));
     }
 }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use serde::de::DeserializeOwned;
 
 pub use cursor::{Cursor, Onward};
-pub use overlap::{Fit, Overlap, Place};
+pub use overlap::{Overlap, PageFit, Place};
 
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::profile::{Profile, UserId};
@@ -232,12 +232,12 @@ impl Ending {
     /// the same moment as all pages, so 10 users or 1 % may be wanting. That
     /// tells a listing that was cut short; nobody is tombstoned for a smaller
     /// gap either, because whom a listing lacks is read by id.
-    pub fn complete(self, met: &Met) -> Result<Complete, Short> {
+    pub fn complete(self, met: &Met) -> Result<Complete, CutShort> {
         let counted = self.counted.unwrap_or(0);
         let listed = u64::try_from(met.len()).unwrap_or(u64::MAX);
         let lenient = counted - (counted / 100).max(10).min(counted);
         if listed < lenient {
-            return Err(Short { listed, counted });
+            return Err(CutShort { listed, counted });
         }
         Ok(Complete(()))
     }
@@ -249,7 +249,7 @@ impl Ending {
     "the provider counts {counted} users and listed {listed}: run reconcile again; if that does \
      not help, see the provider's status page"
 )]
-pub struct Short {
+pub struct CutShort {
     /// Users that the walk met.
     pub listed: u64,
     /// Users that there are, by the provider's own count.

@@ -8,11 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::json::{self, Fields};
-
-// Until all imports have moved.
-pub use crate::json::Unreadable;
-pub use crate::time::At;
+use crate::json::{self, Fields, Unreadable};
+use crate::time::At;
 
 /// A provider's id of a user: 1 to 1024 bytes without control characters, and
 /// a name that a URL can hold.

@@ -151,12 +151,12 @@ pub trait Provider: Send + Sync {
 
     /// Asks for the token that all other requests need, where the secret's key
     /// is not itself what they carry.
-    fn token_request(&self) -> Option<Request> {
+    fn access_token_request(&self) -> Option<Request> {
         None
     }
 
-    /// Reads the answer to [`Provider::token_request`].
-    fn token(&self, _answer: &Answer) -> Result<Token, AnswerError> {
+    /// Reads the answer to [`Provider::access_token_request`].
+    fn access_token(&self, _answer: &Answer) -> Result<AccessToken, AnswerError> {
         Err(AnswerError::Garbled(
             "the provider was not asked for a token",
         ))
@@ -169,13 +169,13 @@ pub trait Provider: Send + Sync {
 
     /// Whom a delivery is about, where [`Provider::event`] can read no more
     /// than that: once the user can be read, the delivery is settled.
-    fn whom(&self, _body: &[u8]) -> Option<UserId> {
+    fn user_in_rejected(&self, _body: &[u8]) -> Option<UserId> {
         None
     }
 
     /// What of a delivery's body may be kept when it can't be applied: a
     /// provider's rows may hold password hashes.
-    fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+    fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(body)
     }
 
@@ -187,16 +187,16 @@ pub trait Provider: Send + Sync {
 
 /// What requests carry instead of the secret's key.
 #[derive(Clone)]
-pub struct Token {
+pub struct AccessToken {
     /// The header `Authorization`.
     pub authorization: HeaderValue,
     /// How long it is good for.
     pub lifetime: Duration,
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token(…, {:?})", self.lifetime)
+        write!(f, "AccessToken(…, {:?})", self.lifetime)
     }
 }
 

@@ -9,10 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::provider::{Provider, registry};
-use crate::settings::{Settings, is_blank};
-
-// Until all imports have moved.
-pub use crate::settings::Misconfigured;
+use crate::settings::{Misconfigured, Settings, is_blank};
 
 /// A secret that was read and understood, whole.
 #[derive(Clone)]

@@ -54,7 +54,7 @@ impl SigningSecret {
 
     fn long_enough(key: Vec<u8>) -> Result<Self, BadSecret> {
         if key.len() < SHORTEST_KEY {
-            return Err(BadSecret::Short);
+            return Err(BadSecret::TooShort);
         }
         Ok(Self(key))
     }
@@ -160,7 +160,7 @@ pub enum BadSecret {
         "is a key of less than 16 bytes: copy it again, whole, from the webhook's page; while the \
          provider has not shown one yet, leave signing_secrets an empty list"
     )]
-    Short,
+    TooShort,
 }
 
 /// Why a delivery is not taken for the provider's.
@@ -615,13 +615,13 @@ pub(crate) mod tests {
             let key = format!("whsec_{}", BASE64.encode(vec![7; length]));
             SigningSecret::from_svix(&key).map(|_| ())
         };
-        assert_eq!(svix(15), Err(BadSecret::Short));
+        assert_eq!(svix(15), Err(BadSecret::TooShort));
         assert_eq!(svix(16), Ok(()));
         // The stand-in that the README once told people to use.
         let stand_in = SigningSecret::from_svix("whsec_bm90IHlldA==");
-        assert_eq!(stand_in, Err(BadSecret::Short));
+        assert_eq!(stand_in, Err(BadSecret::TooShort));
         let bytes = |length: usize| SigningSecret::from_bytes(&"x".repeat(length)).map(|_| ());
-        assert_eq!(bytes(15), Err(BadSecret::Short));
+        assert_eq!(bytes(15), Err(BadSecret::TooShort));
         assert_eq!(bytes(16), Ok(()));
     }
 

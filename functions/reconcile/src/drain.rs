@@ -169,7 +169,7 @@ async fn apply(
             }
             Ok(Event::Hint { id, .. }) => tally.doubt(&id, Difference::Doubtful),
             Err(unreadable) => {
-                let user = sources.provider.whom(&body.body);
+                let user = sources.provider.user_in_rejected(&body.body);
                 reject(
                     sources,
                     tally,
@@ -267,7 +267,7 @@ async fn reject(
         reason,
         "a recorded event can't be stored"
     );
-    let body = sources.provider.keepable(&recorded.body);
+    let body = sources.provider.redacted(&recorded.body);
     let store = sources.store;
     store
         .reject_delivery(&recorded.id, reason, &body, user)

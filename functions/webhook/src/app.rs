@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::client::{Client, Effort};
-use shared::credentials::{Credentials, Unread};
+use shared::credentials::{Credentials, RefreshError};
 use shared::provider::Provider;
 use shared::secret::Secret;
 use shared::settle::Sources;
@@ -89,9 +89,9 @@ impl App {
         &self,
         known: &Connected,
         until: Instant,
-    ) -> Result<Option<Arc<Connected>>, Unread> {
+    ) -> Result<Option<Arc<Connected>>, RefreshError> {
         let refreshed = timeout_at(until, self.credentials.refresh(&known.secret)).await;
-        let Some(secret) = refreshed.unwrap_or(Err(Unread::Failed))? else {
+        let Some(secret) = refreshed.unwrap_or(Err(RefreshError::Failed))? else {
             return Ok(None);
         };
         match Connected::new(secret, &self.schema) {
@@ -106,7 +106,7 @@ impl App {
                     error = format!("{error:#}"),
                     "the rotated secret is not usable"
                 );
-                Err(Unread::Failed)
+                Err(RefreshError::Failed)
             }
         }
     }

@@ -61,7 +61,7 @@ enum Front {
 
 /// An HTTP request, as far as an event holds one.
 #[derive(Debug)]
-pub struct Request {
+pub struct HttpEvent {
     front: Front,
     method: String,
     headers: HeaderMap,
@@ -71,7 +71,7 @@ pub struct Request {
 /// The members of a JSON object; none of what is none.
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
-impl Request {
+impl HttpEvent {
     /// Reads an event; what is no HTTP request has no method.
     pub fn read(event: &str) -> Self {
         let event: Members<'_> = read(event);
@@ -117,10 +117,10 @@ impl Request {
     }
 
     /// The answer to it, which has nothing but a status.
-    pub fn answer(&self, status: StatusCode) -> Answer {
+    pub fn answer(&self, status: StatusCode) -> Reply {
         let is_list = self.front == Front::Balancer { lists: true };
         let is_balancer = matches!(self.front, Front::Balancer { .. });
-        Answer {
+        Reply {
             status_code: status.as_u16(),
             status_description: is_balancer.then(|| status.to_string()),
             headers: (!is_list).then_some(NoHeaders {}),
@@ -135,7 +135,7 @@ impl Request {
 /// An answer in JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct Reply {
     status_code: u16,
     /// API Gateway takes no field that it doesn't know.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,11 +214,11 @@ mod tests {
 
     use super::*;
 
-    fn request(event: &Value) -> Request {
-        Request::read(&event.to_string())
+    fn request(event: &Value) -> HttpEvent {
+        HttpEvent::read(&event.to_string())
     }
 
-    fn shown(request: &Request) -> (&str, Option<&str>, Option<&[u8]>) {
+    fn shown(request: &HttpEvent) -> (&str, Option<&str>, Option<&[u8]>) {
         let id = request.headers.get("svix-id");
         let body = request.body.as_deref().ok();
         (&request.method, id.and_then(|id| id.to_str().ok()), body)
@@ -341,7 +341,7 @@ mod tests {
             r#"{"source":"aws.scheduler","detail-type":"Scheduled Event","detail":{}}"#,
             r#"{"a":"\ud800","requestContext":{"http":{"method":"\ud800"}}}"#,
         ] {
-            assert_eq!(Request::read(event).method, "", "{event}");
+            assert_eq!(HttpEvent::read(event).method, "", "{event}");
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
             "headers":{{"svix-id":"msg_1","a":{deep},"b":"\ud800","c":1,"d":null,"e":"a\nb",
             "f g":"x","ü":"ü"}},"body":"\u0000\ud83d\ude00"}}"#
         );
-        let request = Request::read(&event);
+        let request = HttpEvent::read(&event);
         let expected = ("POST", Some("msg_1"), Some("\0\u{1f600}".as_bytes()));
         assert_eq!(shown(&request), expected);
     }
@@ -362,7 +362,7 @@ mod tests {
     fn a_body_that_is_not_what_it_is_said_to_be_has_no_bytes() {
         let body = |body: &str, is_base64: &str| {
             let event = format!(r#"{{"body":{body},"isBase64Encoded":{is_base64}}}"#);
-            Request::read(&event).body
+            HttpEvent::read(&event).body
         };
         for garbled in [r#""*""#, r#""AAA""#, r#""AA=A""#, r#""QUJD\n""#] {
             assert!(body(garbled, "true").is_err(), "{garbled}");

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use shared::start::{ended, start, until};
 use shared::time::WallClock;
 use tokio::time::Instant;
-use webhook::{Answer, App, Request, handle};
+use webhook::{App, HttpEvent, Reply, handle};
 
 /// Senders wait 15 seconds.
 const LONGEST: Duration = Duration::from_secs(12);
@@ -37,10 +37,10 @@ fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
     invocation
 }
 
-async fn answer(app: Arc<App>, event: LambdaEvent<Box<RawValue>>) -> Result<Answer, Error> {
+async fn answer(app: Arc<App>, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Error> {
     let now = WallClock::read();
     let until = until(event.context.deadline(), LONGEST).min(Instant::now() + LONGEST);
-    let request = Request::read(event.payload.get());
+    let request = HttpEvent::read(event.payload.get());
     let status = handle(&app, request.delivery(), now, until).await;
     Ok(request.answer(status))
 }

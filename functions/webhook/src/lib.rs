@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use shared::client::{Effort, Unanswered};
-use shared::credentials::Unread;
+use shared::credentials::RefreshError;
 use shared::exchange::AnswerError;
 use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, Facts, Told};
@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
 use app::{Connected, Refused};
-pub use event::{Answer, Body, Delivery, Request};
+pub use event::{Body, Delivery, HttpEvent, Reply};
 
 /// Bytes that one user may have when read back.
 const LARGEST_USER: usize = 8 << 20;
@@ -40,7 +40,7 @@ const ROUNDS: u32 = 3;
 
 /// Why a delivery was not applied.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum NotApplied {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -109,13 +109,13 @@ async fn verify<'a>(
             Err(Refused::Forged(forged)) => Err(refreshed.refuse(forged)),
             Err(Refused::TooLarge) => Err(StatusCode::PAYLOAD_TOO_LARGE),
         },
-        Err(Unread::Failed) => Err(StatusCode::SERVICE_UNAVAILABLE),
+        Err(RefreshError::Failed) => Err(StatusCode::SERVICE_UNAVAILABLE),
         // Who is refused with 401 may not come again.
-        Err(Unread::Spent) if !connected.provider.facts().sends_again => {
+        Err(RefreshError::TooOften) if !connected.provider.facts().sends_again => {
             tracing::warn!("can't tell a forged delivery from one with a new secret");
             Err(StatusCode::SERVICE_UNAVAILABLE)
         }
-        Err(Unread::Spent) => Err(connected.refuse(forged)),
+        Err(RefreshError::TooOften) => Err(connected.refuse(forged)),
     }
 }
 
@@ -128,15 +128,15 @@ async fn take(
     until: Instant,
 ) -> StatusCode {
     let mut applied = within(until, apply(app, connected, verified, now, until)).await;
-    if let Err(Failure::Store(StoreError::NotThisProject)) = &applied
+    if let Err(NotApplied::Store(StoreError::NotThisProject)) = &applied
         && connected.store.forget_key()
     {
         // The provider may give the project's name now, or the schema may have
         // been given the name that the provider gives.
         applied = within(until, apply(app, connected, verified, now, until)).await;
     }
-    if let Err(failure) = &applied
-        && failure.may_come_of_a_rotated_secret()
+    if let Err(error) = &applied
+        && error.may_come_of_a_rotated_secret()
         && let Ok(Some(refreshed)) = app.refresh(connected, until).await
     {
         applied = within(until, apply(app, &refreshed, verified, now, until)).await;
@@ -151,14 +151,14 @@ async fn take(
 
 async fn within<T>(
     until: Instant,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    work: impl Future<Output = Result<T, NotApplied>>,
+) -> Result<T, NotApplied> {
     timeout_at(until, work)
         .await
-        .unwrap_or(Err(Failure::OutOfTime))
+        .unwrap_or(Err(NotApplied::OutOfTime))
 }
 
-fn answer(applied: Result<Applied, Failure>, event_id: &str, facts: &Facts) -> StatusCode {
+fn answer(applied: Result<Applied, NotApplied>, event_id: &str, facts: &Facts) -> StatusCode {
     match applied {
         Ok(Applied::OfNoUser) => {
             tracing::debug!(event_id, "not about a user");
@@ -177,14 +177,14 @@ fn answer(applied: Result<Applied, Failure>, event_id: &str, facts: &Facts) -> S
                 false => StatusCode::ACCEPTED,
             }
         }
-        Err(failure) => {
-            tracing::error!(event_id, error = %failure, "could not apply a delivery");
+        Err(error) => {
+            tracing::error!(event_id, %error, "could not apply a delivery");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }
 }
 
-impl Failure {
+impl NotApplied {
     /// R10: a refused password or key may have been changed in the secret.
     fn may_come_of_a_rotated_secret(&self) -> bool {
         match self {
@@ -202,7 +202,7 @@ async fn apply(
     delivery: &Verified<'_>,
     now: WallClock,
     until: Instant,
-) -> Result<Applied, Failure> {
+) -> Result<Applied, NotApplied> {
     let work = Work {
         sources: connected.sources(app.client()),
         is_young: is_young(connected.provider.made_at(delivery), now),
@@ -221,13 +221,13 @@ async fn apply(
     let applied = match event {
         Ok(event) => work.observe(event).await?,
         Err(unreadable) => {
-            let user = connected.provider.whom(delivery.body());
+            let user = connected.provider.user_in_rejected(delivery.body());
             Applied::Rejected(unreadable.to_string(), user)
         }
     };
     if let Applied::Rejected(reason, user) = &applied {
         let id = delivery.event_id();
-        let body = connected.provider.keepable(delivery.body());
+        let body = connected.provider.redacted(delivery.body());
         connected
             .store
             .reject_delivery(id, reason, &body, user.as_ref())
@@ -250,7 +250,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn observe(&self, event: Event) -> Result<Applied, Failure> {
+    async fn observe(&self, event: Event) -> Result<Applied, NotApplied> {
         match event {
             Event::OfNoUser => Ok(Applied::OfNoUser),
             Event::Statement(observation) => {
@@ -268,7 +268,7 @@ impl Work<'_> {
     }
 
     /// The clock first, then the read: what is read is not older than `at`.
-    async fn read_back(&self, id: UserId, told: Told) -> Result<Applied, Failure> {
+    async fn read_back(&self, id: UserId, told: Told) -> Result<Applied, NotApplied> {
         let at = self.sources.store.now().await?;
         let read = match user_or_none(self.sources.read(&id, self.effort).await?) {
             Ok(read) => read,
@@ -291,7 +291,7 @@ impl Work<'_> {
         &self,
         observation: Observation,
         told: Option<&Told>,
-    ) -> Result<Applied, Failure> {
+    ) -> Result<Applied, NotApplied> {
         let outcome = match &observation {
             Observation::Present { profile, at } => self.join_profile(profile, *at).await,
             Observation::Gone { id, at } => self.sources.store.gone(id, *at).await,
@@ -316,7 +316,7 @@ impl Work<'_> {
 
     /// In doubt: look at the row, wait out the replicas, read, and write if the
     /// row is as it was.
-    async fn settle(&self, id: UserId, told: Option<&Told>) -> Result<Applied, Failure> {
+    async fn settle(&self, id: UserId, told: Option<&Told>) -> Result<Applied, NotApplied> {
         use futures_util::StreamExt;
         let facts = self.sources.provider.facts();
         for _ in 0..ROUNDS {
@@ -333,7 +333,7 @@ impl Work<'_> {
                 // They may have gone since, and then a deletion is on its way.
                 let exists = matches!(told, Some(Told::Exists { .. }));
                 if exists && self.is_young && !reread.look.deleted {
-                    return Err(Failure::TooEarly);
+                    return Err(NotApplied::TooEarly);
                 }
                 let looks = [reread.look];
                 match self.sources.settle_gone(&looks, looked_at, None).await {
@@ -349,7 +349,7 @@ impl Work<'_> {
                 }
             };
             if matches!(told, Some(Told::Deleted)) && !facts.ids_return {
-                return Err(Failure::Doubtful);
+                return Err(NotApplied::Doubtful);
             }
             let at = profile.version.unwrap_or(looked_at);
             let revive = facts.ids_return;
@@ -368,7 +368,7 @@ impl Work<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Failure::Doubtful)
+        Err(NotApplied::Doubtful)
     }
 }
 

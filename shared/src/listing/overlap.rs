@@ -51,7 +51,7 @@ pub struct Overlap {
 
 /// What a page is to the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub enum PageFit {
     /// It goes on from what was seen.
     Counts,
     /// It begins too late: ask again, from [`Overlap::start`].
@@ -62,7 +62,7 @@ pub enum Fit {
     Repeats,
 }
 
-impl Fit {
+impl PageFit {
     /// Whether the page counts; what the operator is told if the walk ends here.
     /// `whose` in the genitive.
     pub(crate) fn counts(self, whose: &str) -> Result<bool, AnswerError> {
@@ -109,22 +109,22 @@ impl Overlap {
 
     /// Takes in a page that was asked for at the offset `start` with room for
     /// `size` users; `places` are its users'.
-    pub fn take(&mut self, start: u64, size: u64, places: &[Place]) -> Fit {
+    pub fn take(&mut self, start: u64, size: u64, places: &[Place]) -> PageFit {
         let end = start + u64::try_from(places.len()).unwrap_or(0);
         if end <= self.farthest {
             self.stalls += 1;
         }
         if self.stalls > MOST_STALLS {
-            return Fit::Lost;
+            return PageFit::Lost;
         }
         if !self.goes_on(start, size, places) {
             self.back = (self.back * 4).clamp(OVERLAP, MOST_USERS);
-            return Fit::TooLate;
+            return PageFit::TooLate;
         }
         let earlier = start > 0 && end > self.next && !self.is_farther(places.last());
         self.repeats = if earlier { self.repeats + 1 } else { 0 };
         if self.repeats > MOST_REPEATS {
-            return Fit::Repeats;
+            return PageFit::Repeats;
         }
         if end > self.farthest {
             (self.farthest, self.stalls) = (end, 0);
@@ -133,7 +133,7 @@ impl Overlap {
         if !earlier {
             self.last = places.last().cloned();
         }
-        Fit::Counts
+        PageFit::Counts
     }
 
     /// Whether a page that ends there brings anybody.
@@ -176,9 +176,9 @@ mod tests {
     fn pages_overlap() {
         let mut walk = Overlap::default();
         assert_eq!(walk.start(), 0);
-        assert_eq!(walk.take(0, 100, &places(0..100)), Fit::Counts);
+        assert_eq!(walk.take(0, 100, &places(0..100)), PageFit::Counts);
         assert_eq!(walk.start(), 90);
-        assert_eq!(walk.take(90, 100, &places(90..190)), Fit::Counts);
+        assert_eq!(walk.take(90, 100, &places(90..190)), PageFit::Counts);
         assert_eq!(walk.start(), 180);
     }
 
@@ -187,11 +187,11 @@ mod tests {
         let mut walk = Overlap::default();
         walk.take(0, 100, &places(0..100));
         // 50 of the first hundred are gone: offset 90 is the user 140 now.
-        assert_eq!(walk.take(90, 100, &places(140..240)), Fit::TooLate);
+        assert_eq!(walk.take(90, 100, &places(140..240)), PageFit::TooLate);
         assert_eq!(walk.start(), 60);
-        assert_eq!(walk.take(60, 100, &places(110..210)), Fit::TooLate);
+        assert_eq!(walk.take(60, 100, &places(110..210)), PageFit::TooLate);
         assert_eq!(walk.start(), 0);
-        assert_eq!(walk.take(0, 100, &places(50..150)), Fit::Counts);
+        assert_eq!(walk.take(0, 100, &places(50..150)), PageFit::Counts);
         assert_eq!(walk.start(), 90);
     }
 
@@ -199,9 +199,9 @@ mod tests {
     fn an_empty_page_is_no_end_if_it_does_not_begin_at_the_start() {
         let mut walk = Overlap::default();
         walk.take(0, 100, &places(0..100));
-        assert_eq!(walk.take(90, 100, &[]), Fit::TooLate);
+        assert_eq!(walk.take(90, 100, &[]), PageFit::TooLate);
         let mut empty = Overlap::default();
-        assert_eq!(empty.take(0, 100, &[]), Fit::Counts);
+        assert_eq!(empty.take(0, 100, &[]), PageFit::Counts);
     }
 
     #[test]
@@ -214,8 +214,8 @@ mod tests {
         };
         let mut walk = Overlap::default();
         walk.take(0, 100, &tied(0..100));
-        assert_eq!(walk.take(90, 100, &tied(90..190)), Fit::TooLate);
-        assert_eq!(walk.take(60, 100, &tied(60..160)), Fit::Counts);
+        assert_eq!(walk.take(90, 100, &tied(90..190)), PageFit::TooLate);
+        assert_eq!(walk.take(60, 100, &tied(60..160)), PageFit::Counts);
         assert_eq!(walk.start(), 150);
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let fits: Vec<_> = (0..5)
             .map(|_| walk.take(walk.start(), 100, &places(0..100)))
             .collect();
-        use Fit::{Counts, Repeats};
+        use PageFit::{Counts, Repeats};
         let expected = [Counts, Counts, Counts, Counts, Repeats];
         assert_eq!(fits, expected);
         // Pages are smaller in turn.
@@ -244,7 +244,7 @@ mod tests {
         walk.take(0, 100, &places(0..100));
         let lost = (0..20).any(|_| {
             let start = walk.start();
-            walk.take(start, 100, &[]) == Fit::Lost
+            walk.take(start, 100, &[]) == PageFit::Lost
         });
         assert!(lost);
     }

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Event, Facts, Provider, Token, Told, Words, parts};
+use super::{AccessToken, Event, Facts, Provider, Told, Words, parts};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, broken, descends, resume};
@@ -205,7 +205,7 @@ impl Provider for Auth0 {
         })
     }
 
-    fn token_request(&self) -> Option<Request> {
+    fn access_token_request(&self) -> Option<Request> {
         let mut request = self.api.get("/oauth/token");
         *request.method_mut() = Method::POST;
         request.headers_mut().insert(
@@ -216,7 +216,7 @@ impl Provider for Auth0 {
         Some(request)
     }
 
-    fn token(&self, answer: &Answer) -> Result<Token, AnswerError> {
+    fn access_token(&self, answer: &Answer) -> Result<AccessToken, AnswerError> {
         #[derive(Deserialize)]
         struct Granted {
             access_token: String,
@@ -230,13 +230,13 @@ impl Provider for Auth0 {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", granted.access_token))
             .map_err(|_| AnswerError::Garbled("the token is none that a header can hold"))?;
         authorization.set_sensitive(true);
-        Ok(Token {
+        Ok(AccessToken {
             authorization,
             lifetime: Duration::from_secs(granted.expires_in),
         })
     }
 
-    fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+    fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let text = match std::str::from_utf8(body) {
             Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => text,
             // Half an event, of which no value can be told from its neighbour.
@@ -764,7 +764,7 @@ mod tests {
             let auth0 = connected(secret, None).unwrap();
             let user = auth0.user_request(&UserId::new("a|1").unwrap());
             assert_eq!(user.uri(), "http://127.0.0.1:1/api/v2/users/a%7C1");
-            let token = auth0.token_request().unwrap();
+            let token = auth0.access_token_request().unwrap();
             assert_eq!(token.uri(), "http://127.0.0.1:1/oauth/token");
         }
     }
@@ -780,11 +780,11 @@ mod tests {
         let kept = with(r#","profileData":{},"provider":"a""#);
         assert_eq!(profile(&raw).unwrap().raw_json, kept);
         let body = format!(r#"{{"id":"evt","data":{{"object":{raw}}}}}"#);
-        let kept = auth0().keepable(body.as_bytes()).into_owned();
+        let kept = auth0().redacted(body.as_bytes()).into_owned();
         assert!(!String::from_utf8(kept).unwrap().contains("\"x\""));
         let half = &body.as_bytes()[..body.len() / 2];
-        assert!(auth0().keepable(half).is_empty());
-        assert_eq!(auth0().keepable(b"nonsense").as_ref(), b"nonsense");
+        assert!(auth0().redacted(half).is_empty());
+        assert_eq!(auth0().redacted(b"nonsense").as_ref(), b"nonsense");
     }
 
     #[test]
@@ -806,18 +806,21 @@ mod tests {
 
     #[test]
     fn a_token_is_asked_for_with_the_tenant_s_own_audience() {
-        let request = auth0().token_request().unwrap();
+        let request = auth0().access_token_request().unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://tenant.eu.auth0.com/oauth/token");
         let body = String::from_utf8_lossy(request.body()).into_owned();
         assert!(body.contains(r#""audience":"https://tenant.eu.auth0.com/api/v2/""#));
         let granted = r#"{"access_token":"t_hidden","expires_in":86400,"token_type":"Bearer"}"#;
-        let token = auth0().token(&answer(200, granted)).unwrap();
+        let token = auth0().access_token(&answer(200, granted)).unwrap();
         assert_eq!(token.authorization, "Bearer t_hidden");
         assert_eq!(token.lifetime, Duration::from_secs(86_400));
         assert!(!format!("{token:?}").contains("hidden"));
         let denied = r#"{"error":"access_denied","error_description":"Unauthorized"}"#;
-        let denied = auth0().token(&answer(401, denied)).unwrap_err().to_string();
+        let denied = auth0()
+            .access_token(&answer(401, denied))
+            .unwrap_err()
+            .to_string();
         assert!(denied.contains("provider.client_secret"), "{denied}");
     }
 

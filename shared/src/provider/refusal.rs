@@ -145,8 +145,8 @@ mod tests {
         if provider.project_request().is_some() {
             all.push(provider.project(answer).unwrap_err());
         }
-        if provider.token_request().is_some() {
-            all.push(provider.token(answer).unwrap_err());
+        if provider.access_token_request().is_some() {
+            all.push(provider.access_token(answer).unwrap_err());
         }
         if let Some(events) = provider.events() {
             for since in [

@@ -183,7 +183,7 @@ impl Provider for Stack {
         })
     }
 
-    fn whom(&self, body: &[u8]) -> Option<UserId> {
+    fn user_in_rejected(&self, body: &[u8]) -> Option<UserId> {
         parts::user_in_data(body)
     }
 }

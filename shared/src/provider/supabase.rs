@@ -193,7 +193,7 @@ impl Provider for Supabase {
     }
 
     /// The dashboard's webhooks send whole rows, hash and tokens included.
-    fn keepable<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+    fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let Ok(change) = json::Fields::of_bytes(body) else {
             return Cow::Borrowed(b"");
         };
@@ -593,13 +593,13 @@ mod tests {
         assert!(matches!(told(delete), Told::Deleted));
         let other = update.replace("\"users\"", "\"sessions\"");
         assert!(matches!(event(&*supabase(), &other), Event::OfNoUser));
-        let kept = supabase().keepable(update.as_bytes()).into_owned();
+        let kept = supabase().redacted(update.as_bytes()).into_owned();
         let kept = String::from_utf8(kept).unwrap();
         assert!(
             kept.contains(FOUR) && !kept.contains("example.com"),
             "{kept}"
         );
-        assert!(supabase().keepable(b"hash").is_empty());
+        assert!(supabase().redacted(b"hash").is_empty());
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Provider for WorkOs {
         })
     }
 
-    fn whom(&self, body: &[u8]) -> Option<UserId> {
+    fn user_in_rejected(&self, body: &[u8]) -> Option<UserId> {
         parts::user_in_data(body)
     }
 

@@ -22,8 +22,8 @@ pub(crate) fn check(provider: &dyn Provider, delivery: &Verified<'_>) {
         Err(unreadable) => check_reason(&unreadable.to_string()),
     }
     let _ = provider.made_at(delivery);
-    provider.whom(body).iter().for_each(check_id);
-    let kept = provider.keepable(body);
+    provider.user_in_rejected(body).iter().for_each(check_id);
+    let kept = provider.redacted(body);
     assert!(kept.len() <= body.len() + 200);
     let hidden: &[&str] = match provider.facts().name {
         "supabase" => &["encrypted_password", "recovery_token"],

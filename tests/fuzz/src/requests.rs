@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::Value;
 use shared::time::WallClock;
-use webhook::{Body, Request};
+use webhook::{Body, HttpEvent};
 
 use crate::deliveries;
 use crate::providers::{provider, verified};
@@ -19,7 +19,7 @@ pub(crate) fn run(bytes: &[u8]) {
         return;
     };
     let event = String::from_utf8_lossy(event);
-    let request = Request::read(&event);
+    let request = HttpEvent::read(&event);
     let delivery = request.delivery();
     if let Ok(event) = serde_json::from_str(&event) {
         check_request(&event, delivery.method, delivery.body);

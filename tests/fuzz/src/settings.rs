@@ -57,7 +57,7 @@ fn check_requests(secret: &Secret) {
     let id = UserId::new("ü|\u{10ffff}".repeat(128)).expect("an id");
     check_request(&provider.user_request(&id));
     check_request(&provider.listing(None).request());
-    for request in [provider.project_request(), provider.token_request()] {
+    for request in [provider.project_request(), provider.access_token_request()] {
         request.iter().for_each(check_request);
     }
 }

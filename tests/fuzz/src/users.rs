@@ -62,7 +62,7 @@ pub(crate) fn run(bytes: &[u8]) {
         }
         Err(misread) => check_misread(&misread),
     }
-    match provider.token(&answer) {
+    match provider.access_token(&answer) {
         Ok(token) => assert!(!format!("{token:?}").contains("Bearer")),
         Err(misread) => check_misread(&misread),
     }

@@ -2,9 +2,9 @@
 //! that arrives late fills it again.
 
 use anyhow::{Context, Result};
-use shared::profile::At;
 use shared::provider::Facts;
 use shared::store::Outcome::{Created, Revived, Stale, Unchanged, Updated};
+use shared::time::At;
 
 use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versions};
 
