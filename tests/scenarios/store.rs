@@ -12,14 +12,17 @@ use tests::database::Database;
 use tests::postgres::Postgres;
 use tokio_postgres::Client;
 
+mod address;
 mod bad;
 mod books;
 mod digest;
 mod erase;
 mod join;
 mod lines;
+mod placeholders;
 mod settle;
 mod strangers;
+mod tables;
 mod together;
 mod unstorable;
 

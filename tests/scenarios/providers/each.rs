@@ -1,5 +1,5 @@
 //! What holds for every provider, with the real binaries: one set of facts, run against each
-//! simulated provider. What only one of them does is in a file of its own below.
+//! simulated provider. What only one of them does is in a file of its own beside this one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,9 +18,6 @@ use tests::stage::{Setup, Stage};
 use crate::delivery::client;
 
 mod answers;
-mod only_auth0;
-mod only_stack;
-mod only_supabase;
 
 use answers::{
     a_key_whose_refusal_had_no_words_is_read_again, a_long_rate_limit_is_reported_with_its_end,
@@ -28,15 +25,15 @@ use answers::{
 };
 
 /// A stage of one provider, and an instance of each function that follows it.
-struct Site {
-    stage: Stage,
-    webhook: Function,
-    reconcile: Function,
-    sender: Sender,
+pub(super) struct Site {
+    pub(super) stage: Stage,
+    pub(super) webhook: Function,
+    pub(super) reconcile: Function,
+    pub(super) sender: Sender,
 }
 
 impl Site {
-    async fn of(setup: Setup) -> Result<Self> {
+    pub(super) async fn of(setup: Setup) -> Result<Self> {
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
         let webhook = stage.webhook().await?;
         Ok(Self {
@@ -47,17 +44,17 @@ impl Site {
         })
     }
 
-    fn simulator(&self) -> &Simulator {
+    pub(super) fn simulator(&self) -> &Simulator {
         &self.stage.simulator
     }
 
     /// The status that one delivery of a message is answered with.
-    async fn deliver(&self, message: &Message) -> Result<u16> {
+    pub(super) async fn deliver(&self, message: &Message) -> Result<u16> {
         self.sender.deliver_once(message).await
     }
 
     /// Delivers a message that is to be taken.
-    async fn taken(&self, message: &Message) -> Result<()> {
+    pub(super) async fn taken(&self, message: &Message) -> Result<()> {
         let status = self.deliver(message).await?;
         let logs = self.webhook.logs().context("read the log")?;
         ensure!(status == 200, "{}: {status}\n{logs}", message.kind);
@@ -65,7 +62,7 @@ impl Site {
     }
 
     /// Delivers all that the provider has to tell, in order, each once.
-    async fn deliver_all(&self) -> Result<()> {
+    pub(super) async fn deliver_all(&self) -> Result<()> {
         for message in self.simulator().take_messages() {
             self.taken(&message).await?;
         }
@@ -73,13 +70,13 @@ impl Site {
     }
 
     /// Runs `reconcile` in the time that Lambda gives.
-    async fn run(&self, event: Value) -> Result<Value, FunctionError> {
+    pub(super) async fn run(&self, event: Value) -> Result<Value, FunctionError> {
         let limit = Duration::from_secs(900);
         self.reconcile.invoke_with_deadline(event, limit).await
     }
 
     /// Runs `reconcile` to its end.
-    async fn complete(&self, event: Value) -> Result<Value> {
+    pub(super) async fn complete(&self, event: Value) -> Result<Value> {
         let report = self.run(event).await;
         let report = report.with_context(|| self.reconcile.logs().unwrap_or_default())?;
         ensure!(report["outcome"] == "complete", "{report}");
@@ -87,14 +84,14 @@ impl Site {
     }
 
     /// Runs `reconcile`, which is to fail; what it says.
-    async fn failed(&self, event: Value) -> Result<String> {
+    pub(super) async fn failed(&self, event: Value) -> Result<String> {
         let error = self.run(event).await.err().context("it did not fail")?;
         ensure!(error.error_type == "Failed", "{error}");
         Ok(error.error_message)
     }
 
     /// The field of the secret that holds the provider's key.
-    fn key(&self) -> Result<&'static str> {
+    pub(super) fn key(&self) -> Result<&'static str> {
         let keys = [
             "secret_server_key",
             "secret_key",
@@ -109,7 +106,7 @@ impl Site {
     }
 
     /// Nobody is shown as deleted, and so many as living.
-    async fn assert_all_live(&self, users: usize) -> Result<()> {
+    pub(super) async fn assert_all_live(&self, users: usize) -> Result<()> {
         let table = self.stage.table().await?;
         ensure!(table.iter().all(|row| row.lives()), "somebody is deleted");
         ensure!(table.len() == users, "{} rows", table.len());
@@ -576,7 +573,7 @@ async fn a_user_that_cannot_be_stored_stops_nobody(setup: Setup) -> Result<()> {
 }
 
 /// Nobody who lives all the while is missed or taken for deleted, and the next run is in sync.
-async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<()> {
+pub(super) async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     let simulator = site.simulator();
     simulator.seed(2_600);

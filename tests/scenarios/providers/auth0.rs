@@ -9,7 +9,7 @@ use tests::simulator::{Auth0, Call, Clock, Message, Options, Pages, RateLimit, S
 use tests::stage::{Setup, Stage};
 use tests::tools::random_name;
 
-use super::Site;
+use super::each::Site;
 
 /// 15 January 2026, noon, in milliseconds.
 const NOON: i64 = 1_768_478_400_000;

@@ -232,7 +232,7 @@ async fn who_was_erased_stays_erased_whatever_comes_late() -> Result<()> {
     let deleted = site.later(|clerk| clerk.delete(&id))?;
     site.deliver(&deleted).await?;
     // The documentation's words.
-    let page = include_str!("../../docs/operating.md");
+    let page = include_str!("../../../docs/operating.md");
     let (_, erase) = page
         .split_once("## Erasing a user")
         .context("the section")?;

@@ -1,11 +1,13 @@
-//! The simulators themselves: each quirk that other scenarios rely on, pinned against what the
+//! The simulators and the harness: each quirk that other scenarios rely on, pinned against what the
 //! provider was seen to do.
 
 mod auth0;
 mod clerk;
 mod control;
+mod endings;
 mod errors;
 mod faults;
+mod harness;
 mod lag;
 mod listing;
 mod program;
@@ -13,6 +15,7 @@ mod receiver;
 mod sender;
 mod signing;
 mod supabase;
+mod vendors;
 mod webhooks;
 mod workos;
 

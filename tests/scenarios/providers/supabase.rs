@@ -7,7 +7,7 @@ use tests::simulator::{SignUp, Supabase};
 use tests::stage::Setup;
 use tests::tools::random_name;
 
-use super::{Site, users_may_come_and_go_at_every_page};
+use super::each::{Site, users_may_come_and_go_at_every_page};
 use crate::delivery::client;
 
 async fn project() -> Result<Site> {

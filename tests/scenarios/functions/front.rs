@@ -47,13 +47,13 @@ impl Front {
     /// The event, made of AWS' own example.
     fn event(self, letter: &Letter, case: fn(&str) -> String, is_base64: bool) -> Result<Value> {
         let example = match self {
-            Self::Url => include_str!("../../events/lambda/webhook.user.created.json"),
-            Self::HttpApi1 => include_str!("../../events/lambda/webhook.http_api.1.json"),
-            Self::HttpApi2 => include_str!("../../events/lambda/webhook.http_api.2.json"),
-            Self::Rest => include_str!("../../events/lambda/webhook.rest.json"),
-            Self::Balancer => include_str!("../../events/lambda/webhook.balancer.json"),
+            Self::Url => include_str!("../../../events/lambda/webhook.user.created.json"),
+            Self::HttpApi1 => include_str!("../../../events/lambda/webhook.http_api.1.json"),
+            Self::HttpApi2 => include_str!("../../../events/lambda/webhook.http_api.2.json"),
+            Self::Rest => include_str!("../../../events/lambda/webhook.rest.json"),
+            Self::Balancer => include_str!("../../../events/lambda/webhook.balancer.json"),
             Self::BalancerOfLists => {
-                include_str!("../../events/lambda/webhook.balancer.lists.json")
+                include_str!("../../../events/lambda/webhook.balancer.lists.json")
             }
         };
         let mut event: Value = serde_json::from_str(example)?;

@@ -15,7 +15,7 @@ use tests::secrets_manager::SecretsManager;
 use tests::stage::{Setup, Stage};
 use tests::watchdog::Watched;
 
-use crate::workos::emulator::Emulator;
+use crate::providers::workos::emulator::Emulator;
 
 /// Set where one of these tests is run by itself, in a process that is then ended: the file in which
 /// it says that all has been started.

@@ -150,7 +150,7 @@ async fn the_first_delivery_after_a_freeze_is_taken() -> Result<()> {
             end.webhook.thaw();
             let took = end.arrives().await;
             let took = took.with_context(|| format!("{meanwhile:?}"))?;
-            crate::reconcile::say(&format!("{meanwhile:?}: {took:?}"));
+            crate::functions::reconcile::say(&format!("{meanwhile:?}: {took:?}"));
         }
         end.stage.assert_in_sync().await
     }))

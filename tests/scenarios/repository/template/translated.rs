@@ -270,7 +270,7 @@ fn translate(source: &str, asked: &[(Value, &str)]) -> Vec<Value> {
         .collect();
     let asked = json!({"template": source, "translations": translations}).to_string();
     let mut python = Command::new(python_program("python").expect("Python"))
-        .arg(workspace().join("tests/scenarios/template/translate.py"))
+        .arg(workspace().join("tests/scenarios/repository/template/translate.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

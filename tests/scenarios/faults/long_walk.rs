@@ -13,7 +13,7 @@ use tests::runtime_api::FunctionError;
 use tests::simulator::{Call, Fault, Moment, RateLimit, Switches, Trouble};
 use tests::stage::Stage;
 
-use crate::reconcile::say;
+use crate::functions::reconcile::say;
 
 /// `make bench` walks a million.
 const MANY: u64 = 60_000;

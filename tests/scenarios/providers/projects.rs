@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tests::function::Function;
 use tests::secret_file::SecretFile;
 
+use super::shared::{SVIX, Stage};
 use crate::delivery::{Letter, client, event_id, send};
-use crate::providers::{SVIX, Stage};
 
 /// What the address answers that names the project.
 type Naming = (u16, &'static str);

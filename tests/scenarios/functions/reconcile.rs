@@ -156,7 +156,7 @@ async fn nobody_at_the_provider_and_nobody_in_the_table_is_complete() -> Result<
 #[tokio::test]
 async fn events_of_the_scheduler_are_taken_and_unknown_fields_are_refused() -> Result<()> {
     let run = Run::new(3).await?;
-    let scheduled = include_str!("../../events/lambda/reconcile.scheduled.json");
+    let scheduled = include_str!("../../../events/lambda/reconcile.scheduled.json");
     run.complete(serde_json::from_str(scheduled)?).await?;
     run.stage.assert_in_sync().await?;
     for event in [

@@ -2,6 +2,7 @@
 //! columns, and whoever else may create something in its database.
 
 mod hostile;
+mod locked;
 mod refusals;
 mod row_security;
 mod writer;

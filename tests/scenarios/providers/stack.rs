@@ -6,7 +6,7 @@ use serde_json::json;
 use tests::simulator::{Call, Moment, Stack};
 use tests::stage::Setup;
 
-use super::Site;
+use super::each::Site;
 
 fn both() -> [Stack; 2] {
     [Stack::earlier(), Stack::hexclave()]

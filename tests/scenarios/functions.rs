@@ -1,0 +1,8 @@
+//! The three functions: what each does with its events, its settings and its secret.
+
+mod front;
+mod manager;
+mod provision;
+pub(crate) mod reconcile;
+mod start_up;
+mod webhook;

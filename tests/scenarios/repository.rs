@@ -1,0 +1,9 @@
+//! The repository itself: the arrows between its modules, its template, its documents, its fixtures.
+
+mod correctness;
+mod dev;
+mod documents;
+mod fixtures;
+mod layout;
+mod recipes;
+mod template;
