@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_could_not_be_read_is_not_tried_again_at_once() {
+    async fn a_secret_that_could_not_be_read_is_not_tried_again_at_once() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut budget = Budget::new(start);

@@ -490,7 +490,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_jsonb_refuses_is_mended_at_any_depth() {
+    fn text_that_jsonb_refuses_is_mended_at_any_depth() {
         let check =
             |raw: &str, expected: &str| assert_eq!(storable(raw).unwrap(), expected, "{raw}");
         check(r#"{"a":"x\u0000y"}"#, "{\"a\":\"x\u{FFFD}y\"}");
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_storable_is_kept_byte_for_byte() {
+    fn storable_text_is_kept_byte_for_byte() {
         let raw = r#"{ "n":123456789012345678901234567890, "e":1e400,"é":"\u00e9"}"#;
         assert!(matches!(storable(raw), Ok(Cow::Borrowed(kept)) if kept == raw));
     }

@@ -393,7 +393,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_unknown_provider_s_error_names_the_known_ones() {
+    fn an_unknown_providers_error_names_the_known_ones() {
         let secret = r#"{"database_url":"postgres://u@h/d","provider":{"name":"hidden"}}"#;
         assert_eq!(
             Secret::parse(secret).unwrap_err().to_string(),

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_editors_put_around_the_text_is_harmless() {
+    fn white_space_and_marks_that_editors_put_around_the_secret_are_harmless() {
         let secret = r#"{"database_url": "postgres://u:p@h/d",
             "provider": {"name": "supabase", "project_url": "https://p.supabase.co",
             "service_role_key": "k", "webhook_token": "a long token, which nobody guesses"}}"#;

@@ -510,7 +510,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_message_s_id_tells_when_it_was_made() {
+    fn a_messages_id_tells_when_it_was_made() {
         let seconds = |id: &str| svix_time(id).map(|at| at.as_micros() / 1_000_000);
         // Svix's own example, and one of April 2026.
         assert_eq!(seconds("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"), Some(SIGNED_AT));

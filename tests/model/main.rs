@@ -21,7 +21,7 @@ use cases::{
 use table::holds;
 
 #[test]
-fn hints_end_with_the_provider_s_state() {
+fn hints_end_with_the_providers_state() {
     sync_holds(HINTS, 3, 2, false);
     sync_holds(HINTS, 3, 1, true);
     sync_holds(CURRENT, 3, 2, true);
@@ -29,7 +29,7 @@ fn hints_end_with_the_provider_s_state() {
 }
 
 #[test]
-fn versions_end_with_the_provider_s_state() {
+fn versions_end_with_the_providers_state() {
     sync_holds(VERSIONS, 3, 2, false);
     sync_holds(VERSIONS, 3, 1, true);
     sync_holds(VERSIONS, 2, 2, true);
@@ -38,7 +38,7 @@ fn versions_end_with_the_provider_s_state() {
 }
 
 #[test]
-fn ids_that_return_end_with_the_provider_s_state() {
+fn ids_that_return_end_with_the_providers_state() {
     sync_holds(RETURNING, 3, 2, false);
     sync_holds(RETURNING_LATE, 3, 1, true);
     sync_holds(RETURNING_LISTED, 2, 1, true);

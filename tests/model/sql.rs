@@ -213,7 +213,7 @@ fn assert_row(before: &Kept, after: &Kept, i: usize, kept: Option<Row>, written:
 }
 
 #[tokio::test]
-async fn the_model_s_join_is_the_statement_s() -> Result<()> {
+async fn the_models_join_is_the_statements() -> Result<()> {
     let cases = pairs(&all_rows(3), &all_news(3));
     for (versioned, ids_return) in pairs(&[false, true], &[false, true]) {
         let bench = Bench::new(versioned, ids_return).await?;
@@ -249,7 +249,7 @@ async fn the_model_s_join_is_the_statement_s() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_model_s_deletion_is_the_statement_s() -> Result<()> {
+async fn the_models_deletion_is_the_statements() -> Result<()> {
     let cases = pairs(&all_rows(2), &[0, 1, 2]);
     for (versioned, ids_return) in pairs(&[false, true], &[false, true]) {
         let bench = Bench::new(versioned, ids_return).await?;

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn an_event_that_is_not_understood_is_refused() {
         for event in [
             json!({"max_delete": 7}),
             json!({"mode": "listing"}),

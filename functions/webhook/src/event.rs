@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_has_no_method() {
+    fn an_event_that_is_no_request_has_no_method() {
         for event in [
             "",
             "{",
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_beside_the_signature_harms_nothing() {
+    fn odd_fields_beside_the_signature_harm_nothing() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
         let event = format!(
             r#"{{"requestContext":{{"http":{{"method":"POST","x":{deep}}},"n":1e999}},"x":{deep},

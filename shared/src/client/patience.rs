@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_may_be_a_date_in_any_of_http_s_forms() {
+    fn a_wait_may_be_a_date_in_any_of_https_forms() {
         for date in [
             "Sat, 01 Feb 2025 12:01:30 GMT",
             "Saturday, 01-Feb-25 12:01:30 GMT",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_wait_is_told_by_the_server_s_clock() {
+    fn the_end_of_a_wait_is_told_by_the_servers_clock() {
         let check = |headers: &[(&'static str, &str)]| {
             let wait = wait(headers, NOON + 1_000);
             Wait::until(wait.as_ref())

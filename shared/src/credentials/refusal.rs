@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_one_of_aws_s_kind() {
+    fn a_code_is_one_of_awss_kind() {
         for code in [
             "ThrottlingException",
             "InternalServiceError",

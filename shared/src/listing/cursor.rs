@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_moved_is_not_gone_on_from() {
+    fn a_walk_does_not_continue_from_a_user_that_has_moved() {
         let mut cursor = Cursor::default();
         cursor.advance(&page(&["a", "b", "c"]), 3);
         let moved = Place {

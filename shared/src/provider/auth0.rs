@@ -659,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_s_fields_are_checked() {
+    fn the_secrets_fields_are_checked() {
         let unused = connected(secret(), Some("whsec_hidden")).err();
         let expected = "signing_secrets is not used by auth0: remove it";
         assert_eq!(unused.as_deref(), Some(expected));
@@ -757,7 +757,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_s_address_may_be_written_whole() {
+    fn the_apis_address_may_be_written_whole() {
         for api_url in ["http://127.0.0.1:1", "http://127.0.0.1:1/api/v2/"] {
             let mut secret = secret();
             secret["api_url"] = api_url.into();
@@ -805,7 +805,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_asked_for_with_the_tenant_s_own_audience() {
+    fn a_token_is_asked_for_with_the_tenants_own_audience() {
         let request = auth0().access_token_request().unwrap();
         assert_eq!(request.method(), Method::POST);
         assert_eq!(request.uri(), "https://tenant.eu.auth0.com/oauth/token");
@@ -1023,7 +1023,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listing_s_fixtures_are_read() {
+    fn the_listings_fixtures_are_read() {
         let body = include_str!("../../../events/auth0/list.page0.json");
         let page = auth0().listing(None).read(&answer(200, body)).unwrap();
         assert_eq!(ids(&page), (vec![JOHN], true));

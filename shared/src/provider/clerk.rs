@@ -538,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_of_the_event_s_time_in_either_unit() {
+    fn a_deletion_is_of_the_events_time_in_either_unit() {
         let check = |event, millis| match event {
             Event::Statement(Observation::Gone { id, at }) => {
                 assert_eq!(id.as_str(), JOHN);
@@ -620,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_s_instance_is_the_project() {
+    fn the_keys_instance_is_the_project() {
         assert_eq!(clerk().facts().project, None);
         let request = clerk().project_request().unwrap();
         assert_eq!(request.uri(), "https://api.clerk.com/v1/instance");
@@ -658,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listing_s_fixture_is_read_and_counted() {
+    fn the_listings_fixture_is_read_and_counted() {
         let mut listing = clerk().listing(None);
         assert_eq!(
             next(&*listing),

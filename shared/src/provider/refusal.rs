@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_provider_s_own_refuses_nothing_but_the_key() {
+    fn an_answer_that_is_not_the_providers_own_refuses_nothing_but_the_key() {
         for (provider, _) in each() {
             for status in [302, 400, 404, 405, 410, 418] {
                 for body in ["", "not found", "<html></html>"] {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_the_provider_s_own_shows_its_code_and_no_more() {
+    fn trouble_of_the_providers_own_shows_its_code_and_no_more() {
         let words = |error: serde_json::Value| {
             move |name: &str, status| {
                 let error = match name {

@@ -542,14 +542,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_uuid_is_nobody_s() {
+    fn an_id_that_is_no_uuid_belongs_to_nobody() {
         let id = UserId::new("put in by hand").unwrap();
         let read = stack().user(&id, &answer(400, r#"{"code":"SCHEMA_ERROR"}"#));
         assert!(matches!(read, Err(AnswerError::NoSuchId)));
     }
 
     #[test]
-    fn an_id_in_upper_case_is_nobody_s_although_the_server_finds_its_user() {
+    fn an_id_in_upper_case_belongs_to_nobody_although_the_server_finds_its_user() {
         let id = UserId::new(ADA.to_uppercase()).unwrap();
         let read = stack().user(&id, &answer(200, format!(r#"{{"id":"{ADA}"}}"#)));
         assert!(matches!(read, Err(AnswerError::NoSuchId)));
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn who_moved_to_the_end_is_not_gone_on_from() {
+    fn a_walk_does_not_continue_from_a_user_that_moved_to_the_end() {
         for moved in [&["d"][..], &["c", "d"]] {
             let mut listing = stack().listing(None);
             let listing = listing.as_mut();
@@ -812,7 +812,7 @@ mod tests {
     }
 
     #[test]
-    fn a_captured_backend_s_events_are_read() {
+    fn a_captured_backends_events_are_read() {
         let captured: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(include_str!("../../../events/stack/captured.json")).unwrap();
         for (kind, event) in captured {

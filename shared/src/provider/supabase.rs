@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_s_fields_are_checked() {
+    fn the_secrets_fields_are_checked() {
         let project = supabase().facts().project.clone();
         assert_eq!(project.as_deref(), Some("ref.supabase.co"));
         let unused = connected(secret(), Some("whsec_hidden")).err();
@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_s_address_may_be_written_whole() {
+    fn the_apis_address_may_be_written_whole() {
         for api_url in ["http://127.0.0.1:1/", "http://127.0.0.1:1/auth/v1"] {
             let mut secret = secret();
             secret["api_url"] = api_url.into();
@@ -668,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_listing_leaves_open_is_said() {
+    fn a_page_names_the_fields_that_its_users_lack() {
         let unloaded = |identities: &str| {
             let body = format!(
                 r#"{{"users":[{{"id":"1"{identities}}}],"pagination":{{"has_more":false}}}}"#

@@ -615,7 +615,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_is_of_the_event_s_time_and_not_the_user_s() {
+    fn a_deletion_is_of_the_events_time_and_not_the_users() {
         let deleted = delivered(
             vector!("workos/user.deleted"),
             "event_01EHZNVPK3SFK441A1RGBFSHR3",
@@ -635,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_s_header_may_be_of_the_emulator_or_of_two_secrets() {
+    fn a_signatures_header_may_be_of_the_emulator_or_of_two_secrets() {
         let (_, body) = vector!("workos/user.created");
         let check = |header: &str| {
             let mut headers = HeaderMap::new();
@@ -807,7 +807,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listing_s_fixture_ends_with_its_only_user() {
+    fn the_listings_fixture_ends_with_its_only_user() {
         let body = include_str!("../../../events/workos/list.page1.json");
         let mut listing = workos().listing(None);
         let page = listing.read(&answer(200, body)).unwrap();
@@ -838,7 +838,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_s_events_are_those_that_are_delivered() {
+    fn the_records_events_are_those_that_are_delivered() {
         let workos = workos();
         let record = workos.events().unwrap();
         let since = Since::Event("event_0".to_owned());

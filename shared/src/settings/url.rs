@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_repeating_it() {
+    fn a_bad_address_is_refused_without_repeating_it() {
         for url in [
             "ftp://hidden",
             "hidden",

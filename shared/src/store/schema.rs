@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schema_s_name_needs_no_quotes() {
+    fn a_schemas_name_needs_no_quotes() {
         let check = |name: &str| Schema::new(name).is_ok();
         assert!(check("neon_identity") && check("auth2") && check("_x"));
         let long = "x".repeat(57);

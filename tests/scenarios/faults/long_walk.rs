@@ -318,7 +318,7 @@ async fn missing_users_who_are_there_are_taken_in_run_by_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_walk_does_not_go_on_behind_who_could_not_be_settled_in_time() -> Result<()> {
+async fn a_walk_does_not_pass_users_that_could_not_be_settled_in_time() -> Result<()> {
     let walk = Walk::backfilled(3_500).await?;
     let id = &walk.ids()[7];
     let simulator = &walk.stage.simulator;
@@ -487,7 +487,7 @@ async fn overtaken(stop: Stop) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_run_that_outlived_its_lease_does_not_move_the_next_one_s_place() -> Result<()> {
+async fn a_run_that_outlived_its_lease_does_not_move_the_next_ones_place() -> Result<()> {
     let walk = Walk::new(6_000).await?;
     let stop = (Moment::After, Call::List, 0);
     let other = walk.stage.reconcile().await?;

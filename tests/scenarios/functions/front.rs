@@ -241,7 +241,7 @@ fn merge(event: &mut Value, change: &Value) {
 }
 
 #[tokio::test]
-async fn what_is_odd_in_a_request_does_not_end_the_process() -> Result<()> {
+async fn an_odd_request_does_not_end_the_process() -> Result<()> {
     let stage = Stage::new().await?;
     let webhook = stage.webhook().await?;
     let body = br#"{"type":"stack.test","data":{}}"#;
@@ -260,7 +260,7 @@ async fn what_is_odd_in_a_request_does_not_end_the_process() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_no_request_does_not_end_the_process() -> Result<()> {
+async fn an_event_that_is_no_request_does_not_end_the_process() -> Result<()> {
     let stage = Stage::new().await?;
     let webhook = stage.webhook().await?;
     let nested = |open: &str, depth: usize, close: &str| {

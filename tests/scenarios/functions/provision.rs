@@ -164,7 +164,7 @@ async fn two_databases_of_one_server_are_provisioned_at_once() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_table_is_neon_s_own_column_for_column() -> Result<()> {
+async fn the_table_is_neons_own_column_for_column() -> Result<()> {
     let (_server, site) = site().await?;
     site.provision().await?;
     let columns = site
@@ -359,7 +359,7 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_writer_s_rights_are_enough_for_webhook_and_reconcile() -> Result<()> {
+async fn the_writers_rights_are_enough_for_webhook_and_reconcile() -> Result<()> {
     let (_server, site) = site().await?;
     site.provision().await?;
     let webhook = site.start("webhook", "neon_identity").await?;
@@ -852,7 +852,7 @@ async fn an_answer_that_is_not_taken_is_sent_again() -> Result<()> {
 // What is refused.
 
 #[tokio::test]
-async fn another_project_s_keys_are_refused_until_somebody_rebinds() -> Result<()> {
+async fn another_projects_keys_are_refused_until_somebody_rebinds() -> Result<()> {
     let (_server, site) = site().await?;
     site.provision().await?;
     site.simulator.seed(1);
@@ -938,7 +938,7 @@ async fn a_table_that_somebody_else_made_is_left_alone() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_does_not_own_the_database_is_told_to_name_its_owner() -> Result<()> {
+async fn a_login_that_does_not_own_the_database_is_told_to_name_its_owner() -> Result<()> {
     let (_server, site) = site().await?;
     let stranger = site.database.login("stranger").await?;
     site.change(|secret| secret["admin_database_url"] = stranger.clone().into())?;

@@ -241,7 +241,7 @@ async fn each_column_edited_by_hand_is_put_right() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_no_webhook_told_is_repaired() -> Result<()> {
+async fn changes_that_no_webhook_told_are_repaired() -> Result<()> {
     let run = Run::backfilled(60).await?;
     tokio::time::sleep(STALENESS).await;
     let (ids, simulator) = (run.ids(), &run.stage.simulator);
@@ -303,7 +303,7 @@ async fn a_false_tombstone_is_cleared_by_a_run_and_not_by_a_delivery() -> Result
 }
 
 #[tokio::test]
-async fn a_placeholder_is_filled_or_found_to_be_nobody_s() -> Result<()> {
+async fn a_placeholder_is_filled_or_found_to_belong_to_nobody() -> Result<()> {
     let run = Run::backfilled(5).await?;
     let id = run.stage.simulator.create("Ada", "ada@example.com")?;
     let nobody = "00000000-0000-4000-8000-000000000000";
@@ -320,7 +320,7 @@ async fn a_placeholder_is_filled_or_found_to_be_nobody_s() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_id_that_the_provider_takes_for_none_is_nobody_s() -> Result<()> {
+async fn an_id_that_the_provider_takes_for_none_belongs_to_nobody() -> Result<()> {
     let run = Run::backfilled(5).await?;
     // The application's own key, which is a UUID, if not one that Stack Auth takes.
     let ids = ["0190f3c2-7b1a-7c3d-8e4f-0123456789ab", "user 7"];
@@ -476,7 +476,7 @@ async fn an_empty_listing_is_held_until_a_person_names_a_number() -> Result<()> 
 }
 
 #[tokio::test]
-async fn who_is_missing_is_gone_only_if_the_provider_says_so_itself() -> Result<()> {
+async fn a_missing_user_is_gone_only_if_the_provider_says_so_itself() -> Result<()> {
     for fault in [
         Fault::Html(404),
         Fault::Status(404),

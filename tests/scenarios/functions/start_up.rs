@@ -137,7 +137,7 @@ async fn a_file_that_is_not_readable_is_named_by_its_variable() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_the_secret_s_json_is_said_to_be_none() -> Result<()> {
+async fn a_secret_that_is_not_a_json_object_is_called_that() -> Result<()> {
     let scratch = Scratch::new("secret")?;
     for (number, (text, words)) in [
         ("", "not JSON"),
@@ -501,7 +501,7 @@ async fn an_empty_variable_is_as_good_as_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_reconcile_answers_it_logs_too() -> Result<()> {
+async fn reconcile_logs_its_answer() -> Result<()> {
     let stage = Stage::new().await?;
     stage.simulator.seed(3);
     let reconcile = stage.reconcile().await?;

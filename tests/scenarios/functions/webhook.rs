@@ -49,7 +49,7 @@ async fn a_delivery_that_is_known_is_taken_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_about_a_user_is_taken_and_changes_nothing() -> Result<()> {
+async fn an_event_about_something_else_is_taken_and_changes_nothing() -> Result<()> {
     let end = Endpoint::new().await?;
     for kind in [
         "team.created",
@@ -104,7 +104,7 @@ async fn a_body_of_a_mebibyte_is_taken_and_a_byte_more_is_not() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_signed_as_it_should_be_is_refused() -> Result<()> {
+async fn a_wrongly_signed_delivery_is_refused() -> Result<()> {
     let end = Endpoint::new().await?;
     let id = end.stage.simulator.create("Ada", "ada@example.com")?;
     let body = json!({"type": "user.deleted", "data": {"id": id}}).to_string();
@@ -243,7 +243,7 @@ async fn a_body_is_read_as_text_and_as_base64() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_signed_and_no_user_is_kept_once() -> Result<()> {
+async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {
     let end = Endpoint::new().await?;
     let user = "00000000-0000-4000-8000-000000000000";
     let long = "x".repeat(10_000);
@@ -807,7 +807,7 @@ async fn a_flood_of_forgeries_does_not_ask_for_the_secret_each_time() -> Result<
 }
 
 #[tokio::test]
-async fn while_the_secret_cannot_be_read_again_a_signature_may_be_a_new_one_s() -> Result<()> {
+async fn while_the_secret_cannot_be_read_again_a_signature_may_be_by_a_new_secret() -> Result<()> {
     let end = Endpoint::new().await?;
     let [(_, file)] = end.stage.environment();
     let kept = std::fs::read(&file)?;
@@ -1037,7 +1037,7 @@ async fn a_delivery_costs_one_look_at_the_clock_and_one_write() -> Result<()> {
 // Profiles.
 
 #[tokio::test]
-async fn what_postgres_can_hold_is_kept_to_the_last_digit() -> Result<()> {
+async fn numbers_that_postgres_can_hold_are_kept_to_the_last_digit() -> Result<()> {
     let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let digits = "123456789012345678901234567890";
     let long = format!("1{}", "0".repeat(400));
@@ -1145,7 +1145,7 @@ async fn a_sign_up_that_is_no_time_is_none() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_postgres_cannot_hold_is_kept_as_rejected() -> Result<()> {
+async fn a_user_that_postgres_cannot_hold_is_kept_as_rejected() -> Result<()> {
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for field in [format!(r#""n":{deep}"#), r#""n":1e5000"#.to_owned()] {
         let end = Endpoint::new().await?;

@@ -325,7 +325,7 @@ async fn a_delivery_is_sent_again_while_auth0_is_rate_limiting() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_id_comes_back_and_the_earlier_life_s_end_may_be_late() -> Result<()> {
+async fn an_id_comes_back_and_the_earlier_lifes_end_may_be_late() -> Result<()> {
     let site = tenant().await?;
     let (stage, simulator) = (&site.stage, site.simulator());
     let id = simulator.sign_up(with_google("Ada"))?;

@@ -151,7 +151,7 @@ async fn a_late_update_of_what_lay_between_there_and_back_is_stale() -> Result<(
 }
 
 #[tokio::test]
-async fn a_deletion_is_of_the_event_s_time_in_either_unit_and_final() -> Result<()> {
+async fn a_deletion_is_of_the_events_time_in_either_unit_and_final() -> Result<()> {
     for events_in_seconds in [false, true] {
         let instance = Clerk {
             events_in_seconds,
@@ -225,7 +225,7 @@ async fn a_deletion_that_comes_before_the_sign_up_stays() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_was_erased_stays_erased_whatever_comes_late() -> Result<()> {
+async fn an_erased_user_stays_erased_whatever_comes_late() -> Result<()> {
     let site = Site::new().await?;
     let id = site.ada().await?;
     let late = site.later(|clerk| clerk.rename(&id, "Ada King"))?;
@@ -518,7 +518,7 @@ async fn no_version_falls_however_long_reads_lag() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_version_that_a_person_has_set_falls_to_the_provider_s() -> Result<()> {
+async fn a_version_that_a_person_has_set_falls_to_the_providers_own() -> Result<()> {
     let site = Site::new().await?;
     let reconcile = site.stage.reconcile().await?;
     let id = site.world().create("Ada", "ada@example.com")?;

@@ -142,19 +142,19 @@ macro_rules! for_each_provider {
 }
 
 for_each_provider! {
-    a_user_s_life_arrives
+    a_users_life_arrives
     a_late_update_does_not_resurrect
     a_deletion_may_arrive_before_the_creation
-    what_does_not_prove_where_it_comes_from_is_refused
-    what_is_signed_and_no_user_is_kept_once
+    an_unproven_delivery_is_refused
+    a_signed_body_that_is_no_user_is_kept_once
     while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies
     while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not
-    who_is_there_is_taken_in_and_a_second_run_writes_nothing
+    users_who_are_there_are_taken_in_and_a_second_run_writes_nothing
     a_run_after_deliveries_writes_nothing
     a_run_repairs_what_deliveries_did_not_tell
-    who_is_missing_is_read_by_id_and_lives_if_the_provider_says_so
+    missing_users_are_read_by_id_and_live_if_the_provider_says_so
     more_missing_users_than_permitted_are_held
-    a_404_that_is_not_the_provider_s_own_tombstones_nobody
+    a_404_that_is_not_the_providers_own_tombstones_nobody
     a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in
     a_refused_key_is_one_whatever_the_body_is
     a_key_whose_refusal_had_no_words_is_read_again
@@ -167,7 +167,7 @@ for_each_provider! {
     a_listing_of_another_form_fails_a_run_by_name_in_seconds
 }
 
-async fn a_user_s_life_arrives(setup: Setup) -> Result<()> {
+async fn a_users_life_arrives(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     let (stage, simulator) = (&site.stage, site.simulator());
     let id = simulator.create("Ada Lovelace", "ada@example.com")?;
@@ -230,7 +230,7 @@ async fn a_deletion_may_arrive_before_the_creation(setup: Setup) -> Result<()> {
 }
 
 /// Each header that is proof has to be there, and as it was.
-async fn what_does_not_prove_where_it_comes_from_is_refused(setup: Setup) -> Result<()> {
+async fn an_unproven_delivery_is_refused(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     site.simulator().create("Ada", "ada@example.com")?;
     let mut messages = site.simulator().take_messages();
@@ -275,7 +275,7 @@ async fn what_does_not_prove_where_it_comes_from_is_refused(setup: Setup) -> Res
     site.stage.assert_in_sync().await
 }
 
-async fn what_is_signed_and_no_user_is_kept_once(setup: Setup) -> Result<()> {
+async fn a_signed_body_that_is_no_user_is_kept_once(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     // What is kept is not a failure where nobody would send it again.
     let kept = match site.stage.secret()["signing_secrets"].is_array() {
@@ -358,7 +358,9 @@ async fn while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not(
     site.stage.assert_in_sync().await
 }
 
-async fn who_is_there_is_taken_in_and_a_second_run_writes_nothing(setup: Setup) -> Result<()> {
+async fn users_who_are_there_are_taken_in_and_a_second_run_writes_nothing(
+    setup: Setup,
+) -> Result<()> {
     let site = Site::of(setup).await?;
     site.simulator().seed(1_250);
     site.simulator().create("Ada", "ada@example.com")?;
@@ -418,9 +420,7 @@ async fn a_run_repairs_what_deliveries_did_not_tell(setup: Setup) -> Result<()> 
     site.stage.assert_in_sync().await
 }
 
-async fn who_is_missing_is_read_by_id_and_lives_if_the_provider_says_so(
-    setup: Setup,
-) -> Result<()> {
+async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     let simulator = site.simulator();
     simulator.seed(12);
@@ -475,7 +475,7 @@ async fn more_missing_users_than_permitted_are_held(setup: Setup) -> Result<()> 
     site.stage.assert_in_sync().await
 }
 
-async fn a_404_that_is_not_the_provider_s_own_tombstones_nobody(setup: Setup) -> Result<()> {
+async fn a_404_that_is_not_the_providers_own_tombstones_nobody(setup: Setup) -> Result<()> {
     let site = Site::of(setup).await?;
     let simulator = site.simulator();
     simulator.seed(5);

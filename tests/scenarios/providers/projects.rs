@@ -280,7 +280,7 @@ async fn a_nameless_project_is_asked_for_once_an_instance() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_passing_404_is_neither_another_project_s_name_nor_remembered() -> Result<()> {
+async fn a_passing_404_is_neither_another_projects_name_nor_remembered() -> Result<()> {
     let site = Site::new(CLERK).await?;
     assert_eq!(site.provision().await?, "clerk ins_a");
     site.provider.answer(&[(404, "<html>a proxy's</html>")]);
@@ -311,7 +311,7 @@ async fn a_passing_404_is_neither_another_project_s_name_nor_remembered() -> Res
 }
 
 #[tokio::test]
-async fn what_was_bound_by_its_key_gets_its_name_as_soon_as_there_is_one() -> Result<()> {
+async fn a_schema_bound_by_its_key_is_bound_by_name_as_soon_as_there_is_one() -> Result<()> {
     with_each(async |words| {
         let site = Site::new(words).await?;
         site.provider.answer(&[(404, "")]);

@@ -101,7 +101,7 @@ impl Stage {
 pub(crate) const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[tokio::test]
-async fn a_key_s_instance_is_asked_for_and_another_s_is_refused() -> Result<()> {
+async fn a_keys_instance_is_asked_for_and_another_instance_is_refused() -> Result<()> {
     let clerk = Provider::start(|path, authorization| match path {
         "/instance" if authorization == "Bearer sk_test_b" => (200, json!({"id": "ins_b"})),
         "/instance" => (200, json!({"id": "ins_a"})),
@@ -246,7 +246,7 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
 /// A delivery's place in the record says nothing of those before it, and a run that fails has
 /// seen no more than it applied.
 #[tokio::test]
-async fn only_runs_move_the_place_in_the_record_and_only_behind_what_they_applied() -> Result<()> {
+async fn only_runs_move_the_place_in_the_record_and_only_past_events_they_applied() -> Result<()> {
     let recovered = Arc::new(AtomicBool::new(false));
     let answers = Arc::clone(&recovered);
     let workos = Provider::start(move |path, _| {

@@ -62,7 +62,7 @@ async fn neither_hash_nor_token_is_kept_anywhere() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_row_s_id_alone_is_taken_and_the_user_read() -> Result<()> {
+async fn a_rows_id_alone_is_taken_and_the_user_read() -> Result<()> {
     let site = project().await?;
     let id = site.simulator().create("Ada", "ada@example.com")?;
     site.simulator().take_messages();
@@ -81,7 +81,7 @@ async fn a_row_s_id_alone_is_taken_and_the_user_read() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_read_shows_and_a_listing_does_not_stays() -> Result<()> {
+async fn fields_that_only_a_read_shows_survive_a_listing() -> Result<()> {
     let site = project().await?;
     let (stage, simulator) = (&site.stage, site.simulator());
     let identities = async |id: &str| -> Result<Value> {
@@ -164,7 +164,7 @@ async fn a_server_with_cursors_is_walked_by_them() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_older_server_s_answers_are_understood() -> Result<()> {
+async fn an_older_servers_answers_are_understood() -> Result<()> {
     let site = Site::of(Setup::of(Supabase {
         versioned: false,
         lists_identities: true,

@@ -116,7 +116,7 @@ fn each_library_is_named_where_it_belongs() {
 }
 
 #[test]
-fn what_is_pure_imports_nothing_that_is_not() {
+fn pure_modules_import_only_pure_ones() {
     let mut checked = 0;
     for (path, code) in code() {
         let Some(module) = path.strip_prefix("shared/src/") else {

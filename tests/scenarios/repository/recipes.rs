@@ -118,7 +118,7 @@ async fn login(database: &Database, name: &str) -> Result<String> {
 }
 
 #[test]
-fn each_page_is_run_and_begins_with_whom_it_is_for() -> Result<()> {
+fn each_page_is_run_and_begins_with_its_reader() -> Result<()> {
     let folder = fs::read_dir(workspace().join("docs/recipes"))?;
     let pages: std::io::Result<BTreeSet<String>> = folder
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

@@ -56,7 +56,7 @@ fn error(answer: &Answer) -> Result<(u16, String)> {
 }
 
 #[tokio::test]
-async fn without_the_instance_s_key_nothing_is_shown() -> Result<()> {
+async fn without_the_instances_key_nothing_is_shown() -> Result<()> {
     let simulator = start(Clerk::default()).await?;
     for path in ["/users", "/users/count", "/users/user_1", "/instance"] {
         for (headers, code) in [
@@ -117,7 +117,7 @@ async fn pages_are_bare_arrays_the_newest_first_unless_asked_otherwise() -> Resu
 }
 
 #[tokio::test]
-async fn a_cursor_is_a_user_s_id_where_the_server_takes_cursors() -> Result<()> {
+async fn a_cursor_is_a_users_id_where_the_server_takes_cursors() -> Result<()> {
     let order = "limit=20&order_by=%2Bcreated_at";
     for cursors in [
         Cursors::Taken,
@@ -324,7 +324,7 @@ async fn a_user_is_made_changed_and_deleted_and_each_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_can_t_be_a_user_is_refused_by_its_field() -> Result<()> {
+async fn a_body_that_cannot_be_a_user_is_refused_by_its_field() -> Result<()> {
     let simulator = start(Clerk::default()).await?;
     let id = simulator.create("Ada", "ada@example.com")?;
     let path = format!("/users/{id}");

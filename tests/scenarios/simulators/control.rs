@@ -74,7 +74,7 @@ async fn everything_that_happens_to_users_can_be_made_to_happen() -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_cannot_happen_is_an_error_that_says_why() -> Result<()> {
+async fn a_command_that_cannot_be_done_is_an_error_that_says_why() -> Result<()> {
     let simulator = project().await?;
     for (path, body) in [
         ("/users", json!({"nom": "Ada"})),

@@ -51,7 +51,7 @@ async fn accepts(name: &str, vendor: impl Vendor, mut told: Value) -> Result<()>
 }
 
 #[tokio::test]
-async fn clerk_s_client_manages_users() -> Result<()> {
+async fn clerks_client_manages_users() -> Result<()> {
     let instance = Clerk::default();
     let told = json!({
         "secret_key": instance.secret_keys[0],
@@ -61,7 +61,7 @@ async fn clerk_s_client_manages_users() -> Result<()> {
 }
 
 #[tokio::test]
-async fn auth0_s_client_manages_users() -> Result<()> {
+async fn auth0s_client_manages_users() -> Result<()> {
     let tenant = Auth0::default();
     let told = json!({
         "domain": tenant.domain,
@@ -72,7 +72,7 @@ async fn auth0_s_client_manages_users() -> Result<()> {
 }
 
 #[tokio::test]
-async fn supabase_s_client_manages_users() -> Result<()> {
+async fn supabases_client_manages_users() -> Result<()> {
     for versioned in [true, false] {
         // This client sends whatever key it has as a bearer token, too.
         let project = Supabase {
@@ -112,7 +112,7 @@ async fn workos_client_manages_users_and_takes_our_signatures() -> Result<()> {
 }
 
 #[tokio::test]
-async fn stack_s_client_manages_users() -> Result<()> {
+async fn stacks_client_manages_users() -> Result<()> {
     let project = Stack::default();
     let told = json!({
         "project_id": project.project_id,

@@ -160,8 +160,8 @@ async fn a_patch_keeps_numbers_in_metadata_to_the_last_digit() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_users_do_in_their_own_settings_is_told_nobody_and_shown_to_whoever_reads()
--> Result<()> {
+async fn changes_by_users_in_their_own_settings_are_readable_but_no_event_tells_them() -> Result<()>
+{
     let simulator = project().await?;
     let id = simulator.create("Ada", "ada@example.com")?;
     simulator.take_messages();

@@ -106,7 +106,7 @@ async fn a_listing_goes_by_cursor_in_both_orders_and_both_ways() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_is_deleted_is_no_cursor_any_more() -> Result<()> {
+async fn a_deleted_user_is_no_cursor_any_more() -> Result<()> {
     for (lost_cursor, expected) in [
         (LostCursor::Refused, None),
         (LostCursor::FromStart, Some(0)),
@@ -351,7 +351,7 @@ async fn the_record_holds_what_is_delivered_and_by_the_same_ids() -> Result<()> 
 }
 
 #[tokio::test]
-async fn an_event_becomes_visible_late_and_at_the_record_s_end() -> Result<()> {
+async fn an_event_becomes_visible_late_and_at_the_records_end() -> Result<()> {
     let simulator = environment().await?;
     simulator.switch(|switches| switches.record_lag_ms = 5_000);
     simulator.create("Late", "late@example.com")?;

@@ -387,7 +387,7 @@ async fn a_password_full_of_separators_is_the_password() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_other_tools_put_there_is_ignored_with_one_warning() -> Result<()> {
+async fn other_tools_parameters_are_ignored_with_one_warning() -> Result<()> {
     let stage = Stage::new().await?;
     let url = format!(
         "{}?pgbouncer=true&schema=public&connection_limit=1&pool_timeout=0",

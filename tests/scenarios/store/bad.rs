@@ -42,8 +42,7 @@ async fn join(bench: &Bench, profiles: &[Profile]) -> Result<Vec<usize>> {
 }
 
 #[tokio::test]
-async fn what_the_crate_lets_through_is_stored_to_the_digit_or_said_to_be_unstorable() -> Result<()>
-{
+async fn a_readable_profile_is_stored_to_the_digit_or_called_unstorable() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let seed = tests::seeds::first();
     let mut random = fastrand::Rng::with_seed(seed);

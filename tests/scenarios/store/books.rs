@@ -151,7 +151,7 @@ async fn a_run_that_died_before_it_had_the_lease_is_marked_failed_in_the_end() -
 }
 
 #[tokio::test]
-async fn a_run_that_died_is_marked_failed_by_whoever_takes_its_lease() -> Result<()> {
+async fn a_run_that_died_is_marked_failed_when_its_lease_is_taken() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let died = bench.open(false).await?;
     bench.take(died, false).await?;
@@ -261,7 +261,7 @@ async fn a_partial_walk_goes_on_where_it_was() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_run_s_row_holds_its_figures() -> Result<()> {
+async fn a_runs_row_holds_its_figures() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let run = bench.open(false).await?;
     bench.take(run, false).await?;
@@ -301,7 +301,7 @@ const REJECTIONS: &str = "SELECT string_agg(concat_ws(' ', source, event_id, rea
         E'\\n' ORDER BY id) FROM neon_identity.rejections";
 
 #[tokio::test]
-async fn what_is_rejected_is_kept_once_per_event() -> Result<()> {
+async fn a_rejected_delivery_is_kept_once_per_event() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let id = user("u");
     for reason in ["first", "second"] {

@@ -27,7 +27,7 @@ async fn compare(
 }
 
 #[tokio::test]
-async fn what_differs_is_named_and_what_is_equal_left_out() -> Result<()> {
+async fn users_that_differ_are_named_and_equal_ones_left_out() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let now = bench.store.now().await?.as_micros();
     for (id, at) in [

@@ -120,7 +120,7 @@ async fn an_id_that_is_given_out_anew_is_filled_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_rejected_of_the_user_goes_too_and_does_not_come_back() -> Result<()> {
+async fn rejections_of_the_user_go_too_and_do_not_come_back() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     for id in ["u", "v"] {
         bench.join(&named(id, "Ada"), THEN, true).await?;
@@ -217,7 +217,7 @@ async fn migrate_again(bench: &Bench) -> Result<()> {
 }
 
 #[tokio::test]
-async fn rows_that_were_erased_by_the_update_of_before_are_healed() -> Result<()> {
+async fn rows_erased_by_the_former_update_are_healed() -> Result<()> {
     let bench = Bench::new(versions()).await?;
     for id in ["u", "endless", "past", "living", "v"] {
         bench.join(&named(id, "Ada"), THEN, true).await?;

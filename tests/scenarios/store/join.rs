@@ -178,7 +178,7 @@ async fn a_listed_row_is_no_newer_than_the_listing_may_be() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_listing_that_shows_the_row_s_own_content_writes_nothing() -> Result<()> {
+async fn a_listing_that_shows_the_rows_own_content_writes_nothing() -> Result<()> {
     let case = Case {
         facts: hints(),
         delivered: false,

@@ -129,7 +129,7 @@ async fn a_row_that_changed_since_the_look_stays() -> Result<()> {
 /// A user changes there and back within one version. Who has looked, and read what lay between,
 /// must not write it after the second change was answered for.
 #[tokio::test]
-async fn a_delivery_of_what_the_row_says_is_noticed_by_whoever_looked_before() -> Result<()> {
+async fn a_delivery_that_changes_nothing_is_noticed_by_an_earlier_look() -> Result<()> {
     for facts in [versions(), hints()] {
         let bench = Bench::new(facts).await?;
         let kept = named("u", "there");
@@ -202,7 +202,7 @@ async fn a_version_that_was_edited_by_hand_is_put_right() -> Result<()> {
 }
 
 #[tokio::test]
-async fn only_who_may_revive_clears_a_tombstone() -> Result<()> {
+async fn only_where_ids_return_is_a_tombstone_cleared() -> Result<()> {
     for (may, delivered) in [(true, false), (false, false), (true, true), (false, true)] {
         let bench = Bench::new(facts(false, may)).await?;
         let profile = named("u", "Ada");
@@ -362,7 +362,7 @@ async fn a_row_that_changes_while_a_deletion_waits_for_it_stays() -> Result<()> 
 }
 
 #[tokio::test]
-async fn an_application_s_open_transaction_holds_nothing_up() -> Result<()> {
+async fn an_applications_open_transaction_holds_nothing_up() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "Ada"), THEN, true).await?;
     bench

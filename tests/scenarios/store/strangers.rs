@@ -50,7 +50,7 @@ async fn check(bench: &Bench, store: &Store) -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_project_s_store_writes_nothing() -> Result<()> {
+async fn another_projects_store_writes_nothing() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "Ada"), THEN, true).await?;
     let row = bench.existing("u").await?;

@@ -16,7 +16,7 @@ const TOO_LARGE: &str = "a number is larger than Postgres can hold (SQLSTATE 220
 const TOO_DEEP: &str = "nested deeper than Postgres can read (SQLSTATE 54001)";
 
 #[tokio::test]
-async fn what_postgres_cannot_hold_is_unstorable_and_says_why() -> Result<()> {
+async fn a_user_that_postgres_cannot_hold_is_unstorable_and_says_why() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let digits = |count| "9".repeat(count);
     let cases = [

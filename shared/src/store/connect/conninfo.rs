@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libpq_refuses_is_refused() {
+    fn an_address_that_libpq_refuses_is_refused() {
         for text in [
             "postgres://u@h/d?application_name=x?sslmode=verify-full",
             "postgres://u@h/d?sslrootcert=/x.pem?sslmode=verify-full",
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_tools_put_there_is_ignored() {
+    fn other_tools_parameters_are_ignored() {
         let text =
             "postgres://u@h/d?pgbouncer=true&schema=public&connection_limit=1&pool_timeout=0";
         let found = Conninfo::parse(text).unwrap();

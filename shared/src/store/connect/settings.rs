@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_what_was_written() {
+    fn settings_are_taken_as_they_are_written() {
         let config = found("postgres://u%3A:p%40%ff?w@h/d%2Fe?options=-c%20x%3Dy").config;
         assert_eq!(config.get_user(), Some("u:"));
         assert_eq!(config.get_password(), Some(&b"p@\xff?w"[..]));

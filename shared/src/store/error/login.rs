@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_told_from_what_does_not() {
+    fn passing_login_errors_are_told_from_lasting_ones() {
         for code in ["57P03", "57P01", "57P02", "53300", "53400", "08006"] {
             assert!(passes(code), "{code}");
         }

@@ -120,7 +120,7 @@ async fn a_walk_goes_on_when_postgres_let_nobody_in() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whom_a_page_that_broke_off_had_met_is_met_again() -> Result<()> {
+async fn users_of_a_page_that_broke_off_are_met_again() -> Result<()> {
     let walk = Walk::begun().await?;
     // The page is fetched and compared, and can't be written.
     let writer = "neon_identity_writer";

@@ -175,7 +175,7 @@ async fn one_version_with_two_contents_is_settled_by_a_read() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_deletion_is_of_its_event_s_time_and_final() -> Result<()> {
+async fn a_deletion_is_of_its_events_time_and_final() -> Result<()> {
     let site = Site::new().await?;
     let simulator = &site.stage.simulator;
     // Created, changed, deleted; the last to arrive is the update, or the creation.
@@ -201,7 +201,7 @@ async fn a_deletion_is_of_its_event_s_time_and_final() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_of_a_user_is_taken_and_what_is_no_user_is_kept_once() -> Result<()> {
+async fn other_events_are_taken_and_a_bad_user_is_kept_once() -> Result<()> {
     let site = Site::new().await?;
     let simulator = &site.stage.simulator;
     let session = json!({"id": "event_1", "event": "session.created", "data": {}});

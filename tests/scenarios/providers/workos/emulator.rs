@@ -193,7 +193,7 @@ impl Following {
 }
 
 #[tokio::test]
-async fn the_emulator_s_webhooks_keep_the_table_in_sync() -> Result<()> {
+async fn the_emulators_webhooks_keep_the_table_in_sync() -> Result<()> {
     let mut following = Following::new().await?;
     let webhook = following.start("webhook").await?;
     let secret = following.emulator.subscribe(webhook.url()).await?;
@@ -226,7 +226,7 @@ async fn the_emulator_s_webhooks_keep_the_table_in_sync() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_emulator_s_record_and_listing_tell_what_no_webhook_did() -> Result<()> {
+async fn the_emulators_record_and_listing_tell_what_no_webhook_did() -> Result<()> {
     let following = Following::new().await?;
     let emulator = &following.emulator;
     let events = json!({"mode": "events"});

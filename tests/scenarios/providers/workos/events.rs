@@ -119,7 +119,7 @@ async fn a_refusal_that_names_no_cursor_keeps_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_was_delivered_already_is_unchanged() -> Result<()> {
+async fn events_that_were_delivered_already_change_nothing() -> Result<()> {
     let site = Site::new().await?;
     let simulator = &site.stage.simulator;
     simulator.create("Ada", "ada@example.com")?;

@@ -127,7 +127,7 @@ async fn a_deployment_fails_whose_writer_gets_a_read_only_database() -> Result<(
 }
 
 #[tokio::test]
-async fn the_grant_is_for_whom_the_server_takes_the_login_for() -> Result<()> {
+async fn the_grant_is_for_the_role_that_the_server_takes_the_login_for() -> Result<()> {
     let (server, site) = site().await?;
     // A pooler that has another name for the user, as Supabase's has `role.project`.
     let bouncer = PgBouncer::start(&server, 4).await?;
