@@ -1,0 +1,220 @@
+//! The listing that a run reads: it breaks off, stumbles, moves while it is read, or is too large.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::simulator::{Call, Fault, Moment, RateLimit, Trouble};
+
+use super::{PAGE, Run, STALENESS, assert_figures};
+
+#[tokio::test]
+async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
+    let faults = [
+        Fault::Status(500),
+        Fault::Html(200),
+        Fault::Html(404),
+        Fault::Status(403),
+        Fault::Truncated,
+        Fault::CutOff,
+    ];
+    let check = async |fault: Fault| -> Result<()> {
+        let run = Run::backfilled(2_500).await?;
+        let simulator = &run.stage.simulator;
+        let ids = run.ids();
+        // One more or less, within the brake and in the first page.
+        simulator.delete(&ids[0])?;
+        let renamed = &ids[1];
+        tokio::time::sleep(STALENESS).await;
+        simulator.rename(renamed, "Before it broke")?;
+        let trouble = Trouble::every(fault.clone()).on(Call::List).after(2);
+        simulator.add_trouble(trouble);
+        let error = run.fails(json!({}), "Failed").await?;
+        // A refused key is not mended by another run.
+        let advice = match fault {
+            Fault::Status(403) => "provider.secret_server_key",
+            _ => "next run",
+        };
+        ensure!(error.error_message.contains(advice), "{error}");
+        ensure!(
+            run.living().await? == 2_500,
+            "{fault:?}: somebody is tombstoned"
+        );
+        let row = run.stage.the_row(renamed).await?;
+        ensure!(
+            row.name.as_deref() == Some("Before it broke"),
+            "what was applied stays"
+        );
+        let last = run.stage.runs().await?.pop().context("a run")?;
+        ensure!(last["outcome"] == "failed" && last["finished_at"].is_string());
+        ensure!(last["error"] == error.error_message && last["deleted"] == 0);
+        simulator.clear_troubles();
+        run.complete(json!({})).await?;
+        run.stage.assert_in_sync().await
+    };
+    futures_util::future::try_join_all(faults.map(check)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_listing_that_stumbles_goes_on() -> Result<()> {
+    let run = Run::new(4_000).await?;
+    let simulator = &run.stage.simulator;
+    for (fault, after) in [
+        (Fault::Status(502), 0),
+        (Fault::Truncated, 1),
+        (Fault::Html(200), 2),
+        (Fault::Dropped, 3),
+        (Fault::TooManyRequests { retry_after: None }, 4),
+    ] {
+        simulator.add_trouble(Trouble::next(1, fault).on(Call::List).after(after));
+    }
+    let report = run.complete(json!({})).await?;
+    assert_figures(&report, &[("listed", 4_000), ("created", 4_000)]);
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_user_whom_the_cursor_names_may_be_deleted_meanwhile() -> Result<()> {
+    // Places in the listing who are deleted after the first page: 1000 is the first of the next.
+    for gone in [
+        PAGE..=PAGE,
+        PAGE - 1..=PAGE,
+        PAGE - 5..=PAGE + 5,
+        0..=PAGE,
+        0..=PAGE + 200,
+    ] {
+        let run = Run::new(2_500).await?;
+        let ids = run.ids();
+        let deleted = ids[gone.clone()].to_vec();
+        let hook = deleted.clone();
+        run.stage
+            .simulator
+            .once(Moment::After, Call::List, 0, move |world| {
+                for id in &hook {
+                    world.delete(id).expect("a user to delete");
+                }
+            });
+        let most = deleted.len();
+        run.complete(json!({"max_deletes": most})).await?;
+        // Who was gone when the walk was past is the next one's.
+        for id in &ids[PAGE + 201..] {
+            let row = run.stage.row(id).await?;
+            assert!(row.is_some_and(|row| row.lives()), "{gone:?}");
+        }
+        run.complete(json!({"max_deletes": most})).await?;
+        run.stage.assert_in_sync().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn users_may_come_go_and_move_at_every_page() -> Result<()> {
+    let run = Run::new(4_500).await?;
+    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let anonymous: Vec<String> = simulator
+        .truth()
+        .filter(|user| user.reading.email.is_none())
+        .map(|user| user.id)
+        .collect();
+    assert!(
+        anonymous.contains(&ids[PAGE - 1]),
+        "the last of a page moves"
+    );
+    for page in 0..4_u32 {
+        let at = usize::try_from(page + 1)? * PAGE;
+        // Of the pages that were walked past, and of those to come.
+        let moved: Vec<String> = anonymous
+            .iter()
+            .filter(|id| {
+                let place = ids.iter().position(|other| other == *id);
+                place.is_some_and(|place| place == at - 1 || place == at + 249)
+            })
+            .cloned()
+            .collect();
+        let deleted = [ids[at - 2].clone(), ids[at].clone(), ids[at - 700].clone()];
+        simulator.once(Moment::After, Call::List, page, move |world| {
+            for id in &deleted {
+                world.delete(id).expect("a user to delete");
+            }
+            for (number, id) in moved.iter().enumerate() {
+                let email = format!("moved{page}-{number}@example.com");
+                world
+                    .anonymous_signs_up(id, "Moved", &email)
+                    .expect("a user to move");
+            }
+            world
+                .create("New", &format!("new{page}@example.com"))
+                .expect("a new user");
+        });
+    }
+    run.complete(json!({"max_deletes": 100})).await?;
+    let living: Vec<String> = run.ids();
+    for id in &living {
+        let row = run.stage.row(id).await?;
+        assert!(
+            row.is_none_or(|row| row.lives()),
+            "a living user is tombstoned"
+        );
+    }
+    // What changed behind the walk is the next one's.
+    tokio::time::sleep(STALENESS).await;
+    run.complete(json!({"max_deletes": 100})).await?;
+    run.stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn an_older_server_that_refuses_parameters_is_walked_without_them() -> Result<()> {
+    let refusals: [&[&str]; 2] = [
+        &["include_restricted"],
+        &["include_restricted", "include_anonymous"],
+    ];
+    for refused in refusals {
+        let run = Run::backfilled(1_500).await?;
+        run.stage.simulator.switch(|switches| {
+            switches.refused_parameters = refused.iter().map(|name| (*name).to_owned()).collect();
+        });
+        let deleted = run.ids().swap_remove(3);
+        run.stage.simulator.delete(&deleted)?;
+        // Those who are not listed any more are there all the same.
+        let report = run.complete(json!({})).await?;
+        assert_eq!(report["deleted"], 1, "{report}");
+        run.stage.assert_in_sync().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_waited_out() -> Result<()> {
+    for retry_after in [false, true] {
+        let run = Run::new(5_000).await?;
+        run.stage.simulator.switch(|switches| {
+            switches.rate_limit = Some(RateLimit {
+                per_second: 2,
+                retry_after,
+            });
+        });
+        let report = run.complete(json!({})).await?;
+        assert_figures(&report, &[("listed", 5_000), ("created", 5_000)]);
+        run.stage.assert_in_sync().await?;
+        // Also where each missing user is read.
+        for id in &run.ids()[..9] {
+            run.stage.simulator.delete(id)?;
+        }
+        let report = run.complete(json!({})).await?;
+        assert_eq!(report["deleted"], 9, "{report}");
+        run.stage.assert_in_sync().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
+    let run = Run::new(200).await?;
+    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let filling = "x".repeat(340_000);
+    for id in &ids[50..170] {
+        simulator.set_metadata(id, json!({"text": filling}))?;
+    }
+    let report = run.complete(json!({})).await?;
+    assert_figures(&report, &[("listed", 200), ("created", 200)]);
+    run.stage.assert_in_sync().await
+}
