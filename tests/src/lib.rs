@@ -13,6 +13,7 @@ pub mod login;
 pub mod meter;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod providers;
 pub mod runtime_api;
 pub mod scratch;
 pub mod secret_file;

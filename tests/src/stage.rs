@@ -14,10 +14,11 @@ use tokio_postgres::{Client, Row as PostgresRow};
 use crate::database::Database;
 use crate::function::Function;
 use crate::postgres::Postgres;
+use crate::providers;
 use crate::secret_file::SecretFile;
 use crate::seeds::random;
 use crate::sender::{self, Svix};
-use crate::simulator::{self, Options, Simulator, Stack, Truth, Vendor};
+use crate::simulator::{Options, Simulator, Stack, Truth, Vendor};
 
 /// Rows of one comparison.
 const BATCH: usize = 1_000;
@@ -48,7 +49,7 @@ impl Setup {
     /// A project of the provider of this name, and all else as usual.
     pub fn named(provider: &str) -> Result<Self> {
         Ok(Self {
-            project: simulator::vendor(provider)?,
+            project: (providers::named(provider)?.project)(),
             simulator: Options::default(),
         })
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::secret::Secret;
 use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Options, Postgres};
+use tests::providers;
 use tests::simulator::{self, Simulator};
 use tests::stage::{Setup, Stage};
 use tests::tools::free_port;
@@ -126,11 +127,11 @@ impl Ground {
             port,
             ..simulator::Options::default()
         };
-        let vendor = || simulator::vendor(&self.provider);
-        self.stage.simulator = Simulator::of(vendor()?, options(0)).await?;
+        let vendor = providers::named(&self.provider)?.project;
+        self.stage.simulator = Simulator::of(vendor(), options(0)).await?;
         // The one before lets go of its port in its own time.
         for _ in 0..1_000 {
-            match Simulator::of(vendor()?, options(self.port)).await {
+            match Simulator::of(vendor(), options(self.port)).await {
                 Ok(simulator) => return Ok(simulator),
                 Err(_) => sleep(Duration::from_millis(2)).await,
             }
@@ -154,10 +155,7 @@ impl Ground {
         let secret = Secret::parse(&self.stage.secret().to_string())?;
         let position = secret.provider.listing(None).position();
         let mut position: Value = serde_json::from_str(&position)?;
-        let name = match self.provider.as_str() {
-            "auth0" => "size",
-            _ => "page",
-        };
+        let name = providers::named(&self.provider)?.paging.in_position;
         position[name] = json!(page);
         let sql = format!(
             "UPDATE neon_identity.walk SET position = '{position}', begun_at = clock_timestamp()

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use tests::providers;
 use tests::sender::{Outcome, Schedule as Retries, Signing};
-use tests::simulator::{self, Message, RateLimit, World};
+use tests::simulator::{Message, RateLimit, World};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -315,7 +316,7 @@ impl Play {
             self.world.rotate_key(&own, &new);
             return stage.change_secret(|secret| secret["provider"][field] = json!(new));
         }
-        let vendor = simulator::vendor(&self.provider)?;
+        let vendor = (providers::named(&self.provider)?.project)();
         let another = vendor.signing_secret(&mut fastrand::Rng::new());
         let another = another.unwrap_or_else(|| tests::tools::random_name("token"));
         stage.change_secret(|secret| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use shared::secret::Secret;
-use tests::simulator;
+use tests::providers::{self, PROVIDERS};
 
 /// A provider under torture.
 #[derive(Debug, Clone)]
@@ -29,7 +29,8 @@ pub(crate) struct Provider {
 impl Provider {
     /// The provider of this name.
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let vendor = simulator::vendor(name)?;
+        let row = providers::named(name)?;
+        let vendor = (row.project)();
         let mut secret = serde_json::json!({
             "database_url": "postgres://nobody@localhost/nothing",
             "provider": vendor.secret("http://127.0.0.1:1"),
@@ -39,35 +40,25 @@ impl Provider {
         }
         let adapter = Secret::parse(&secret.to_string())?.provider;
         let facts = adapter.facts();
-        // Auth0's simulator lags in its searches alone, as Auth0 does.
-        let staleness = match name {
-            "auth0" => facts.listing_staleness,
-            _ => facts.staleness.min(facts.listing_staleness),
+        let staleness = match row.only_listings_lag {
+            true => facts.listing_staleness,
+            false => facts.staleness.min(facts.listing_staleness),
         };
         let longest_lag = staleness.mul_f64(0.9).min(Duration::from_secs(20));
         Ok(Self {
             name: name.to_owned(),
             longest_lag_ms: u64::try_from(longest_lag.as_millis())?,
-            smallest_page: match name {
-                "clerk" | "supabase" => 44,
-                _ => 3,
-            },
+            smallest_page: row.paging.smallest,
             versioned: facts.versioned,
             ids_return: facts.ids_return,
-            key_field: match name {
-                "stack" | "hexclave" => Some("secret_server_key"),
-                "clerk" => Some("secret_key"),
-                "workos" => Some("api_key"),
-                "supabase" => Some("service_role_key"),
-                _ => None,
-            },
+            key_field: row.key_in_requests.then_some(row.key),
             has_record: adapter.events().is_some(),
         })
     }
 
     /// All that are simulated.
     pub(crate) fn all() -> Result<Vec<Self>> {
-        let names = simulator::VENDORS.iter().map(|(name, _)| *name);
-        names.map(Self::named).collect()
+        let rows = PROVIDERS.iter();
+        rows.map(|row| Self::named(row.name)).collect()
     }
 }

@@ -11,47 +11,35 @@ use shared::provider::{Event, Provider, Told};
 use shared::secret::Secret;
 use shared::signature::{BearerToken, Verified, verify_bearer};
 use shared::time::At;
+use tests::providers::{Provider as Row, TOKEN, adapters};
 
-/// The secret's `provider` object of each, and a signing secret where it signs.
-pub(crate) fn settings() -> [(Value, Option<&'static str>); 5] {
-    let svix = Some("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
-    [
-        (
-            json!({"name": "stack", "project_id": "p-1", "secret_server_key": "ssk_1"}),
-            svix,
-        ),
-        (json!({"name": "clerk", "secret_key": "sk_test_1"}), svix),
-        (json!({"name": "workos", "api_key": "sk_1"}), svix),
-        (
-            json!({"name": "auth0", "domain": "tenant.eu.auth0.com", "client_id": "i",
-                "client_secret": "s", "webhook_token": TOKEN}),
-            None,
-        ),
-        (
-            json!({"name": "supabase", "project_url": "https://ref.supabase.co",
-                "service_role_key": "k", "webhook_token": TOKEN}),
-            None,
-        ),
-    ]
+/// A secret for each adapter: only what its provider says differs.
+pub(crate) fn secrets() -> Vec<Value> {
+    let secret = |row: &Row| {
+        let mut secret = json!({"database_url": "postgres://u@h/d", "provider": row.example()});
+        if !row.token {
+            secret["signing_secrets"] = json!([SVIX]);
+        }
+        secret
+    };
+    adapters().map(secret).collect()
 }
 
-/// What deliveries carry that nothing signs.
-const TOKEN: &str = "a token of some length";
+const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// The row of the adapter that a byte stands for.
+pub(crate) fn row(number: u8) -> &'static Row {
+    let rows: Vec<_> = adapters().collect();
+    rows[usize::from(number) % rows.len()]
+}
 
 /// One of the adapters.
 pub(crate) fn provider(number: u8) -> &'static dyn Provider {
     static ALL: OnceLock<Vec<Arc<dyn Provider>>> = OnceLock::new();
     let all = ALL.get_or_init(|| {
-        let read = |(provider, signing): (Value, Option<&str>)| {
-            let mut secret = json!({"database_url": "postgres://u@h/d", "provider": provider});
-            if let Some(signing) = signing {
-                secret["signing_secrets"] = json!([signing]);
-            }
-            Secret::parse(&secret.to_string())
-                .expect("a secret")
-                .provider
-        };
-        settings().into_iter().map(read).collect()
+        let parse = |secret: Value| Secret::parse(&secret.to_string()).expect("a secret");
+        let secrets = secrets().into_iter().map(parse);
+        secrets.map(|secret| secret.provider).collect()
     });
     &*all[usize::from(number) % all.len()]
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::simulator::{SignUp, Supabase};
+use tests::simulator::{Call, Fault, SignUp, Supabase, Trouble};
 use tests::stage::Setup;
 use tests::tools::random_name;
 
@@ -272,4 +272,19 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
     stage
         .execute(&format!("DROP OWNED BY {server}; DROP ROLE {server}"))
         .await
+}
+
+#[tokio::test]
+async fn an_error_of_the_database_behind_the_api_says_which_rows_to_look_at() -> Result<()> {
+    let site = project().await?;
+    let body = json!({"error_code": "unexpected_failure", "msg": "Database error finding users"});
+    let trouble = Trouble::every(Fault::answer(500, &body.to_string()));
+    site.simulator().add_trouble(trouble.on(Call::List));
+    let said = site.failed(json!({})).await?;
+    assert!(said.contains("500 unexpected_failure"), "{said}");
+    assert!(
+        said.contains("auth.users") && said.contains("NULL"),
+        "{said}"
+    );
+    Ok(())
 }

@@ -5,14 +5,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::postgres::Postgres;
-use tests::simulator::VENDORS;
+use tests::providers::PROVIDERS;
 use tests::stage::{Setup, Stage};
 
 const USERS: u64 = 40;
 
 /// A stage whose users are in the table, and an instance of `reconcile`.
-async fn synced(provider: &str, users: u64) -> Result<(Stage, Function)> {
-    let stage = Stage::on(Postgres::shared().await?, Setup::named(provider)?).await?;
+async fn synced(setup: Setup, users: u64) -> Result<(Stage, Function)> {
+    let stage = Stage::on(Postgres::shared().await?, setup).await?;
     stage.simulator.seed(users);
     let reconcile = stage.reconcile().await?;
     let report = reconcile.invoke(json!({})).await?;
@@ -35,15 +35,15 @@ async fn count(stage: &Stage, condition: &str) -> Result<usize> {
 
 #[tokio::test]
 async fn placeholders_of_nobody_are_tombstoned_and_hold_no_deletion() -> Result<()> {
-    for (provider, _) in VENDORS {
-        let work = placeholders_of_nobody(provider);
-        work.await.with_context(|| provider.to_owned())?;
+    for provider in PROVIDERS {
+        let work = placeholders_of_nobody(Setup::named(provider.name)?);
+        work.await.with_context(|| provider.name.to_owned())?;
     }
     Ok(())
 }
 
-async fn placeholders_of_nobody(provider: &str) -> Result<()> {
-    let (stage, reconcile) = synced(provider, USERS).await?;
+async fn placeholders_of_nobody(setup: Setup) -> Result<()> {
+    let (stage, reconcile) = synced(setup, USERS).await?;
     // What looks like nobody's id, and what the provider would not even take for one.
     let uuid = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
     let nobody = (0..8).map(uuid).chain((0..3).map(|n| format!("no id {n}")));
@@ -65,7 +65,7 @@ async fn placeholders_of_nobody(provider: &str) -> Result<()> {
 
 #[tokio::test]
 async fn placeholders_count_neither_for_the_brake_nor_against_it() -> Result<()> {
-    let (stage, reconcile) = synced("stack", USERS).await?;
+    let (stage, reconcile) = synced(Setup::default(), USERS).await?;
     // Five in a hundred of 440 rows would be 22.
     ensure_users(&stage, (0..400).map(|n| format!("nobody-{n}"))).await?;
     let ids: Vec<_> = stage.simulator.truth().map(|user| user.id).collect();
@@ -85,7 +85,7 @@ async fn placeholders_count_neither_for_the_brake_nor_against_it() -> Result<()>
 
 #[tokio::test]
 async fn an_empty_listing_is_not_held_for_placeholders_alone() -> Result<()> {
-    let (stage, reconcile) = synced("stack", 0).await?;
+    let (stage, reconcile) = synced(Setup::default(), 0).await?;
     ensure_users(&stage, (0..20).map(|n| format!("nobody-{n}"))).await?;
     let report = reconcile.invoke(json!({"max_deletes": 0})).await?;
     ensure!(report["outcome"] == "complete", "{report}");
@@ -99,7 +99,7 @@ async fn an_empty_listing_is_not_held_for_placeholders_alone() -> Result<()> {
 
 #[tokio::test]
 async fn a_placeholder_whose_user_is_there_is_filled() -> Result<()> {
-    let (stage, reconcile) = synced("stack", USERS).await?;
+    let (stage, reconcile) = synced(Setup::default(), USERS).await?;
     let id = stage.simulator.create("Ada", "ada@example.com")?;
     ensure_users(&stage, [id.clone()].into_iter()).await?;
     let report = reconcile.invoke(json!({})).await?;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use tests::providers;
 use tests::sender::{Sender, Svix};
-use tests::simulator::{self, Options, Simulator, Stack, Vendor};
+use tests::simulator::{Options, Simulator, Stack, Vendor};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -145,7 +146,7 @@ fn vendor(flags: &Flags) -> Result<Arc<dyn Vendor>> {
             }
             Ok(Arc::new(project))
         }
-        Some(name) => simulator::vendor(name),
+        Some(name) => Ok((providers::named(name)?.project)()),
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use axum::{Router, middleware};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -52,28 +52,6 @@ pub use vendor::{
 };
 pub use workos::{LostCursor, WorkOs};
 pub use world::{Moment, Page, Recorded, Slice, Taken, Truth, World};
-
-/// Makes a provider with a project like any other.
-type Make = fn() -> Arc<dyn Vendor>;
-
-/// The simulated providers, by their names in the functions' secret.
-pub const VENDORS: &[(&str, Make)] = &[
-    ("stack", || Arc::new(Stack::earlier())),
-    ("hexclave", || Arc::new(Stack::hexclave())),
-    ("clerk", || Arc::new(Clerk::default())),
-    ("workos", || Arc::new(WorkOs::default())),
-    ("auth0", || Arc::new(Auth0::default())),
-    ("supabase", || Arc::new(Supabase::default())),
-];
-
-/// The simulated provider of this name, with a project like any other.
-pub fn vendor(name: &str) -> Result<Arc<dyn Vendor>> {
-    let known: Vec<&str> = VENDORS.iter().map(|(name, _)| *name).collect();
-    match VENDORS.iter().find(|(known, _)| *known == name) {
-        Some((_, vendor)) => Ok(vendor()),
-        None => bail!("no provider {name} is simulated: {}", known.join(", ")),
-    }
-}
 
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]

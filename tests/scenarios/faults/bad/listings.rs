@@ -6,8 +6,8 @@ use fuzz::bad;
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::postgres::Postgres;
+use tests::providers::{PROVIDERS, Provider};
 use tests::seeds::seeds;
-use tests::simulator::VENDORS;
 use tests::stage::{Setup, Stage};
 
 const GOOD: usize = 20;
@@ -22,17 +22,17 @@ const FAILED_ONCE: u64 = 2_878_518_206_855_428_753;
 
 #[tokio::test]
 async fn bad_users_stop_no_page_and_are_taken_in_once_they_are_good() -> Result<()> {
-    for (provider, _) in VENDORS {
+    for provider in PROVIDERS {
         for seed in seeds(SEEDS).chain([FAILED_ONCE]) {
             let checked = check(provider, seed).await;
-            checked.with_context(|| format!("{provider}, SEED={seed}"))?;
+            checked.with_context(|| format!("{}, SEED={seed}", provider.name))?;
         }
     }
     Ok(())
 }
 
-async fn check(provider: &str, seed: u64) -> Result<()> {
-    let stage = Stage::on(Postgres::shared().await?, Setup::named(provider)?).await?;
+async fn check(provider: &Provider, seed: u64) -> Result<()> {
+    let stage = Stage::on(Postgres::shared().await?, Setup::named(provider.name)?).await?;
     let reconcile = stage.reconcile().await?;
     let simulator = &stage.simulator;
     let mut random = fastrand::Rng::with_seed(seed);

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::json;
 use tests::postgres::Postgres;
+use tests::providers::adapters;
 use tests::simulator::{Fault, Trouble};
 use tests::stage::{Setup, Stage};
 
@@ -11,25 +12,19 @@ use crate::site::{Bucket, ask, run};
 
 #[tokio::test]
 async fn a_key_that_is_refused_fails_the_deployment_and_binds_nothing() -> Result<()> {
-    for provider in ["stack", "clerk", "workos", "auth0", "supabase"] {
-        let setup = Setup::named(provider)?;
+    for provider in adapters() {
+        let setup = Setup::named(provider.name)?;
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
         stage
             .execute("DELETE FROM neon_identity.connection")
             .await?;
         let right = stage.secret();
-        let field = match provider {
-            "stack" => "secret_server_key",
-            "clerk" => "secret_key",
-            "workos" => "api_key",
-            "auth0" => "client_secret",
-            _ => "service_role_key",
-        };
+        let field = provider.key;
         stage.change_secret(|secret| secret["provider"][field] = json!("sk_test_wrong"))?;
         let bucket = Bucket::open(&[]).await?;
         let deployed = stage.start("provision").await?;
         let refused = deployed.invoke(bucket.event("create")?).await.err();
-        let refused = refused.context(provider)?.error_message;
+        let refused = refused.context(provider.name)?.error_message;
         assert!(refused.contains(&format!("provider.{field}")), "{refused}");
         assert_eq!(bucket.answer()?["Reason"], refused);
         let bound = stage.json("SELECT * FROM neon_identity.connection").await?;
@@ -42,8 +37,8 @@ async fn a_key_that_is_refused_fails_the_deployment_and_binds_nothing() -> Resul
 
 #[tokio::test]
 async fn nothing_is_bound_that_the_provider_has_not_confirmed() -> Result<()> {
-    for provider in ["stack", "clerk", "workos", "auth0", "supabase"] {
-        let setup = Setup::named(provider)?;
+    for (number, provider) in adapters().enumerate() {
+        let setup = Setup::named(provider.name)?;
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
         let bound = "SELECT * FROM neon_identity.connection";
         let was = stage.json(bound).await?;
@@ -51,24 +46,24 @@ async fn nothing_is_bound_that_the_provider_has_not_confirmed() -> Result<()> {
             .execute("DELETE FROM neon_identity.connection")
             .await?;
         // Waiting takes its time, so each way to be away is tried once.
-        let away = match provider {
-            "stack" => vec![Fault::Status(500), Fault::Html(404), Fault::Hang],
-            "clerk" => vec![Fault::Html(404)],
+        let away = match number {
+            0 => vec![Fault::Status(500), Fault::Html(404), Fault::Hang],
+            1 => vec![Fault::Html(404)],
             _ => vec![Fault::Status(500)],
         };
         for fault in away {
             stage.simulator.add_trouble(Trouble::every(fault));
-            let event = match provider {
-                "stack" => json!({}),
+            let event = match number {
+                0 => json!({}),
                 _ => Bucket::open(&[]).await?.event("create")?,
             };
             let deployed = stage.start("provision").await?;
             let limit = std::time::Duration::from_secs(110);
             let failed = deployed.invoke_with_deadline(event, limit).await;
-            let failed = failed.err().context(provider)?;
+            let failed = failed.err().context(provider.name)?;
             assert_eq!(failed.error_type, "Failed", "{failed}");
             assert!(failed.error_message.contains("provider"), "{failed}");
-            assert!(stage.json(bound).await?.is_empty(), "{provider}");
+            assert!(stage.json(bound).await?.is_empty(), "{}", provider.name);
             stage.simulator.clear_troubles();
         }
         stage.provision().await?;
@@ -80,22 +75,17 @@ async fn nothing_is_bound_that_the_provider_has_not_confirmed() -> Result<()> {
 
 #[tokio::test]
 async fn a_key_that_is_refused_binds_nothing_by_hand_either() -> Result<()> {
-    for (provider, field) in [
-        ("stack", "secret_server_key"),
-        ("stack", "project_id"),
-        ("clerk", "secret_key"),
-        ("workos", "api_key"),
-        ("auth0", "client_secret"),
-        ("supabase", "service_role_key"),
-    ] {
-        let setup = Setup::named(provider)?;
+    let keys = adapters().map(|provider| (provider, provider.key));
+    let projects = adapters().filter(|provider| provider.has("project_id"));
+    for (provider, field) in keys.chain(projects.map(|provider| (provider, "project_id"))) {
+        let setup = Setup::named(provider.name)?;
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
         stage
             .execute("DELETE FROM neon_identity.connection")
             .await?;
         stage.change_secret(|secret| secret["provider"][field] = json!("sk_test_wrong"))?;
         let failed = stage.start("provision").await?.invoke(json!({})).await;
-        let failed = failed.err().context(provider)?.error_message;
+        let failed = failed.err().context(provider.name)?.error_message;
         assert!(failed.contains("provider"), "{failed}");
         let bound = stage.json("SELECT * FROM neon_identity.connection").await?;
         assert!(bound.is_empty(), "{bound:?}");

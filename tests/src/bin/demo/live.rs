@@ -34,10 +34,7 @@ pub(crate) async fn show(stage: &Stage, simulator: &Simulator) -> Result<()> {
     );
 
     // Stack Auth tells nobody of this; of the others a delivery is lost, as happens everywhere.
-    let why = match stage.provider.name() {
-        "stack" | "hexclave" => "no webhook is sent for this",
-        _ => "the delivery is lost on its way",
-    };
+    let why = stage.provider.why_no_email_arrives();
     stage.provider.lose_deliveries(true);
     simulator.change_email_via_contact_channel(&id, "ada@lovelace.example")?;
     simulator.all_sent().await;

@@ -2,77 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tests::providers::{self, Provider as Known};
 use tests::sender::{Mishaps, Sender, Sending};
-use tests::simulator::{self, Options, Simulator, Vendor};
+use tests::simulator::{Options, Simulator, Vendor};
 
 use crate::show::thousands;
 
 /// Users at the simulated provider.
 const USERS: u64 = 10_000;
-
-/// A provider as people know it, and which variables hold the keys of a project of theirs.
-struct Known {
-    name: &'static str,
-    title: &'static str,
-    /// Variables, and the secret's fields that they fill.
-    keys: &'static [(&'static str, &'static str)],
-    /// Whether deliveries carry a token that the operator makes up.
-    token: bool,
-}
-
-const PROVIDERS: &[Known] = &[
-    Known {
-        name: "stack",
-        title: "Stack Auth",
-        keys: &[
-            ("STACK_PROJECT_ID", "project_id"),
-            ("STACK_SECRET_SERVER_KEY", "secret_server_key"),
-        ],
-        token: false,
-    },
-    Known {
-        name: "hexclave",
-        title: "Hexclave (Stack Auth)",
-        keys: &[
-            ("STACK_PROJECT_ID", "project_id"),
-            ("STACK_SECRET_SERVER_KEY", "secret_server_key"),
-        ],
-        token: false,
-    },
-    Known {
-        name: "clerk",
-        title: "Clerk",
-        keys: &[("CLERK_SECRET_KEY", "secret_key")],
-        token: false,
-    },
-    Known {
-        name: "workos",
-        title: "WorkOS AuthKit",
-        keys: &[("WORKOS_API_KEY", "api_key")],
-        token: false,
-    },
-    Known {
-        name: "auth0",
-        title: "Auth0",
-        keys: &[
-            ("AUTH0_DOMAIN", "domain"),
-            ("AUTH0_CLIENT_ID", "client_id"),
-            ("AUTH0_CLIENT_SECRET", "client_secret"),
-        ],
-        token: true,
-    },
-    Known {
-        name: "supabase",
-        title: "Supabase Auth",
-        keys: &[
-            ("SUPABASE_PROJECT_URL", "project_url"),
-            ("SUPABASE_SERVICE_ROLE_KEY", "service_role_key"),
-        ],
-        token: true,
-    },
-];
 
 /// Whose users are shown.
 pub(crate) struct Provider {
@@ -94,13 +33,10 @@ impl Provider {
     /// where the variables with its keys are set.
     pub(crate) async fn of_environment() -> Result<Self> {
         let name = variable("PROVIDER").unwrap_or_else(|| "stack".to_owned());
-        let Some(known) = PROVIDERS.iter().find(|known| known.name == name) else {
-            let names: Vec<&str> = PROVIDERS.iter().map(|known| known.name).collect();
-            bail!("PROVIDER={name} is none of: {}", names.join(", "));
-        };
-        let vendor = simulator::vendor(known.name)?;
+        let known = providers::named(&name).with_context(|| format!("PROVIDER={name}"))?;
+        let vendor = (known.project)();
         let signing_secret = vendor.signing_secret(&mut fastrand::Rng::new());
-        let source = match known.project()? {
+        let source = match project_of(known)? {
             Some(project) => Source::Real(project),
             None => Source::simulated(vendor).await?,
         };
@@ -160,9 +96,12 @@ impl Provider {
         }
     }
 
-    /// Its name in the secret.
-    pub(crate) fn name(&self) -> &'static str {
-        self.known.name
+    /// Why a new email isn't delivered: the provider may tell nobody of it.
+    pub(crate) fn why_no_email_arrives(&self) -> &'static str {
+        match self.known.silent_about_emails {
+            true => "no webhook is sent for this",
+            false => "the delivery is lost on its way",
+        }
     }
 
     pub(crate) fn described(&self) -> String {
@@ -192,38 +131,32 @@ impl Source {
     }
 }
 
-impl Known {
-    /// The secret's `provider` object, if the environment holds a project's keys.
-    fn project(&self) -> Result<Option<Value>> {
-        let mut project = json!({ "name": self.name });
-        let mut missing = Vec::new();
-        for (name, field) in self.keys {
-            match variable(name) {
-                Some(value) => project[field] = value.into(),
-                None => missing.push(*name),
-            }
+/// The secret's `provider` object, if the environment holds a project's keys.
+fn project_of(known: &Known) -> Result<Option<Value>> {
+    let mut project = json!({ "name": known.name });
+    let mut missing = Vec::new();
+    for (field, _) in known.settings {
+        let name = format!("{}_{}", known.variables, field.to_uppercase());
+        match variable(&name) {
+            Some(value) => project[field] = value.into(),
+            None => missing.push(name),
         }
-        if missing.len() == self.keys.len() {
-            return Ok(None);
-        }
-        ensure!(
-            missing.is_empty(),
-            "to show a project of your own, set {} too",
-            missing.join(" and ")
-        );
-        // The keys of one provider, whichever of its names is used.
-        let prefix = match self.name {
-            "hexclave" => "STACK".to_owned(),
-            name => name.to_uppercase(),
-        };
-        if let Some(url) = variable(&format!("{prefix}_API_URL")) {
-            project["api_url"] = url.into();
-        }
-        if self.token {
-            project["webhook_token"] = format!("demo-{:032x}", fastrand::u128(..)).into();
-        }
-        Ok(Some(project))
     }
+    if missing.len() == known.settings.len() {
+        return Ok(None);
+    }
+    ensure!(
+        missing.is_empty(),
+        "to show a project of your own, set {} too",
+        missing.join(" and ")
+    );
+    if let Some(url) = variable(&format!("{}_API_URL", known.variables)) {
+        project["api_url"] = url.into();
+    }
+    if known.token {
+        project["webhook_token"] = format!("demo-{:032x}", fastrand::u128(..)).into();
+    }
+    Ok(Some(project))
 }
 
 fn variable(name: &str) -> Option<String> {
