@@ -6,13 +6,15 @@ mod printed;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::extract::State;
 use axum::http::Response;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tests::function::Function;
+use tests::postgres::Postgres;
+use tests::stage::{Setup, Stage};
 use tokio::net::TcpListener;
 
 const FUNCTIONS: [&str; 3] = ["webhook", "reconcile", "provision"];
@@ -126,6 +128,45 @@ fn secret() -> Value {
             "api_url": format!("http://127.0.0.1:9/{CANARY}"),
         },
     })
+}
+
+/// A project of whose secret a manager answers, and what must not be seen of it.
+struct Running {
+    stage: Stage,
+    manager: Manager,
+    secret: Value,
+}
+
+impl Running {
+    async fn new() -> Result<Self> {
+        let stage = Stage::on(Postgres::shared().await?, Setup::default()).await?;
+        let secret = stage.secret();
+        let sound = answer(200, good(json!({"SecretString": secret.to_string()})));
+        Ok(Self {
+            manager: Manager::open(sound).await?,
+            stage,
+            secret,
+        })
+    }
+
+    /// The keys and addresses in the secret.
+    fn canaries(&self) -> Result<Vec<String>> {
+        let values = [
+            "/database_url",
+            "/admin_database_url",
+            "/signing_secrets/0",
+            "/provider/secret_server_key",
+        ];
+        let values = values.map(|place| self.secret.pointer(place)?.as_str().map(str::to_owned));
+        let values: Option<Vec<_>> = values.into_iter().collect();
+        values.context("find the values")
+    }
+
+    fn assert_hidden(&self, said: &str) -> Result<()> {
+        let canaries = self.canaries()?;
+        let canaries: Vec<_> = canaries.iter().map(String::as_str).collect();
+        assert_shows_nothing(said, &canaries)
+    }
 }
 
 fn assert_shows_nothing(said: &str, canaries: &[&str]) -> Result<()> {

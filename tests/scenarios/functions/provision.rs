@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tests::postgres::{Options, Postgres};
 
-use crate::site::{Site, run};
+use crate::site::Site;
 
 /// A server without roles of ours, and a site on it.
 async fn site() -> Result<(Postgres, Site)> {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tests::simulator::Message;
 
-use crate::delivery::{Endpoint, send};
+use crate::delivery::Endpoint;
 
 /// A little longer than a read of Stack Auth's may be behind.
 const STALENESS: Duration = Duration::from_millis(1_300);

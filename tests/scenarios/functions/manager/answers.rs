@@ -1,12 +1,12 @@
 //! Answers of Secrets Manager: which are read as a secret, and what the operator is told of the others.
 
 use anyhow::{Context, Result, ensure};
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::secret_file::SecretFile;
 
-use super::{CANARY, FUNCTIONS, Manager, answer, assert_shows_nothing, good, secret};
+use super::{CANARY, FUNCTIONS, Manager, Running, answer, assert_shows_nothing, good, secret};
 use crate::site::does_not_start;
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::http::StatusCode;
-use base64::prelude::Engine as _;
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::postgres::Postgres;
@@ -12,7 +11,8 @@ use tests::stage::{Setup, Stage};
 use tokio::task::JoinSet;
 
 use super::{
-    Answer, CANARY, ENCODED, FUNCTIONS, Manager, answer, assert_shows_nothing, good, secret,
+    Answer, CANARY, ENCODED, FUNCTIONS, Manager, Running, answer, assert_shows_nothing, good,
+    secret,
 };
 use crate::site::{Bucket, does_not_start};
 
@@ -101,45 +101,6 @@ async fn whatever_is_answered_nothing_of_the_secret_is_printed_at_a_start() -> R
         checked??;
     }
     Ok(())
-}
-
-/// A project of whose secret a manager answers, and what must not be seen of it.
-struct Running {
-    stage: Stage,
-    manager: Manager,
-    secret: Value,
-}
-
-impl Running {
-    async fn new() -> Result<Self> {
-        let stage = Stage::on(Postgres::shared().await?, Setup::default()).await?;
-        let secret = stage.secret();
-        let sound = answer(200, good(json!({"SecretString": secret.to_string()})));
-        Ok(Self {
-            manager: Manager::open(sound).await?,
-            stage,
-            secret,
-        })
-    }
-
-    /// The keys and addresses in the secret.
-    fn canaries(&self) -> Result<Vec<String>> {
-        let values = [
-            "/database_url",
-            "/admin_database_url",
-            "/signing_secrets/0",
-            "/provider/secret_server_key",
-        ];
-        let values = values.map(|place| self.secret.pointer(place)?.as_str().map(str::to_owned));
-        let values: Option<Vec<_>> = values.into_iter().collect();
-        values.context("find the values")
-    }
-
-    fn assert_hidden(&self, said: &str) -> Result<()> {
-        let canaries = self.canaries()?;
-        let canaries: Vec<_> = canaries.iter().map(String::as_str).collect();
-        assert_shows_nothing(said, &canaries)
-    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tests::simulator::{Fault, Trouble};
 use tests::stage::{Setup, Stage};
 
 use super::{CATALOG, later_answer, site};
-use crate::site::{Bucket, ask, run};
+use crate::site::Bucket;
 
 #[tokio::test]
 async fn a_key_that_is_refused_fails_the_deployment_and_binds_nothing() -> Result<()> {

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tests::postgres::{Mode, Postgres};
+use tests::postgres::Mode;
 
 use super::site;
-use crate::site::{Bucket, ask, does_not_start};
+use crate::site::{Bucket, does_not_start};
 
 #[tokio::test]
 async fn each_kind_of_request_is_answered() -> Result<()> {

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{first_answer, later_answer, site};
-use crate::site::{ask, login, refusal, run};
+use super::{MIGRATIONS, first_answer, later_answer, site};
+use crate::site::{login, refusal};
 
 #[tokio::test]
 async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{CATALOG, NEWEST, first_answer, later_answer, site};
-use crate::site::{Bucket, Site, ask, login, run};
+use super::{CATALOG, MIGRATIONS, NEWEST, first_answer, later_answer, site};
+use crate::site::{Bucket, Site, ask, login};
 
 #[tokio::test]
 async fn a_second_run_changes_nothing() -> Result<()> {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::json;
 use tests::simulator::{Call, Fault, Trouble};
 
-use super::{Run, STALENESS, assert_figures, say};
+use super::{Run, STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_user_whom_the_provider_fails_to_show_stops_nobody_else() -> Result<()> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tests::postgres::Postgres;
 
 use super::{Run, STALENESS, assert_figures};
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tests::secret_file::SecretFile;
 use tests::stage::Stage;
 
-use super::{FUNCTIONS, HIDDEN, check, check_of, secret};
+use super::{FUNCTIONS, HIDDEN, check, check_of, check_secrets, secret, with};
 
 #[tokio::test]
 async fn a_database_url_that_cannot_be_one_is_named() -> Result<()> {

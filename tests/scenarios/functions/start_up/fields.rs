@@ -2,50 +2,11 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tests::scratch::Scratch;
-use tests::secret_file::SecretFile;
 
-use super::{FUNCTIONS, HIDDEN, check, check_of, secret};
-
-/// The secret with another value in the place of this one, or without it.
-fn with(pointer: &str, value: Option<Value>) -> Value {
-    let mut secret = secret();
-    match (value, pointer.rsplit_once('/')) {
-        (Some(value), Some((within, name))) => {
-            secret.pointer_mut(within).expect("an object")[name] = value;
-        }
-        (Some(value), None) => secret = value,
-        (None, place) => {
-            let (within, name) = place.expect("a field");
-            let within = secret.pointer_mut(within).expect("an object");
-            within.as_object_mut().expect("an object").remove(name);
-        }
-    }
-    secret
-}
-
-/// Checks what is said of each of these secrets, all at once: `provision` takes its time to see
-/// whether an event waits.
-async fn check_secrets<const N: usize>(
-    functions: &'static [&'static str],
-    cases: [(&'static str, Option<Value>, &'static str); N],
-) -> Result<()> {
-    let mut checks = tokio::task::JoinSet::new();
-    for (pointer, value, words) in cases {
-        checks.spawn(async move {
-            let file = SecretFile::new(&with(pointer, value))?;
-            check_of(functions, &file.env(), &[words])
-                .await
-                .with_context(|| format!("{pointer}: {words}"))
-        });
-    }
-    while let Some(checked) = checks.join_next().await {
-        checked??;
-    }
-    Ok(())
-}
+use super::{FUNCTIONS, HIDDEN, check, check_secrets, secret};
 
 #[tokio::test]
 async fn a_secret_that_is_not_a_json_object_is_called_that() -> Result<()> {

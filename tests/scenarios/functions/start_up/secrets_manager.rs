@@ -11,7 +11,7 @@ use tests::simulator::{Options, Simulator, Stack};
 use tests::stage::{Setup, Stage};
 use tests::tools::{free_port, random_name};
 
-use super::{HIDDEN, check, secret};
+use super::{HIDDEN, check, with};
 
 /// A secret's name that is nobody else's.
 fn secret_id() -> String {

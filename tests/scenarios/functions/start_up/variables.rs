@@ -10,7 +10,7 @@ use tests::scratch::Scratch;
 use tests::secret_file::SecretFile;
 use tests::stage::Stage;
 
-use super::{FUNCTIONS, HIDDEN, check, pairs, secret};
+use super::{FUNCTIONS, HIDDEN, check, pairs, secret, with};
 use crate::site::{SOON, does_not_start};
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tests::simulator::Message;
 use tests::stage::{Setup, Stage, signing_secret};
 
 use super::{STALENESS, about_a_user, at_once};
-use crate::delivery::{Endpoint, Letter, event_id, send};
+use crate::delivery::{Endpoint, Letter, event_id};
 
 #[tokio::test]
 async fn a_lost_connection_is_made_again() -> Result<()> {

@@ -2,10 +2,8 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tests::simulator::Stack;
-use tests::stage::signing_secret;
 
-use crate::delivery::{Endpoint, Letter, event_id, send};
+use crate::delivery::{Endpoint, Letter};
 
 #[tokio::test]
 async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::delivery::{Endpoint, send};
+use crate::delivery::Endpoint;
 
 #[tokio::test]
 async fn a_new_user_is_in_the_table_column_by_column() -> Result<()> {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tests::stage::signing_secret;
 
-use crate::delivery::{Endpoint, Letter, client, event_id, send};
+use crate::delivery::{Endpoint, Letter, event_id, send};
 
 #[tokio::test]
 async fn a_wrongly_signed_delivery_is_refused() -> Result<()> {

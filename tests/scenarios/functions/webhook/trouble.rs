@@ -6,10 +6,9 @@ use anyhow::Result;
 use serde_json::json;
 use tests::postgres::{Mode, Options, Postgres};
 use tests::simulator::{Fault, Trouble};
-use tests::stage::signing_secret;
 
 use super::{about_a_user, at_once};
-use crate::delivery::{Endpoint, Letter, client, send};
+use crate::delivery::{Endpoint, Letter, send};
 
 #[tokio::test]
 async fn while_postgres_is_down_nothing_is_kept_and_a_retry_applies() -> Result<()> {

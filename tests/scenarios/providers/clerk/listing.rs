@@ -10,7 +10,7 @@ use serde_json::json;
 use tests::simulator::clerk::Cursors;
 use tests::simulator::{Call, Clerk, Fault, Moment, Trouble, World};
 
-use super::{Site, time};
+use super::Site;
 
 /// Users of a page, as the adapter asks for them.
 const PAGE: usize = 500;

@@ -6,7 +6,6 @@ use tests::for_each_provider;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::postgres::Postgres;
 use tests::simulator::{Call, Fault, Trouble};
 use tests::stage::Setup;
 
