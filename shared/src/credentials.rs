@@ -1,6 +1,7 @@
 //! The secret, from AWS Secrets Manager or from a file, and again when it
 //! seems to have been rotated.
 
+mod access;
 mod refusal;
 
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use tokio::time::Instant;
 use crate::client::{self, Client};
 use crate::secret::Secret;
 use crate::settings::Misconfigured;
+
+pub use access::Access;
 
 /// How often the secret may be read again at once. A stray forgery must not
 /// keep the delivery after it from being checked against a fresh secret, and a
@@ -110,8 +113,8 @@ impl Credentials {
         })
     }
 
-    /// Reads the secret.
-    pub async fn load(&self) -> Result<Secret> {
+    /// Reads the secret, and makes of it what the functions use.
+    pub async fn load(&self) -> Result<Access> {
         let bytes = match &self.source {
             Source::File(path) => std::fs::read(path)
                 .map_err(|error| anyhow!("read SECRET_FILE: {}", error.kind()))?,
@@ -132,19 +135,24 @@ impl Credentials {
             Source::File(_) => "read SECRET_FILE",
             Source::Manager { .. } => "read the secret that SECRET_ID names",
         })?;
-        Secret::parse(&json).context("the secret is not complete")
+        let secret = Secret::parse(&json).context("the secret is not complete")?;
+        Ok(Access::new(secret)?)
     }
 
     /// Reads it again if it may have been rotated: `None` if it is the same.
-    pub async fn refresh(&self, known: &Secret) -> Result<Option<Secret>, RefreshError> {
+    pub async fn refresh(&self, known: &Access) -> Result<Option<Access>, RefreshError> {
         let mut budget = self.budget.lock().await;
         budget.spend(Instant::now())?;
         // Should nobody wait for the answer any more, it was not read.
         budget.failed = Some(Instant::now());
         match self.load().await {
-            Ok(secret) => {
+            Ok(access) => {
                 budget.failed = None;
-                Ok((!secret.is(known)).then_some(secret))
+                if access.is(known) {
+                    return Ok(None);
+                }
+                tracing::info!("took in a rotated secret");
+                Ok(Some(access))
             }
             Err(error) => {
                 budget.failed = Some(Instant::now());

@@ -11,10 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
+use shared::credentials::Access;
 use shared::exchange::AnswerError;
 use shared::migrate::{login, migrate, try_writer};
 use shared::profile::UserId;
-use shared::secret::Secret;
 use shared::settle::Sources;
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
@@ -88,30 +88,30 @@ pub async fn check(start: &Result<Start>) -> Result<()> {
     read(start).await.map(|_| ())
 }
 
-/// The secret, and who owns and who writes the schema, by it. Read anew each
-/// time: a corrected one counts at once.
-async fn read(start: &Start) -> Result<(Secret, Target, Target)> {
-    let secret = start.credentials.load().await?;
-    let writer = Target::of(&secret)?;
-    let owner = Target::of_owner(&secret)?;
-    Ok((secret, owner, writer))
+/// What the secret gives access to, and where the schema's owner connects. It is
+/// read anew each time, so that a correction counts at once.
+async fn read(start: &Start) -> Result<(Access, Target)> {
+    let access = start.credentials.load().await?;
+    let owner = access.owner()?;
+    Ok((access, owner))
 }
 
 /// `deploying`: a person waits for whether all is well.
 async fn provision(start: &Start, deploying: bool) -> Result<Value> {
-    let (secret, owner, writer) = read(start).await?;
+    let (access, owner) = read(start).await?;
+    let writer = &access.database;
     let store = Store::new(
         owner.clone(),
         start.schema.clone(),
-        secret.provider.facts(),
+        access.provider.facts(),
         PATIENCE,
     );
     // Wakes a database that sleeps.
     store.connect().await?;
-    let user = login(&writer).await?;
+    let user = login(writer).await?;
     let mut provisioned = migrate(&owner, Some(&user), &start.schema).await?;
-    if secret.database_url != secret.admin_database_url {
-        let missing = try_writer(&owner, &writer, &start.schema).await?;
+    if access.has_an_owner_of_its_own() {
+        let missing = try_writer(&owner, writer, &start.schema).await?;
         if !missing.is_empty() {
             let missing = lacking(&user, &missing, &start.schema);
             match deploying {
@@ -122,7 +122,7 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     }
     let sources = Sources {
         store: &store,
-        provider: secret.provider.as_ref(),
+        provider: access.provider.as_ref(),
         client: &start.client,
     };
     sources
@@ -141,7 +141,7 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
         tracing::warn!(warning, "left undone");
     }
     let mut answer = serde_json::to_value(&provisioned).context("write the answer")?;
-    if let Some(sql) = secret.provider.install_sql() {
+    if let Some(sql) = access.provider.install_sql() {
         answer["install_sql"] = sql.into();
     }
     tracing::info!(version = provisioned.version, applied = ?provisioned.applied, "provisioned");

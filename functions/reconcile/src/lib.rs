@@ -17,11 +17,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shared::client::Client;
-use shared::credentials::Credentials;
-use shared::secret::Secret;
+use shared::credentials::{Access, Credentials};
 use shared::settle::Sources;
 use shared::start::Start;
-use shared::store::{Figures, Patience, Schema, Store, StoreError, Target};
+use shared::store::{Figures, Patience, Schema, Store, StoreError};
 use tokio::time::Instant;
 
 pub use request::Request;
@@ -36,35 +35,19 @@ pub struct App {
     client: Client,
     credentials: Credentials,
     schema: Schema,
-    secret: Secret,
+    access: Access,
 }
 
 impl App {
     /// Reads the secret.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
-        let secret = start.credentials.load().await?;
-        Target::of(&secret)?;
+        let access = start.credentials.load().await?;
         Ok(Self {
             client: start.client,
             credentials: start.credentials,
             schema: start.schema,
-            secret,
+            access,
         })
-    }
-
-    /// The secret, if it was rotated to one that can be used.
-    async fn rotated(&self) -> Option<Secret> {
-        let secret = self.credentials.refresh(&self.secret).await.ok()??;
-        match Target::of(&secret) {
-            Ok(_) => {
-                tracing::info!("took in a rotated secret");
-                Some(secret)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the rotated secret is not usable");
-                None
-            }
-        }
     }
 }
 
@@ -119,9 +102,9 @@ pub async fn handle(app: &mut App, event: &Value, until: Instant) -> Result<Repo
     let mut opened = None;
     let mut ended = attempt(app, &request, until, &mut opened).await;
     if let Err(Stopped::Refused(_)) = &ended
-        && let Some(secret) = app.rotated().await
+        && let Ok(Some(access)) = app.credentials.refresh(&app.access).await
     {
-        app.secret = secret;
+        app.access = access;
         ended = attempt(app, &request, until, &mut opened).await;
     }
     match ended {
@@ -172,9 +155,9 @@ async fn attempt(
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
-    let target = Target::of(&app.secret).map_err(|error| Stopped::Failed(error.to_string()))?;
-    let provider = app.secret.provider.as_ref();
-    let store = Store::new(target, app.schema.clone(), provider.facts(), PATIENCE).until(until);
+    let database = app.access.database.clone();
+    let provider = app.access.provider.as_ref();
+    let store = Store::new(database, app.schema.clone(), provider.facts(), PATIENCE).until(until);
     let sources = Sources {
         store: &store,
         provider,

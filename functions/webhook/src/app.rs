@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::client::{Client, Effort};
-use shared::credentials::{Credentials, RefreshError};
+use shared::credentials::{Access, Credentials, RefreshError};
 use shared::provider::Provider;
-use shared::secret::Secret;
 use shared::settle::Sources;
 use shared::signature::{Forged, Verified};
 use shared::start::Start;
-use shared::store::{Patience, Schema, Store, Target};
+use shared::store::{Patience, Schema, Store};
 use shared::time::WallClock;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
@@ -39,7 +38,7 @@ pub struct App {
 
 /// What comes of one version of the secret.
 pub(crate) struct Connected {
-    secret: Secret,
+    access: Access,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) store: Store,
     /// Whether the log says that there is no signing secret yet.
@@ -57,8 +56,8 @@ impl App {
     /// the start: whoever knows the URL can have instances started, and each
     /// would hold a connection.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
-        let secret = start.credentials.load().await?;
-        let connected = Connected::new(secret, &start.schema)?;
+        let access = start.credentials.load().await?;
+        let connected = Connected::new(access, &start.schema);
         let effort = Effort {
             until: Instant::now() + Duration::from_secs(3),
             attempts: 1,
@@ -90,39 +89,25 @@ impl App {
         known: &Connected,
         until: Instant,
     ) -> Result<Option<Arc<Connected>>, RefreshError> {
-        let refreshed = timeout_at(until, self.credentials.refresh(&known.secret)).await;
-        let Some(secret) = refreshed.unwrap_or(Err(RefreshError::Failed))? else {
+        let refreshed = timeout_at(until, self.credentials.refresh(&known.access)).await;
+        let Some(access) = refreshed.unwrap_or(Err(RefreshError::Failed))? else {
             return Ok(None);
         };
-        match Connected::new(secret, &self.schema) {
-            Ok(connected) => {
-                let connected = Arc::new(connected);
-                *self.connected.write().await = connected.clone();
-                tracing::info!("took in a rotated secret");
-                Ok(Some(connected))
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the rotated secret is not usable"
-                );
-                Err(RefreshError::Failed)
-            }
-        }
+        let connected = Arc::new(Connected::new(access, &self.schema));
+        *self.connected.write().await = connected.clone();
+        Ok(Some(connected))
     }
 }
 
 impl Connected {
-    fn new(secret: Secret, schema: &Schema) -> anyhow::Result<Self> {
-        let target = Target::of(&secret)?;
-        let provider = secret.provider.clone();
-        let store = Store::new(target, schema.clone(), provider.facts(), PATIENCE);
-        Ok(Self {
-            secret,
+    fn new(access: Access, schema: &Schema) -> Self {
+        let (database, provider) = (access.database.clone(), access.provider.clone());
+        Self {
+            store: Store::new(database, schema.clone(), provider.facts(), PATIENCE),
             provider,
-            store,
+            access,
             told: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Reads nothing of the body but for its signature.

@@ -24,7 +24,6 @@ use self::race::race;
 use self::settings::{Host, Place, Settings};
 use self::tls::Tls;
 use super::StoreError;
-use crate::secret::Secret;
 use crate::settings::Misconfigured;
 
 /// A database that can be connected to.
@@ -54,24 +53,14 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// Where `webhook` and `reconcile` connect.
-    pub fn of(secret: &Secret) -> Result<Self, Misconfigured> {
-        let roots = secret.database_root_certificates.as_deref();
-        Self::read(&secret.database_url, "database_url", roots)
-    }
-
-    /// Where the schema's owner connects.
-    pub fn of_owner(secret: &Secret) -> Result<Self, Misconfigured> {
-        let roots = secret.database_root_certificates.as_deref();
-        Self::read(&secret.admin_database_url, "admin_database_url", roots)
-    }
-
     /// Reads a connection string; `field` is its name in the secret.
     pub fn parse(url: &str, field: &str) -> Result<Self, Misconfigured> {
         Self::read(url, field, None)
     }
 
-    fn read(url: &str, field: &str, roots: Option<&str>) -> Result<Self, Misconfigured> {
+    /// The same with `roots`: the authorities that may vouch for the server, as
+    /// PEM text.
+    pub(crate) fn read(url: &str, field: &str, roots: Option<&str>) -> Result<Self, Misconfigured> {
         let read = || {
             let info = Conninfo::parse(url)?;
             let tls = Tls::read(&info, roots)?;
