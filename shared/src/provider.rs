@@ -24,7 +24,7 @@ use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::Unreadable;
 use crate::listing::Listing;
 use crate::profile::{Observation, Profile, UserId};
-use crate::signature::{Forged, Verified};
+use crate::signature::{Forged, Verified, Verifier};
 use crate::time::{At, WallClock};
 
 pub use refusal::Words;
@@ -93,6 +93,17 @@ pub enum Told {
     Deleted,
 }
 
+impl Told {
+    /// The user exists, and the event shows no profile that a read must agree
+    /// with.
+    pub fn exists() -> Self {
+        Self::Exists {
+            profile: None,
+            filled_in_later: &[],
+        }
+    }
+}
+
 /// One auth provider.
 pub trait Provider: Send + Sync {
     /// What holds whatever is asked.
@@ -101,18 +112,24 @@ pub trait Provider: Send + Sync {
     /// What its answers mean that are none.
     fn words(&self) -> &'static Words;
 
-    /// Checks that the provider sent this delivery, `now` or a while ago.
+    /// How its deliveries are verified.
+    fn verifier(&self) -> &Verifier;
+
+    /// Checks that the provider sent this delivery, and no more than five
+    /// minutes from `now`.
     fn verify<'a>(
         &self,
         headers: &HeaderMap,
         body: &'a [u8],
         now: WallClock,
-    ) -> Result<Verified<'a>, Forged>;
+    ) -> Result<Verified<'a>, Forged> {
+        self.verifier().verify(headers, body, now)
+    }
 
     /// Whether deliveries can be verified at all: a provider that makes up the
-    /// signing secret by itself may not have shown it yet.
+    /// signing secret itself may not have shown it yet.
     fn has_secret(&self) -> bool {
-        true
+        self.verifier().has_secret()
     }
 
     /// When the event was made that a delivery tells, by the provider's clock;
@@ -340,6 +357,29 @@ pub(crate) mod tests {
     pub(crate) fn next(listing: &dyn Listing) -> String {
         let request = listing.request();
         request.uri().path_and_query().unwrap().to_string()
+    }
+
+    /// Reads pages, each answered by the path and query that it is asked for by,
+    /// until the walk says that the paging is not as it assumes, with these
+    /// words and after so many pages at most.
+    pub(crate) fn check_broken(
+        mut listing: Box<dyn Listing>,
+        most: usize,
+        words: &str,
+        answers: &mut dyn FnMut(&str) -> Answer,
+    ) {
+        for pages in 1..=most {
+            match listing.read(&answers(&next(&*listing))) {
+                Ok(page) => assert!(!page.last, "it ended: {words}"),
+                Err(AnswerError::Paging(said)) => {
+                    assert!(said.contains(words), "{pages}: {said}");
+                    assert!(said.contains("paging has changed"), "{said}");
+                    return;
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        panic!("nothing was said after {most} pages: {words}");
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl Settings {
         Ok(value)
     }
 
+    /// A key as the value of the header `Authorization`.
+    pub fn bearer(&self, name: &str, key: &str) -> Result<HeaderValue, Misconfigured> {
+        self.header(name, &format!("Bearer {key}"))
+    }
+
     /// An address, in the one spelling that stands for all.
     pub fn url(&self, name: &str, url: &str) -> Result<Url, Misconfigured> {
         Url::new(url).map_err(|problem| self.refuse(name, problem))

@@ -183,6 +183,40 @@ pub enum Forged {
     Mismatch,
 }
 
+/// How the deliveries of a provider are verified, and by which keys.
+pub enum Verifier {
+    /// By a signature as Svix and Standard Webhooks make it.
+    Svix(Vec<SigningSecret>),
+    /// By a signature as WorkOS makes it.
+    WorkOs(Vec<SigningSecret>),
+    /// By a token, because the provider signs nothing.
+    Bearer(BearerToken),
+}
+
+impl Verifier {
+    /// Verifies a delivery that arrived at `now`.
+    pub fn verify<'a>(
+        &self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+        now: WallClock,
+    ) -> Result<Verified<'a>, Forged> {
+        match self {
+            Self::Svix(secrets) => verify_svix(secrets, headers, body, now),
+            Self::WorkOs(secrets) => verify_workos(secrets, headers, body, now),
+            Self::Bearer(token) => verify_bearer(token, headers, body),
+        }
+    }
+
+    /// Whether there is anything to verify a delivery by.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Svix(secrets) | Self::WorkOs(secrets) => !secrets.is_empty(),
+            Self::Bearer(_) => true,
+        }
+    }
+}
+
 /// The body of a delivery that the provider signed, and the delivery's id.
 #[derive(Clone)]
 pub struct Verified<'a> {

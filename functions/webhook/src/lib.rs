@@ -255,10 +255,7 @@ impl Work<'_> {
             Event::OfNoUser => Ok(Applied::OfNoUser),
             Event::Statement(observation) => {
                 let told = match &observation {
-                    Observation::Present { .. } => Some(Told::Exists {
-                        profile: None,
-                        filled_in_later: &[],
-                    }),
+                    Observation::Present { .. } => Some(Told::exists()),
                     Observation::Gone { .. } => None,
                 };
                 self.join(observation, told.as_ref()).await

@@ -17,7 +17,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Place;
+use super::{Page, Place, broken, descends};
+use crate::exchange::AnswerError;
 use crate::profile::UserId;
 
 /// How often a walk may begin anew.
@@ -85,6 +86,35 @@ impl Cursor {
             }
             _ => None,
         }
+    }
+
+    /// Goes on after a page that counted and has `new` new users, or says what
+    /// is wrong with it. `whose` in the genitive.
+    pub(crate) fn go_on(
+        &mut self,
+        whose: &str,
+        page: &[Option<Place>],
+        new: usize,
+    ) -> Result<(), AnswerError> {
+        let seen = match self.advance(page, new) {
+            _ if descends(page.iter().flatten()) => "shows the newest first",
+            Onward::On => return Ok(()),
+            Onward::Nowhere => "shows no two users in a row who have ids to go on from",
+            Onward::Repeats => "says that more users follow, and shows none of them",
+        };
+        Err(broken(whose, seen))
+    }
+
+    /// Goes back, at last to the start, because a page does not go on from the
+    /// cursor. `whose` in the genitive.
+    pub(crate) fn go_back(&mut self, whose: &str) -> Result<Page, AnswerError> {
+        if self.step_back() || self.begin_anew() {
+            return Ok(Page::default());
+        }
+        Err(broken(
+            whose,
+            "does not begin with the user that was asked for",
+        ))
     }
 
     /// Goes on after a page that counted, and of which so many were new.

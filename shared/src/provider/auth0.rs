@@ -1,14 +1,15 @@
-//! Auth0. A delivery says *that* a user changed, a read says *how*: events
-//! don't always hold every field, and their order says nothing. Reads by id
-//! are consistent, listings (searches) only eventually so. Ids come back.
+//! Auth0. A delivery says *that* a user changed, a read says *how*: events don't
+//! always hold every field, and their order says nothing. Reads by id are
+//! consistent; listings are searches, and only eventually consistent. Ids can be
+//! used again.
 //!
 //! What the walk assumes of paging: a search by `created_at:[from TO until]`
-//! shows those who signed up then, both moments included, in that order, the
-//! oldest first; its page `page` begins at the user `page × per_page`, if
-//! `(page + 1) × per_page` is not above 1000; a page holds as many users as the
-//! answer says in `limit` where totals are asked for, which may be fewer than
-//! were asked for; one that holds fewer is the search's last; `total` counts all
-//! that the search finds. Searches that take longer than about 2 seconds end
+//! shows the users who signed up then, both moments included, the oldest first.
+//! Its page `page` begins at the user `page × per_page`, as long as
+//! `(page + 1) × per_page` is not above 1000. If totals are asked for, `limit`
+//! says how many users a page holds, which can be fewer than were asked for, and
+//! `total` counts all that the search finds. A page that holds fewer than
+//! `limit` is the last one. A search that takes longer than about 2 seconds ends
 //! with a 503.
 //!
 //! Sources: <https://auth0.com/docs/api/management/v2/users>,
@@ -18,32 +19,31 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{AccessToken, Event, Facts, Provider, Told, Words, parts};
+use super::parts::{self, Api, PageSize, Paging};
+use super::{AccessToken, Event, Facts, Provider, Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
-use crate::listing::{Listing, Page, broken, descends, resume};
+use crate::listing::{Listing, Page, broken, descends};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
-use crate::signature::{BearerToken, Forged, SigningSecret, Verified, verify_bearer};
-use crate::time::{At, WallClock};
+use crate::signature::{BearerToken, SigningSecret, Verified, Verifier};
+use crate::time::At;
 
-/// Users a page; the API's most, by its OpenAPI document.
-const PAGE: usize = 100;
+/// Users in a page if the API refuses the 100 that its OpenAPI document allows;
+/// its other documentation says 50.
+const FALLBACK_PAGE: u64 = 50;
 
-/// Users a page where that is refused; the most, by its general pages.
-const FALLBACK_PAGE: usize = 50;
+/// Users that one search shows at most; the API refuses to page further.
+const CEILING: u64 = 1000;
 
-/// Users of one search; beyond them the API refuses.
-const CEILING: usize = 1000;
-
-/// Pages that may be empty, though somebody signed up at that moment.
+/// How many pages may be empty, although somebody signed up at that moment.
 const MOST_REPEATS: u32 = 2;
 
-/// A year, in microseconds: the first window of a search that took too long.
+/// A year in microseconds: the first window after a search took too long.
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1_000_000;
 
 /// The narrowest window, in microseconds: an import signs up many at once.
@@ -55,7 +55,8 @@ const AFTER_ALL: i64 = 7_258_118_400_000_000;
 /// 1 January 2010, before Auth0's first user, in microseconds since 1970.
 const BEFORE_ALL: i64 = 1_262_304_000_000_000;
 
-/// What identities hold that opens other doors, and is nobody's profile.
+/// Fields of identities that give access to other services, and say nothing
+/// about the user.
 const SECRETS: &[&str] = &[
     "access_token",
     "access_token_secret",
@@ -68,7 +69,7 @@ const SECRETS: &[&str] = &[
 /// Auth0.
 pub struct Auth0 {
     facts: Facts,
-    webhook_token: BearerToken,
+    verifier: Verifier,
     api: Api,
     /// The body that asks for a token.
     credentials: String,
@@ -105,24 +106,23 @@ impl Auth0 {
         });
         let base = settings.api_url("api_url", &format!("https://{domain}"))?;
         Ok(Self {
-            webhook_token: BearerToken::new(&settings.required("webhook_token")?),
-            api: Api {
-                // Tokens come from beside it: some write the API's whole address.
-                base: base.trim_end_matches("/api/v2").to_owned(),
-            },
+            verifier: Verifier::Bearer(BearerToken::new(&settings.required("webhook_token")?)),
+            // Some operators give the whole address of the Management API, but
+            // tokens come from another path.
+            api: Api::new(base.trim_end_matches("/api/v2").to_owned(), None),
             credentials: credentials.to_string(),
             facts: Facts {
                 name: "auth0",
                 project: Some(domain),
-                // Reads by id are consistent; a margin all the same.
+                // Reads by id are consistent. This is a margin.
                 staleness: Duration::from_secs(1),
-                // The search follows within seconds, usually.
+                // The search usually follows within seconds.
                 listing_staleness: Duration::from_secs(60),
-                // There is an `updated_at`, but a deletion doesn't move it and
-                // the id may be another person's afterwards.
+                // There is an `updated_at`, but a deletion doesn't move it, and
+                // afterwards the id can belong to another person.
                 versioned: false,
                 ids_return: true,
-                // "No retry" of any 4xx, and each counts against the stream.
+                // Auth0 never repeats after a 4xx, and counts it against the stream.
                 sends_again: false,
             },
         })
@@ -138,13 +138,8 @@ impl Provider for Auth0 {
         &WORDS
     }
 
-    fn verify<'a>(
-        &self,
-        headers: &HeaderMap,
-        body: &'a [u8],
-        _now: WallClock,
-    ) -> Result<Verified<'a>, Forged> {
-        verify_bearer(&self.webhook_token, headers, body)
+    fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
@@ -153,18 +148,13 @@ impl Provider for Auth0 {
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
         let envelope = json::Fields::of_bytes(delivery.body())?;
-        let kind = envelope
-            .string("type")
-            .ok_or(Unreadable("the event has no type"))?;
+        let kind = parts::kind(&envelope, "type")?;
         let told = match kind.as_str() {
-            "user.created" | "user.updated" => Told::Exists {
-                profile: None,
-                filled_in_later: &[],
-            },
+            "user.created" | "user.updated" => Told::exists(),
             "user.deleted" => Told::Deleted,
             _ => return Ok(Event::OfNoUser),
         };
-        // Sent by hand from the dashboard, about somebody who never was.
+        // Sent by hand from the dashboard, about a user who does not exist.
         if envelope.string("a0purpose").as_deref() == Some("test") {
             return Ok(Event::OfNoUser);
         }
@@ -180,8 +170,7 @@ impl Provider for Auth0 {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = parts::encoded(id.as_str());
-        self.api.get(&format!("/api/v2/users/{id}"))
+        self.api.get_user("/api/v2/users", id)
     }
 
     fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
@@ -190,7 +179,7 @@ impl Provider for Auth0 {
         }
         match (answer.status, code(answer).as_deref()) {
             (StatusCode::NOT_FOUND, Some("inexistent_user")) => Ok(None),
-            // Ids are `connection|id`; a row that was put in by hand may not be.
+            // Every id of Auth0's own is `connection|id`.
             (StatusCode::BAD_REQUEST, Some("invalid_uri")) if !id.as_str().contains('|') => {
                 Err(AnswerError::NoSuchId)
             }
@@ -199,10 +188,7 @@ impl Provider for Auth0 {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        Box::new(Auth0Listing {
-            api: self.api.clone(),
-            at: resume(position, Position::is_sound),
-        })
+        parts::walk::<Position>(&self.api, position)
     }
 
     fn access_token_request(&self) -> Option<Request> {
@@ -226,9 +212,9 @@ impl Provider for Auth0 {
             return Err(TOKEN_WORDS.refused(answer));
         }
         let granted: Granted = serde_json::from_slice(&answer.body)
-            .map_err(|_| AnswerError::Garbled("the answer is not a token of Auth0's"))?;
+            .map_err(|_| AnswerError::Garbled("the answer is not an access token"))?;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", granted.access_token))
-            .map_err(|_| AnswerError::Garbled("the token is none that a header can hold"))?;
+            .map_err(|_| AnswerError::Garbled("no header can hold the access token"))?;
         authorization.set_sensitive(true);
         Ok(AccessToken {
             authorization,
@@ -239,7 +225,7 @@ impl Provider for Auth0 {
     fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let text = match std::str::from_utf8(body) {
             Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => text,
-            // Half an event, of which no value can be told from its neighbour.
+            // Half an event: where the value of a secret field ends is unknown.
             _ if SECRETS.iter().any(|key| holds(body, key)) => return Cow::Borrowed(b""),
             _ => return Cow::Borrowed(body),
         };
@@ -283,7 +269,7 @@ fn profile(raw: &str) -> Result<Profile, Unreadable> {
     })
 }
 
-/// The error code in an answer of Auth0's own; some have an `error` alone.
+/// The error code in an answer of Auth0's own. Some have only an `error`.
 fn code(answer: &Answer) -> Option<String> {
     let error = json::Fields::of_bytes(&answer.body).ok()?;
     error.string("errorCode").or_else(|| error.string("error"))
@@ -292,9 +278,9 @@ fn code(answer: &Answer) -> Option<String> {
 const WORDS: Words = Words {
     who: "Auth0",
     code,
-    key: "the token is not taken: check that provider.domain is the tenant's own domain \
+    key: "the access token is not accepted: check that provider.domain is the tenant's own domain \
           (tenant.eu.auth0.com), not a custom one, and that provider.client_id and \
-          provider.client_secret are of this tenant's machine-to-machine application",
+          provider.client_secret belong to a machine-to-machine application of this tenant",
     advice: |status, code| match (status, code) {
         (403, "insufficient_scope") => Some(
             "grant the application (provider.client_id, provider.client_secret) read:users on the \
@@ -302,20 +288,20 @@ const WORDS: Words = Words {
              Applications)",
         ),
         (403, code) if !code.is_empty() => Some(
-            "the application (provider.client_id, provider.client_secret) may not do this, as the \
-             code says: grant it read:users on the Auth0 Management API (Applications → APIs → \
-             Auth0 Management API → Machine to Machine Applications), and see whether the tenant's \
-             plan has what is asked for",
+            "the code says that the application (provider.client_id, provider.client_secret) lacks \
+             a permission: grant it read:users on the Auth0 Management API (Applications → APIs → \
+             Auth0 Management API → Machine to Machine Applications), and check that the tenant's \
+             plan includes that API",
         ),
         _ => None,
     },
     explained: "look the code up in the documentation of Auth0's Management API",
-    foreign: "the answer is not Auth0's: check provider.domain",
+    foreign: "the answer does not come from Auth0: check provider.domain",
 };
 
-/// The endpoint that gives tokens speaks OAuth.
+/// The endpoint for access tokens speaks OAuth.
 const TOKEN_WORDS: Words = Words {
-    who: "Auth0, asked for a token,",
+    who: "Auth0's token endpoint",
     key: "copy provider.client_id and provider.client_secret from the settings of the \
           machine-to-machine application, and check that it is authorized for the Auth0 Management \
           API",
@@ -331,45 +317,30 @@ const TOKEN_WORDS: Words = Words {
     ..WORDS
 };
 
-#[derive(Clone)]
-struct Api {
-    base: String,
-}
-
-impl Api {
-    fn get(&self, path: &str) -> Request {
-        parts::get(&self.base, path, &HeaderMap::new())
-    }
-}
-
 /// The walk, ordered by sign-up. A search shows 1000 users at most, and its
-/// pages shift when users are deleted, so that each page is the first of a
-/// search of its own, from the sign-up of the last user seen. Only when as many
-/// as fill a page signed up at one moment, their search is paged through.
+/// pages shift when users are deleted. So each page is the first of a search of
+/// its own, which begins at the sign-up of the last user seen. A search is paged
+/// through only if the users who signed up at one moment fill a page.
 ///
-/// Where searches take too long, they are narrowed to windows of sign-ups.
-struct Auth0Listing {
-    api: Api,
-    at: Position,
-}
-
-#[derive(Serialize, Deserialize)]
+/// Searches that take too long are narrowed to windows of sign-ups.
+#[derive(Default, Serialize, Deserialize)]
 struct Position {
-    size: usize,
+    /// The server may say that its pages hold even fewer than we ask for.
+    size: PageSize<1, 100>,
     /// Whether the first page has told the size and the count.
     begun: bool,
     /// The search's first moment, as Auth0 writes it; `None` at the start.
     from: Option<String>,
     /// Where the search before began, if `from` is a listed user's sign-up.
     before: Option<Before>,
-    page: usize,
-    /// With whom the page before began, of this search.
+    page: u64,
+    /// The id of the user with whom the page before began, in this search.
     first: Option<String>,
     /// Users that there were when the walk began.
     counted: Option<u64>,
     /// The window's width in microseconds; `None` if it has no end.
     span: Option<i64>,
-    /// Pages that were empty, and should not have been.
+    /// How many pages were empty that should not have been.
     repeats: u32,
 }
 
@@ -378,35 +349,7 @@ struct Before {
     from: Option<String>,
 }
 
-impl Default for Position {
-    fn default() -> Self {
-        Self {
-            size: PAGE,
-            begun: false,
-            from: None,
-            before: None,
-            page: 0,
-            first: None,
-            counted: None,
-            span: None,
-            repeats: 0,
-        }
-    }
-}
-
 impl Position {
-    fn is_sound(&self) -> bool {
-        let before = self.before.as_ref().and_then(|before| before.from.as_ref());
-        let mut moments = self.from.iter().chain(before);
-        (1..=PAGE).contains(&self.size)
-            && (self.page + 1).saturating_mul(self.size) <= CEILING
-            && moments.all(|moment| is_moment(moment))
-            && self
-                .span
-                .is_none_or(|span| (NARROWEST..=WIDEST).contains(&span))
-            && self.repeats <= MOST_REPEATS
-    }
-
     fn starts_at(&self) -> i64 {
         let from = self.from.as_deref().and_then(At::from_rfc3339);
         from.map_or(BEFORE_ALL, At::as_micros)
@@ -419,7 +362,7 @@ impl Position {
     }
 }
 
-/// Wider than this is without an end.
+/// A window that would be wider has no end.
 const WIDEST: i64 = 100 * YEAR;
 
 #[derive(Deserialize)]
@@ -427,7 +370,7 @@ struct Found<'a> {
     #[serde(borrow)]
     users: Vec<&'a RawValue>,
     total: Option<u64>,
-    limit: Option<usize>,
+    limit: Option<u64>,
 }
 
 impl<'a> Found<'a> {
@@ -445,24 +388,25 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Auth0Listing {
-    /// Takes in what the first page tells with its totals.
+impl Position {
+    /// Reads the size of pages and the count, which the first page tells.
     fn begin(&mut self, found: &Found<'_>) -> Result<(), AnswerError> {
-        self.at.begun = true;
+        self.begun = true;
         // A narrowed search counts its own users alone.
-        self.at.counted = found.total.filter(|_| self.at.span.is_none());
-        let more = found.total.is_some_and(|total| total > count(&found.users));
-        let shown = match (found.limit, found.users.len()) {
-            // Fewer than it says, and there are more.
+        self.counted = found.total.filter(|_| self.span.is_none());
+        let length = parts::count(&found.users);
+        let more = found.total.is_some_and(|total| total > length);
+        let shown = match (found.limit, length) {
+            // The page holds fewer users than it says, and there are more.
             (Some(limit), length @ 1..) if more => limit.min(length),
             (Some(limit), _) => limit,
             (None, length @ 1..) if more => length,
-            (None, _) => self.at.size,
+            (None, _) => self.size.get(),
         };
         if shown == 0 {
             return Err(broken("Auth0's", "says that a page holds nobody"));
         }
-        self.at.size = shown.min(self.at.size);
+        self.size.lower_to(shown);
         Ok(())
     }
 
@@ -472,69 +416,71 @@ impl Auth0Listing {
         if descends(places.iter()) {
             return Err(broken("Auth0's", "shows the newest first"));
         }
-        let starts_at = self.at.starts_at();
+        let starts_at = self.starts_at();
         let early = places.iter().filter(|place| place.key < starts_at).count();
-        if self.at.from.is_some() && early * 2 > places.len() {
+        if self.from.is_some() && early * 2 > places.len() {
             return Err(broken(
                 "Auth0's",
                 "does not begin at the moment that was asked for",
             ));
         }
         let first = places.first().map(|place| place.id.as_str());
-        if self.at.page > 0 && first.is_some() && first == self.at.first.as_deref() {
+        if self.page > 0 && first.is_some() && first == self.first.as_deref() {
             return Err(broken("Auth0's", "shows the same users again and again"));
         }
         Ok(())
     }
 
-    /// Goes on behind a full page.
+    /// Goes on after a full page.
     fn advance(&mut self, users: &[&RawValue]) -> Result<(), AnswerError> {
-        let starts_at = self.at.starts_at();
+        let starts_at = self.starts_at();
         let last = users.iter().rev().filter_map(|user| moment(user.get()));
         let is_later = |moment: &String| {
             At::from_rfc3339(moment).is_some_and(|at| at.as_micros() >= starts_at)
         };
         let last = last.into_iter().find(is_later);
-        if last.is_some() && last != self.at.from {
-            let before = std::mem::replace(&mut self.at.from, last);
-            self.at.before = Some(Before { from: before });
-            (self.at.page, self.at.first) = (0, None);
+        if last.is_some() && last != self.from {
+            let before = std::mem::replace(&mut self.from, last);
+            self.before = Some(Before { from: before });
+            (self.page, self.first) = (0, None);
             return Ok(());
         }
-        self.at.page += 1;
-        self.at.first = users.first().and_then(|u| parts::id_of(u.get(), "user_id"));
-        if (self.at.page + 1) * self.at.size <= CEILING {
+        self.page += 1;
+        self.first = users.first().and_then(|u| parts::id_of(u.get(), "user_id"));
+        if (self.page + 1) * self.size.get() <= CEILING {
             return Ok(());
         }
-        self.at.page = 0;
+        self.page = 0;
         Err(AnswerError::Refused(
             "Auth0 lists no more than 1000 users who signed up at one moment, and there are more: \
-             export them (POST /api/v2/jobs/users-exports) and ask Auth0's support"
+             export the users (POST /api/v2/jobs/users-exports) and ask Auth0's support"
                 .to_owned(),
         ))
     }
 
-    /// Goes back to the search before, which has to show who signed up at the
-    /// moment that this one begins at, unless they were deleted.
+    /// Goes back to the search before. It has to show the users who signed up at
+    /// the moment at which this search begins, unless they were deleted.
     fn step_back(&mut self, before: Before) -> Result<(), AnswerError> {
-        self.at.repeats += 1;
-        if self.at.repeats > MOST_REPEATS {
-            return Err(broken("Auth0's", "does not show who signed up at a moment"));
+        self.repeats += 1;
+        if self.repeats > MOST_REPEATS {
+            return Err(broken(
+                "Auth0's",
+                "does not show the users who signed up at a moment",
+            ));
         }
-        self.at.from = before.from;
-        (self.at.page, self.at.first) = (0, None);
+        self.from = before.from;
+        (self.page, self.first) = (0, None);
         Ok(())
     }
 
-    /// Goes on behind a window; false if it has no end.
+    /// Goes on after the window; false if it has no end.
     fn next_window(&mut self) -> bool {
-        let Some(until) = self.at.until() else {
+        let Some(until) = self.until() else {
             return false;
         };
-        self.at.from = Some(until.to_rfc3339_millis());
-        (self.at.before, self.at.page, self.at.first) = (None, 0, None);
-        self.at.span = self
-            .at
+        self.from = Some(until.to_rfc3339_millis());
+        (self.before, self.page, self.first) = (None, 0, None);
+        self.span = self
             .span
             .map(|span| span * 2)
             .filter(|span| *span <= WIDEST);
@@ -542,32 +488,42 @@ impl Auth0Listing {
     }
 }
 
-impl Listing for Auth0Listing {
-    fn request(&self) -> Request {
-        let Position { size, page, .. } = self.at;
+impl Paging for Position {
+    fn is_sound(&self) -> bool {
+        let before = self.before.as_ref().and_then(|before| before.from.as_ref());
+        let mut moments = self.from.iter().chain(before);
+        let is_width = |span| (NARROWEST..=WIDEST).contains(&span);
+        self.page.saturating_add(1).saturating_mul(self.size.get()) <= CEILING
+            && moments.all(|moment| is_moment(moment))
+            && self.span.is_none_or(is_width)
+            && self.repeats <= MOST_REPEATS
+    }
+
+    fn path(&self) -> String {
+        let Self { size, page, .. } = self;
         let mut path =
             format!("/api/v2/users?search_engine=v3&sort=created_at:1&per_page={size}&page={page}");
-        // Counting costs Auth0 time on each page, and once tells all.
-        if !self.at.begun {
+        // Counting costs Auth0 time on each page, and once is enough.
+        if !self.begun {
             path.push_str("&include_totals=true");
         }
-        let until = self.at.until().map(At::to_rfc3339_millis);
-        if self.at.from.is_some() || until.is_some() {
-            let from = self.at.from.as_deref().unwrap_or("*");
+        let until = self.until().map(At::to_rfc3339_millis);
+        if self.from.is_some() || until.is_some() {
+            let from = self.from.as_deref().unwrap_or("*");
             let until = until.as_deref().unwrap_or("*");
             let q = format!("created_at:[{from} TO {until}]");
             path.push_str(&format!("&q={}", parts::encoded(&q)));
         }
-        self.api.get(&path)
+        path
     }
 
     fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
             let of_the_size = answer.status == StatusCode::BAD_REQUEST && code(answer).is_some();
-            if of_the_size && self.at.size > FALLBACK_PAGE {
-                self.at.page = self.at.page * self.at.size / FALLBACK_PAGE;
-                self.at.size = FALLBACK_PAGE;
-                self.at.first = None;
+            let before = self.size.get();
+            if of_the_size && self.size.lower_to(FALLBACK_PAGE) {
+                self.page = self.page * before / FALLBACK_PAGE;
+                self.first = None;
                 return Ok(Page::default());
             }
             return Err(WORDS.refused(answer));
@@ -575,63 +531,54 @@ impl Listing for Auth0Listing {
         let text = answer.text();
         let found = Found::of(&text)?;
         self.check(&found.users)?;
-        if !self.at.begun {
+        if !self.begun {
             self.begin(&found)?;
         }
-        if self.at.before.is_some() && !found.users.is_empty() {
-            // The walk got on: what was empty before it says nothing any more.
-            self.at.repeats = 0;
+        if self.before.is_some() && !found.users.is_empty() {
+            // The walk moved on, so earlier empty pages no longer count.
+            self.repeats = 0;
         }
-        let full = found.users.len() >= self.at.size;
+        let full = parts::count(&found.users) >= self.size.get();
         let mut last = false;
         if full {
             self.advance(&found.users)?;
-        } else if let Some(before) = self.at.before.take_if(|_| found.users.is_empty()) {
+        } else if let Some(before) = self.before.take_if(|_| found.users.is_empty()) {
             self.step_back(before)?;
         } else {
             last = !self.next_window();
         }
         let mut page = parts::page_of(&found.users, "user_id", profile, without_secrets);
         page.last = last;
-        page.counted = self.at.counted.filter(|_| last);
+        page.counted = self.counted.filter(|_| last);
         Ok(page)
     }
 
-    fn position(&self) -> String {
-        serde_json::to_string(&self.at).unwrap_or_default()
-    }
-
     fn shrink(&mut self) -> bool {
-        if self.at.page > 0 {
+        if self.page > 0 {
             return false;
         }
-        let smaller = (self.at.size / 4).max(self.at.size.min(5));
-        std::mem::replace(&mut self.at.size, smaller) > smaller
+        self.size.lower_to((self.size.get() / 4).max(5))
     }
 
     fn can_narrow(&self) -> bool {
-        self.at.span != Some(NARROWEST)
+        self.span != Some(NARROWEST)
     }
 
     fn narrow(&mut self) -> bool {
         let can = self.can_narrow();
         let narrower = |span: i64| (span / 8).max(NARROWEST);
-        self.at.span = Some(self.at.span.map_or(YEAR, narrower));
+        self.span = Some(self.span.map_or(YEAR, narrower));
         can
     }
 }
 
-fn count<T>(items: &[T]) -> u64 {
-    u64::try_from(items.len()).unwrap_or(u64::MAX)
-}
-
-/// A sign-up, as Auth0 wrote it and understands it.
+/// When a user signed up, as Auth0 writes it and understands it.
 fn moment(raw: &str) -> Option<String> {
     let user = json::Fields::of(raw).ok()?;
     user.string("created_at").filter(|text| is_moment(text))
 }
 
-/// A time in the characters that a search may be asked with.
+/// Whether this is a time whose characters are safe in a search.
 fn is_moment(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.' | b'+');
     text.len() <= 40 && text.bytes().all(plain) && At::from_rfc3339(text).is_some()
@@ -641,8 +588,11 @@ fn is_moment(text: &str) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use http::HeaderMap;
+
     use super::super::tests::{answer, connected, event, ids, next};
     use super::*;
+    use crate::signature::Forged;
     use crate::time::tests::clock;
 
     const JOHN: &str = "auth0|507f1f77bcf86cd799439020";
@@ -838,7 +788,7 @@ mod tests {
 
     fn small() -> Box<dyn Listing> {
         let position = Position {
-            size: 5,
+            size: 5.try_into().unwrap(),
             ..Position::default()
         };
         auth0().listing(Some(&serde_json::to_string(&position).unwrap()))

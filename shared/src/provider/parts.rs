@@ -1,20 +1,26 @@
 //! Parts that several adapters are made of.
 
+mod api;
+mod event;
+mod paging;
+
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::value::RawValue;
 
-use crate::exchange::{Answer, AnswerError, Request};
+pub(super) use api::Api;
+pub(super) use event::{data, full_name, kind, statement_or_hint, user_in_data, with_version};
+pub(super) use paging::{PageSize, Paging, walk};
+
+use crate::exchange::{Answer, AnswerError};
 use crate::json::{self, Unreadable};
 use crate::listing::{Page, Place, Rejected};
 use crate::profile::{Profile, UserId};
 use crate::time::At;
 
-/// The user in the answer to a request for the user `id`, who is named by
-/// `id_field`.
+/// Reads the answer to a request for the user `id`; `id_field` names the field
+/// that holds the id.
 pub(super) fn read_user(
     id: &UserId,
     id_field: &str,
@@ -33,26 +39,27 @@ pub(super) fn read_user(
     };
     match user.string(id_field) {
         Some(named) if named == id.as_str() => profile(raw).map_err(AnswerError::Unreadable),
-        // Servers take a UUID's letters in upper case too, but give none out.
+        // Servers accept a UUID in upper case, but never give one out.
         Some(named) if named.eq_ignore_ascii_case(id.as_str()) => Err(AnswerError::NoSuchId),
         Some(named) if UserId::new(named.as_str()).is_ok() => {
             Err(AnswerError::Garbled("the answer is not this user"))
         }
-        // What is no id can't be stored, here or in a listing, and asking
-        // again doesn't make it one.
+        // A user without a valid id can't be stored, from a read or from a
+        // listing, and asking again does not help.
         _ => Err(AnswerError::Unreadable(profile(raw).err().unwrap_or(
             Unreadable("the user has no id, or one that is not a string"),
         ))),
     }
 }
 
-/// The user's id, if it is one that can be stored, and asked for.
+/// The user's id, if it can be stored and asked for.
 pub(super) fn id_of(raw: &str, id_field: &str) -> Option<String> {
     let id = json::Fields::of(raw).ok()?.string(id_field)?;
     UserId::new(id.as_str()).is_ok().then_some(id)
 }
 
-/// Where listed users stand in an order by `time`; `None` for who has no id.
+/// Where listed users stand in an order by `time`; `None` for a user without an
+/// id.
 pub(super) fn places(
     items: &[&RawValue],
     id_field: &str,
@@ -66,8 +73,8 @@ pub(super) fn places(
         .collect()
 }
 
-/// The same; who has no id has an empty one, and one who has no time stands
-/// with the one before.
+/// The same, where a user without an id has an empty one, and a user without a
+/// time stands with the user before.
 pub(super) fn places_of_all(
     items: &[&RawValue],
     id_field: &str,
@@ -83,14 +90,13 @@ pub(super) fn places_of_all(
     items.iter().map(place).collect()
 }
 
-/// The user in an event's field `data`.
-pub(super) fn user_in_data(body: &[u8]) -> Option<UserId> {
-    let envelope = json::Fields::of_bytes(body).ok()?;
-    UserId::new(id_of(envelope.get("data")?, "id")?).ok()
+/// How many there are.
+pub(super) fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-/// A page of these listed users, the last one or not. `raw_of` is what may be
-/// kept of one who can't be stored.
+/// A page of these listed users, not said to be the last. `raw_of` gives what
+/// may be kept of a user who can't be stored.
 pub(super) fn page_of<'a>(
     items: &[&'a RawValue],
     id_field: &str,
@@ -122,17 +128,4 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 /// not every server decodes before it compares.
 pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
-}
-
-/// A GET request; `path` percent-encoded.
-pub(super) fn get(base: &str, path: &str, headers: &HeaderMap) -> Request {
-    let mut request = Request::new(Bytes::new());
-    #[expect(
-        clippy::expect_used,
-        reason = "the base was parsed, the path is percent-encoded"
-    )]
-    let uri = format!("{base}{path}").parse().expect("a URL");
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers.clone();
-    request
 }

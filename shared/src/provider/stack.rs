@@ -4,12 +4,12 @@
 //! says *how*: profiles have no version, and `user.created` is stale as sent.
 //!
 //! What the walk assumes of paging: users are listed by `signed_up_at`, the
-//! oldest first; `cursor` is a user's id, and a page begins with that user (as
-//! servers had it until about April 2026) or with the next one (since); who
-//! signs up, an anonymous user too, stands at the end from then on; `limit`
-//! takes 1000; `next_cursor` is null on the last page, and may be null on
-//! another one, too: where the cursor's user is gone, an empty page says so that
-//! it is the last.
+//! oldest first. `cursor` is a user's id, and a page begins with that user (on
+//! servers until about April 2026) or with the next one (since then). Anybody
+//! who signs up, an anonymous user too, stands at the end from then on. `limit`
+//! takes 1000. `next_cursor` is null on the last page, and can be null on
+//! another one too: if the cursor's user is gone, the server sends an empty page
+//! that looks like the last.
 //!
 //! Sources: <https://docs.stack-auth.com/rest-api/server/users>, the server's
 //! source, and payloads captured from a real backend (`events/stack`).
@@ -17,38 +17,33 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Event, Facts, Provider, Told, Words, parts};
+use super::parts::{self, Api, PageSize, Paging};
+use super::{Event, Facts, Provider, Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
-use crate::listing::{Cursor, Listing, Onward, Page, Place, broken, descends, resume};
+use crate::listing::{Cursor, Listing, Page};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
-use crate::signature::{Forged, SigningSecret, Verified, svix_time, verify_svix};
-use crate::time::{At, WallClock};
+use crate::signature::{SigningSecret, Verified, Verifier, svix_time};
+use crate::time::At;
 
-/// The provider takes this host for good, by its own word, beside the newer
-/// `api.hexclave.com`. It stays the default: a release must not send a key to a
-/// host that whoever deployed it has not seen, or not allowed to be reached.
+/// The provider says that this host stays, beside the newer `api.hexclave.com`.
+/// It remains the default: a release must not send a key to a host that its
+/// operator has not seen or has not allowed.
 const API: &str = "https://api.stack-auth.com/api/v1";
 
-/// Users a page; the newest servers' most.
-const PAGE: usize = 1000;
+/// Users a page on servers that refuse the 1000 that the newest ones take.
+const FALLBACK_PAGE: u64 = 100;
 
-/// Users a page where that is refused.
-const FALLBACK_PAGE: usize = 100;
-
-/// A page holds two who are known, where it begins with the cursor's user.
-const SMALLEST_PAGE: usize = 3;
-
-/// The server waits at most about a second for its replicas.
+/// The server waits for its replicas, for about a second at most.
 const STALENESS: Duration = Duration::from_millis(1200);
 
-/// `user.created` is made before the personal team and the OAuth account are.
+/// Stack makes `user.created` before the personal team and the OAuth account.
 const AFTER_CREATION: &[&str] = &[
     "selected_team_id",
     "selected_team",
@@ -63,7 +58,7 @@ const AFTER_UPDATE: &[&str] = &["signed_up_at_millis", "last_active_at_millis"];
 /// Stack Auth, hosted or self-hosted.
 pub struct Stack {
     facts: Facts,
-    secrets: Vec<SigningSecret>,
+    verifier: Verifier,
     api: Api,
 }
 
@@ -75,16 +70,20 @@ impl Stack {
     ) -> Result<Self, Misconfigured> {
         let project = settings.required("project_id")?;
         let key = settings.required("secret_server_key")?;
-        let mut headers = HeaderMap::new();
-        headers.insert("x-stack-access-type", HeaderValue::from_static("server"));
-        headers.insert(
-            "x-stack-project-id",
-            settings.header("project_id", &project)?,
-        );
-        headers.insert(
-            "x-stack-secret-server-key",
-            settings.header("secret_server_key", &key)?,
-        );
+        let headers = [
+            (
+                HeaderName::from_static("x-stack-access-type"),
+                HeaderValue::from_static("server"),
+            ),
+            (
+                HeaderName::from_static("x-stack-project-id"),
+                settings.header("project_id", &project)?,
+            ),
+            (
+                HeaderName::from_static("x-stack-secret-server-key"),
+                settings.header("secret_server_key", &key)?,
+            ),
+        ];
         Ok(Self {
             facts: Facts {
                 name: "stack",
@@ -96,11 +95,8 @@ impl Stack {
                 // Svix repeats whatever is not 2xx.
                 sends_again: true,
             },
-            secrets: SigningSecret::all_svix(signing_secrets)?,
-            api: Api {
-                base: settings.api_url("api_url", API)?,
-                headers,
-            },
+            verifier: Verifier::Svix(SigningSecret::all_svix(signing_secrets)?),
+            api: Api::new(settings.api_url("api_url", API)?, headers),
         })
     }
 }
@@ -114,39 +110,25 @@ impl Provider for Stack {
         &WORDS
     }
 
-    fn verify<'a>(
-        &self,
-        headers: &HeaderMap,
-        body: &'a [u8],
-        now: WallClock,
-    ) -> Result<Verified<'a>, Forged> {
-        verify_svix(&self.secrets, headers, body, now)
+    fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
-    fn has_secret(&self) -> bool {
-        !self.secrets.is_empty()
-    }
-
-    /// In the delivery's id; the signature's timestamp is the attempt's.
+    /// The delivery's id holds it. The timestamp that is signed is the attempt's.
     fn made_at(&self, delivery: &Verified<'_>) -> Option<At> {
         svix_time(delivery.event_id())
     }
 
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
         let envelope = json::Fields::of_bytes(delivery.body())?;
-        let kind = envelope
-            .string("type")
-            .ok_or(Unreadable("the event has no type"))?;
+        let kind = parts::kind(&envelope, "type")?;
         let filled_in_later = match kind.as_str() {
             "user.created" => AFTER_CREATION,
             "user.updated" => AFTER_UPDATE,
             "user.deleted" => &[],
             _ => return Ok(Event::OfNoUser),
         };
-        let data = envelope
-            .get("data")
-            .ok_or(Unreadable("the event has no data"))?;
-        let profile = profile(data)?;
+        let profile = profile(parts::data(&envelope)?)?;
         let id = profile.id.clone();
         let told = match kind.as_str() {
             "user.deleted" => Told::Deleted,
@@ -159,8 +141,7 @@ impl Provider for Stack {
     }
 
     fn user_request(&self, id: &UserId) -> Request {
-        let id = parts::encoded(id.as_str());
-        self.api.get(&format!("/users/{id}"))
+        self.api.get_user("/users", id)
     }
 
     fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError> {
@@ -177,10 +158,7 @@ impl Provider for Stack {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        Box::new(StackListing {
-            api: self.api.clone(),
-            at: resume(position, Position::is_sound),
-        })
+        parts::walk::<Position>(&self.api, position)
     }
 
     fn user_in_rejected(&self, body: &[u8]) -> Option<UserId> {
@@ -188,8 +166,8 @@ impl Provider for Stack {
     }
 }
 
-/// As all of Stack Auth's ids are: what its schema takes for a UUID, which is
-/// narrower than the standard.
+/// Whether this is a UUID by Stack Auth's schema, which is narrower than the
+/// standard. All of its ids are.
 ///
 /// Source: `rUUID` in <https://github.com/jquense/yup/blob/master/src/string.ts>.
 fn is_uuid(id: &str) -> bool {
@@ -204,7 +182,7 @@ fn is_uuid(id: &str) -> bool {
     fits || id == NIL
 }
 
-/// Neon's own mapping.
+/// Maps a user as Neon did.
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
     Profile::from_json(raw, |user| Columns {
         id: user.string("id"),
@@ -232,38 +210,24 @@ const WORDS: Words = Words {
              provider.secret_server_key from its API keys, and check that provider.api_url is the \
              server it lives on",
         ),
-        (400, "SCHEMA_ERROR") => Some("the server does not take this request: is it very old?"),
+        (400, "SCHEMA_ERROR") => {
+            Some("the server does not accept this request: if it is self-hosted and old, update it")
+        }
         _ => None,
     },
     explained: "look the code up in Stack Auth's documentation",
     foreign: "the answer is not Stack Auth's: check provider.api_url",
 };
 
-#[derive(Clone)]
-struct Api {
-    base: String,
-    headers: HeaderMap,
-}
-
-impl Api {
-    fn get(&self, path: &str) -> Request {
-        parts::get(&self.base, path, &self.headers)
-    }
-}
-
 /// The walk, ordered by sign-up, by a cursor of its own.
 ///
-/// The server's `next_cursor` is not used but for whether it is there: it was a
-/// trap until about April 2026, as it named a user who was not seen yet, and it
-/// names the last one who was since. What `cursor` asks for changed with it.
-struct StackListing {
-    api: Api,
-    at: Position,
-}
-
+/// Of the server's `next_cursor` only its presence is used. Until about April
+/// 2026 it named a user who had not been listed yet; since then it names the
+/// last one who was. The meaning of `cursor` changed with it.
 #[derive(Serialize, Deserialize)]
 struct Position {
-    page: usize,
+    /// A page holds two known users, where it begins with the cursor's.
+    page: PageSize<3, 1000>,
     include_anonymous: bool,
     include_restricted: bool,
     cursor: Cursor,
@@ -272,17 +236,11 @@ struct Position {
 impl Default for Position {
     fn default() -> Self {
         Self {
-            page: PAGE,
+            page: PageSize::default(),
             include_anonymous: true,
             include_restricted: true,
             cursor: Cursor::default(),
         }
-    }
-}
-
-impl Position {
-    fn is_sound(&self) -> bool {
-        (SMALLEST_PAGE..=PAGE).contains(&self.page) && self.cursor.is_sound()
     }
 }
 
@@ -298,68 +256,51 @@ struct Pagination {
     next_cursor: Option<IgnoredAny>,
 }
 
-impl StackListing {
-    /// The page doesn't go on from the cursor: go back, at last to the start.
-    fn step_back(&mut self) -> Result<Page, AnswerError> {
-        if self.at.cursor.step_back() || self.at.cursor.begin_anew() {
-            return Ok(Page::default());
-        }
-        Err(broken(
-            "Stack Auth's",
-            "does not begin with the user that was asked for",
-        ))
-    }
-
-    /// Asks in another way, if there is one, where the server refuses a
-    /// parameter: `limit`'s most may fall again, and an older server doesn't
-    /// know the newest (`include_restricted` is of January 2026,
-    /// `include_anonymous` of August 2025).
+impl Position {
+    /// Asks in another way, if there is one, because the server refused a
+    /// parameter. The largest `limit` differs between servers, and older ones do
+    /// not know `include_restricted` (January 2026) or `include_anonymous`
+    /// (August 2025).
     fn without_refused_parameter(&mut self, answer: &Answer) -> bool {
         if answer.text().contains("query.limit") {
-            return std::mem::replace(&mut self.at.page, FALLBACK_PAGE) > FALLBACK_PAGE;
+            return self.page.lower_to(FALLBACK_PAGE);
         }
-        let newest = if self.at.include_restricted {
-            &mut self.at.include_restricted
+        let newest = if self.include_restricted {
+            &mut self.include_restricted
         } else {
-            &mut self.at.include_anonymous
+            &mut self.include_anonymous
         };
         std::mem::replace(newest, false)
     }
-
-    fn go_on(&mut self, places: &[Option<Place>], new: usize) -> Result<(), AnswerError> {
-        let seen = match self.at.cursor.advance(places, new) {
-            _ if descends(places.iter().flatten()) => "shows the newest first",
-            Onward::On => return Ok(()),
-            Onward::Nowhere => "shows no two users in a row who have ids to go on from",
-            Onward::Repeats => "says that more users follow, and shows none of them",
-        };
-        Err(broken("Stack Auth's", seen))
-    }
 }
 
-impl Listing for StackListing {
-    fn request(&self) -> Request {
-        let mut path = format!("/users?limit={}&order_by=signed_up_at", self.at.page);
-        if self.at.include_anonymous {
+impl Paging for Position {
+    fn is_sound(&self) -> bool {
+        self.cursor.is_sound()
+    }
+
+    fn path(&self) -> String {
+        let mut path = format!("/users?limit={}&order_by=signed_up_at", self.page);
+        if self.include_anonymous {
             path.push_str("&include_anonymous=true");
         }
-        if self.at.include_restricted {
+        if self.include_restricted {
             path.push_str("&include_restricted=true");
         }
-        if let Some(after) = self.at.cursor.after() {
+        if let Some(after) = self.cursor.after() {
             let after = parts::encoded(after);
             path.push_str(&format!("&cursor={after}"));
         }
-        self.api.get(&path)
+        path
     }
 
     fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
         if answer.status != StatusCode::OK {
-            let begun = self.at.cursor.after().is_some();
+            let begun = self.cursor.after().is_some();
             let of_the_query = answer.status == StatusCode::BAD_REQUEST
                 && code(answer).as_deref() == Some("SCHEMA_ERROR");
             return match of_the_query {
-                true if begun => self.step_back(),
+                true if begun => self.cursor.go_back("Stack Auth's"),
                 true if self.without_refused_parameter(answer) => Ok(Page::default()),
                 _ => Err(WORDS.refused(answer)),
             };
@@ -369,53 +310,47 @@ impl Listing for StackListing {
             .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
         let time = |user: &json::Fields<'_>| user.millis("signed_up_at_millis");
         let places = parts::places(&listed.items, "id", time);
-        let Some(known) = self.at.cursor.known(&places) else {
-            return self.step_back();
+        let Some(known) = self.cursor.known(&places) else {
+            return self.cursor.go_back("Stack Auth's");
         };
         let new = &listed.items[known..];
         let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
-        // A full page is not taken for the last one whatever it says: one more
-        // request is cheap, and ends the walk as well.
+        // A full page is never taken for the last one, whatever it says: one
+        // more request is cheap, and ends the walk just as well.
         let says_more = listed.pagination.is_some_and(|p| p.next_cursor.is_some());
-        page.last = !says_more && listed.items.len() < self.at.page;
+        page.last = !says_more && parts::count(&listed.items) < self.page.get();
         if !page.last {
-            self.go_on(&places, new.len())?;
+            self.cursor.go_on("Stack Auth's", &places, new.len())?;
         }
         Ok(page)
     }
 
-    fn position(&self) -> String {
-        serde_json::to_string(&self.at).unwrap_or_default()
-    }
-
     fn shrink(&mut self) -> bool {
-        let smaller = (self.at.page / 4).max(SMALLEST_PAGE);
-        std::mem::replace(&mut self.at.page, smaller) > smaller
+        self.page.shrink()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::secret::Secret;
-    use crate::time::tests::clock;
     use std::sync::Arc;
 
-    fn stack() -> Arc<dyn Provider> {
-        let secret = serde_json::json!({
-            "database_url": "postgres://u@h/d",
-            "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
-            "provider": {"name": "stack", "project_id": "p-1", "secret_server_key": "ssk_1"},
+    use http::HeaderMap;
+
+    use super::super::tests::{answer, check_broken, connected};
+    use super::*;
+    use crate::time::tests::clock;
+
+    const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+    fn named(name: &str) -> Arc<dyn Provider> {
+        let provider = serde_json::json!({
+            "name": name, "project_id": "p-1", "secret_server_key": "ssk_1",
         });
-        Secret::parse(&secret.to_string()).unwrap().provider
+        connected(provider, Some(SECRET)).unwrap()
     }
 
-    fn answer(status: u16, body: impl ToString) -> Answer {
-        Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: HeaderMap::new(),
-            body: body.to_string().into(),
-        }
+    fn stack() -> Arc<dyn Provider> {
+        named("stack")
     }
 
     /// The parts of one of the captured webhooks: headers, secret and body.
@@ -668,28 +603,12 @@ mod tests {
         }
     }
 
-    /// How many pages are read until the walk says what is wrong, and what it says.
-    fn broken_after(mut answers: impl FnMut(&str) -> Answer) -> (usize, String) {
-        let mut listing = stack().listing(None);
-        for pages in 1..100 {
-            let uri = listing.request().uri().to_string();
-            match listing.read(&answers(&uri)) {
-                Ok(page) => assert!(!page.last, "it ended"),
-                Err(AnswerError::Paging(broken)) => return (pages, broken),
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-        panic!("it goes on for ever");
-    }
-
     #[test]
     fn paging_that_has_changed_is_named_within_a_few_pages() {
         let ids: Vec<String> = (0..100).map(|i| format!("{i:03}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let check = |most: usize, words: &str, answers: &mut dyn FnMut(&str) -> Answer| {
-            let (pages, said) = broken_after(answers);
-            assert!(pages <= most && said.contains(words), "{pages}: {said}");
-            assert!(said.contains("paging has changed"), "{said}");
+        let check = |most, words, answers: &mut dyn FnMut(&str) -> Answer| {
+            check_broken(stack().listing(None), most, words, answers);
         };
         let begins = "does not begin with the user that was asked for";
         // The same page for ever; nobody behind any cursor; others than follow.
@@ -759,12 +678,7 @@ mod tests {
 
     #[test]
     fn the_newer_name_is_the_same_provider_and_connection() {
-        let secret = serde_json::json!({
-            "database_url": "postgres://u@h/d",
-            "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
-            "provider": {"name": "hexclave", "project_id": "p-1", "secret_server_key": "ssk_1"},
-        });
-        let hexclave = Secret::parse(&secret.to_string()).unwrap().provider;
+        let hexclave = named("hexclave");
         assert_eq!(hexclave.facts().name, stack().facts().name);
         assert_eq!(hexclave.facts().project, stack().facts().project);
         let (one, other) = (hexclave.listing(None), stack().listing(None));
