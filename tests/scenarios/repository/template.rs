@@ -3,6 +3,7 @@
 //! Each rule takes the template and returns what it finds wrong. It is tested twice: the template
 //! follows it, and a template that was broken on purpose does not.
 
+mod created;
 mod translated;
 
 use std::collections::BTreeSet;
@@ -28,9 +29,9 @@ fn every_reference_names_something_that_exists() {
     );
     assert_breaks(
         references,
-        "!GetAtt FunctionRole.Arn",
-        "!GetAtt FunctionRole.ARN",
-        "FunctionRole.ARN",
+        "!GetAtt WebhookRole.Arn",
+        "!GetAtt WebhookRole.ARN",
+        "WebhookRole.ARN",
     );
     assert_breaks(
         references,
@@ -46,9 +47,9 @@ fn every_reference_names_something_that_exists() {
     );
     assert_breaks(
         references,
-        "!If [HasAlarmTopic",
-        "!If [HasTopic",
-        "HasTopic",
+        "!If [HasAlarmEmail",
+        "!If [HasEmail",
+        "HasEmail",
     );
     assert_breaks(
         references,
@@ -149,11 +150,17 @@ fn no_permission_is_for_everything() {
         "secretsmanager:*",
         "secretsmanager:*",
     );
-    assert_breaks(permissions, "- !GetAtt WebhookLogs.Arn", "- \"*\"", "\"*\"");
+    assert_breaks(
+        permissions,
+        "Resource: !GetAtt WebhookLogs.Arn",
+        "Resource: \"*\"",
+        "\"*\"",
+    );
+    assert_breaks(permissions, "ec2:AssignPrivate", "ec2:*Private", "ec2:*");
     assert_breaks(permissions, "${SecretName}-??????", "*", "secret:*");
     assert_breaks(
         permissions,
-        "      Role: !GetAtt FunctionRole.Arn\n",
+        "      Role: !GetAtt WebhookRole.Arn\n",
         "",
         "Role",
     );
@@ -378,6 +385,7 @@ fn attribute_problem(template: &Value, path: &str) -> Option<String> {
         "" => return Some(format!("nothing is called {name}")),
         "AWS::Serverless::Function" | "AWS::Logs::LogGroup" | "AWS::CloudWatch::Alarm" => &["Arn"],
         "AWS::IAM::Role" => &["Arn", "RoleId"],
+        "AWS::SQS::Queue" => &["Arn", "QueueName", "QueueUrl"],
         other => return Some(format!("this test does not know the attributes of {other}")),
     };
     (!attributes.contains(&attribute)).then(|| format!("no attribute {path}"))
@@ -564,11 +572,34 @@ fn permissions(template: &Value) -> Vec<String> {
         {
             problems.push(format!("{key}: {value}"));
         }
-        if ["Action", "Resource", "Principal"].contains(&key) && value.to_string().contains('*') {
+        if ["Action", "Principal"].contains(&key) && value.to_string().contains('*') {
             problems.push(format!("{key}: {value}"));
+        }
+        if key == "Statement" {
+            let statements = value.as_array().into_iter().flatten();
+            let too_wide = statements.filter(|statement| {
+                let resource = &statement["Resource"];
+                resource.to_string().contains('*') && !can_name_nothing(&statement["Action"])
+            });
+            problems.extend(too_wide.map(|statement| format!("Resource: {statement}")));
         }
     });
     problems
+}
+
+/// Whether AWS lets nothing be named for these actions: Lambda makes a VPC's interfaces before there
+/// are any. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html>
+fn can_name_nothing(actions: &Value) -> bool {
+    let actions = actions.as_array().map(Vec::as_slice).unwrap_or_default();
+    let interfaces = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ];
+    !actions.is_empty() && actions.iter().all(|one| interfaces.contains(&text(one)))
 }
 
 fn provision(template: &Value) -> Vec<String> {

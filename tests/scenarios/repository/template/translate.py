@@ -35,11 +35,16 @@ def short_form(loader, name, node):
 
 Loader.add_multi_constructor("!", short_form)
 
-asked = json.load(sys.stdin)
-translated = []
-for translation in asked["translations"]:
-    template = yaml.load(asked["template"], Loader)
-    template["Globals"]["Function"]["CodeUri"] = translation["code"]
+
+
+def translate(source, parameters, code):
+    template = yaml.load(source, Loader)
+    template["Globals"]["Function"]["CodeUri"] = code
     # The policies that a function may name are not needed: ours have a role of their own.
-    translated.append(Translator({}, Parser()).translate(template, translation["parameters"]))
-json.dump(translated, sys.stdout)
+    return Translator({}, Parser()).translate(template, parameters)
+
+
+if __name__ == "__main__":
+    asked = json.load(sys.stdin)
+    translations = asked["translations"]
+    json.dump([translate(asked["template"], one["parameters"], one["code"]) for one in translations], sys.stdout)

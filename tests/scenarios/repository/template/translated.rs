@@ -21,6 +21,8 @@ const NAMES: &[(&str, Option<&str>)] = &[
     ("AWS::Lambda::Url", None),
     ("AWS::Lambda::Version", None),
     ("AWS::Logs::LogGroup", Some("LogGroupName")),
+    ("AWS::SNS::Topic", Some("TopicName")),
+    ("AWS::SQS::Queue", Some("QueueName")),
     ("AWS::Scheduler::Schedule", Some("Name")),
     ("Custom::Provision", None),
 ];
@@ -103,6 +105,27 @@ fn a_changed_schema_or_secret_is_provisioned_by_a_function_that_knows_it() {
     ] {
         assert_breaks_text(rule, line, "", words);
     }
+}
+
+#[test]
+fn adopt_reaches_the_function_and_has_it_run_again() {
+    let rule = |source: &str| {
+        let template = translated(source, &[json!({})]).remove(0);
+        let adopt = |parameters| run(&template, &parameters)["Adopt"].clone();
+        let given = [adopt(json!({})), adopt(json!({"Adopt": "true"}))];
+        match given == ["false", "true"] {
+            true => Vec::new(),
+            false => vec![format!("Provision is given {given:?}")],
+        }
+    };
+    assert_eq!(rule(&source()), Vec::<String>::new());
+    assert_breaks_text(rule, "      Adopt: !Ref Adopt\n", "", "Null");
+    assert_breaks_text(
+        rule,
+        "Default: \"false\"",
+        "Default: \"true\"",
+        "[String(\"true\"), String(\"true\")]",
+    );
 }
 
 #[test]
@@ -257,7 +280,7 @@ fn evaluated(value: &Value, parameters: &Value, stack: &str) -> Value {
 }
 
 /// The template for each of these parameters.
-fn translated(source: &str, parameters: &[Value]) -> Vec<Value> {
+pub(super) fn translated(source: &str, parameters: &[Value]) -> Vec<Value> {
     let code = "s3://bucket/code";
     let asked: Vec<_> = parameters.iter().map(|own| (own.clone(), code)).collect();
     translate(source, &asked)
@@ -268,19 +291,28 @@ fn translate(source: &str, asked: &[(Value, &str)]) -> Vec<Value> {
         .iter()
         .map(|(parameters, code)| json!({"parameters": parameters, "code": code}))
         .collect();
-    let asked = json!({"template": source, "translations": translations}).to_string();
+    python(
+        "translate.py",
+        &json!({"template": source, "translations": translations}),
+    )
+}
+
+/// What one of the programs beside this file answers.
+pub(super) fn python(program: &str, asked: &Value) -> Vec<Value> {
     let mut python = Command::new(python_program("python").expect("Python"))
-        .arg(workspace().join("tests/scenarios/repository/template/translate.py"))
+        // Nothing is to be left beside the sources.
+        .arg("-B")
+        .arg(workspace().join("tests/scenarios/repository/template").join(program))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("start Python");
     let mut input = python.stdin.take().expect("a pipe");
-    input.write_all(asked.as_bytes()).expect("ask");
+    input.write_all(asked.to_string().as_bytes()).expect("ask");
     drop(input);
     let answer = python.wait_with_output().expect("an answer");
     let said = String::from_utf8_lossy(&answer.stderr);
     assert!(answer.status.success(), "run `make setup`, if not: {said}");
-    serde_json::from_slice(&answer.stdout).expect("translations")
+    serde_json::from_slice(&answer.stdout).expect("answers")
 }
