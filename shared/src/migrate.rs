@@ -2,8 +2,12 @@
 //! roles.
 //!
 //! Invariants: a migration that has landed is never edited; each runs in one
-//! transaction under a lock, so that two at once do what one would.
+//! transaction under a lock, so that two at once do what one would. Where a table
+//! is taken over, all run in one.
 
+mod adopt;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -74,6 +78,26 @@ pub enum MigrateError {
          provision did not make: rename it, or set another SCHEMA"
     )]
     Taken(&'static str),
+    /// The schema holds a table `users_sync`, and nobody said to take it over.
+    #[error(
+        "the schema holds a users_sync that provision did not make: if it is the one that Neon \
+         made, have provision take it over, with {{\"adopt\": true}} or the template's parameter \
+         Adopt (docs/moving-from-neon.md); otherwise rename it, or set another SCHEMA"
+    )]
+    NotAdopted,
+    /// Neon did not make this table, or it was changed since.
+    #[error(
+        "the schema's users_sync can't be taken over, and was left as it is: {0}. Set that right \
+         (docs/moving-from-neon.md says how Neon makes the table), or rename it, or set another \
+         SCHEMA"
+    )]
+    NotNeons(String),
+    /// Somebody holds the table that is to be taken over.
+    #[error(
+        "the schema's users_sync was not taken over, because a transaction has been using it for \
+         10 seconds: end it (pg_stat_activity shows it), and run provision again"
+    )]
+    InUse,
     /// A migration ran and did not do what it should, or was undone.
     #[error("migration {name} is not in place: {problem}")]
     Broken {
@@ -104,11 +128,20 @@ pub async fn login(writer: &Target) -> Result<String, MigrateError> {
     user.ok_or(MigrateError::Writer(StoreError::Garbled))
 }
 
-/// Brings the schema up to date, and grants `writer` what it needs.
+/// Whether [`migrate`] would take a table over.
+pub async fn is_to_adopt(owner: &Target, schema: &Schema) -> Result<bool, MigrateError> {
+    let mut client = open(owner).await?;
+    let transaction = begin(&mut client, schema).await?;
+    adopt::is_due(&transaction, schema).await
+}
+
+/// Brings the schema up to date, and grants `writer` what it needs; `adopt`:
+/// with the table `users_sync` that stands in it, if one does.
 pub async fn migrate(
     owner: &Target,
     writer: Option<&str>,
     schema: &Schema,
+    adopt: bool,
 ) -> Result<Provisioned, MigrateError> {
     let mut client = open(owner).await?;
     let mut applied = Vec::new();
@@ -121,10 +154,15 @@ pub async fn migrate(
             newest_known()
         ));
     } else {
+        if adopt {
+            applied = take_over(&mut client, schema).await?;
+        }
         for migration in MIGRATIONS {
-            if apply(&mut client, schema, migration).await? {
+            let transaction = begin(&mut client, schema).await?;
+            if apply(&transaction, schema, migration, false).await? {
                 applied.push(migration.name.to_owned());
             }
+            transaction.commit().await.map_err(|e| StoreError::of(&e))?;
         }
     }
     warnings.extend(grant(&mut client, writer, schema).await?);
@@ -225,18 +263,44 @@ async fn begin<'c>(client: &'c mut Client, schema: &Schema) -> Result<Transactio
     Ok(transaction)
 }
 
+/// Takes over the table that stands in the schema and runs all migrations, or
+/// none: until the last has run, the table is as it was. Nothing where there is no
+/// table, or it is ours already.
+async fn take_over(client: &mut Client, schema: &Schema) -> Result<Vec<String>, MigrateError> {
+    let transaction = begin(client, schema).await?;
+    let mut applied = Vec::new();
+    if adopt::is_due(&transaction, schema).await? {
+        adopt::take_over(&transaction, schema).await?;
+        for migration in MIGRATIONS {
+            apply(&transaction, schema, migration, true).await?;
+            applied.push(migration.name.to_owned());
+        }
+        tracing::info!(schema = schema.name(), "users_sync was taken over");
+    }
+    transaction.commit().await.map_err(|e| StoreError::of(&e))?;
+    Ok(applied)
+}
+
+/// Runs a migration that is due; whether it was. `adopted`: the table stands.
 async fn apply(
-    client: &mut Client,
+    transaction: &Transaction<'_>,
     schema: &Schema,
     migration: &Migration,
+    adopted: bool,
 ) -> Result<bool, MigrateError> {
-    let transaction = begin(client, schema).await?;
     let store = |error| refine(&error, migration.name);
-    let newest = newest(&transaction, schema).await.map_err(store)?;
+    let newest = newest(transaction, schema).await.map_err(store)?;
     let due = newest < migration.version;
     if due {
+        let sql = match adopted {
+            true => Cow::Owned(adopt::without_the_table(migration.sql)),
+            false if adopt::is_due(transaction, schema).await? => {
+                return Err(MigrateError::NotAdopted);
+            }
+            false => Cow::Borrowed(migration.sql),
+        };
         transaction
-            .batch_execute(&schema.of(migration.sql))
+            .batch_execute(&schema.of(&sql))
             .await
             .map_err(store)?;
         transaction
@@ -250,8 +314,7 @@ async fn apply(
             .await
             .map_err(store)?;
     }
-    check(&transaction, schema, migration).await?;
-    transaction.commit().await.map_err(|e| StoreError::of(&e))?;
+    check(transaction, schema, migration).await?;
     Ok(due)
 }
 

@@ -48,7 +48,7 @@ impl Bench {
         };
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;
-        migrate(&owner, None, &Schema::default()).await?;
+        migrate(&owner, None, &Schema::default(), false).await?;
         let store = Store::new(owner, Schema::default(), &facts, PATIENCE);
         store.bind().await?;
         let outside = database.connect().await?;

@@ -2,7 +2,7 @@
 
 mod front;
 mod manager;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod reconcile;
 mod start_up;
 mod webhook;

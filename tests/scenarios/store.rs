@@ -73,7 +73,7 @@ impl Bench {
     async fn new(facts: Facts) -> Result<Self> {
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;
-        migrate(&owner, None, &Schema::default()).await?;
+        migrate(&owner, None, &Schema::default(), false).await?;
         let store = store(database.owner_url(), &facts)?;
         store.bind().await?;
         let outside = database.connect().await?;

@@ -4,6 +4,7 @@
 //! Invariant: a custom resource is answered at its `ResponseURL` whatever
 //! happens; CloudFormation would wait an hour for an answer that never comes.
 
+mod request;
 mod resource;
 
 use std::time::Duration;
@@ -13,12 +14,14 @@ use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
 use shared::credentials::Access;
 use shared::exchange::AnswerError;
-use shared::migrate::{login, migrate, try_writer};
+use shared::migrate::{is_to_adopt, login, migrate, try_writer};
 use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::start::Start;
 use shared::store::{Patience, Schema, Store, Target};
 use tokio::time::{Instant, timeout_at};
+
+use request::Asked;
 
 pub use resource::Resource;
 
@@ -30,13 +33,14 @@ const PATIENCE: Patience = Patience {
 /// An id that no provider has given to anybody.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Handles an invocation: `{}`, or a custom resource's event; `until`: when to
+/// Handles an invocation: `{}`, `{"adopt": true}`, or a custom resource's event; `until`: when to
 /// give up, so that there is time to say so.
 pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Result<Value> {
     let resource = Resource::of(event);
     let provision = async {
         let start = start.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-        match timeout_at(until, provision(start, resource.is_some())).await {
+        let asked = Asked::of(event)?;
+        match timeout_at(until, provision(start, asked)).await {
             Ok(provisioned) => provisioned,
             Err(_) => bail!(
                 "there was not time enough: see what holds locks in the database \
@@ -96,8 +100,7 @@ async fn read(start: &Start) -> Result<(Access, Target)> {
     Ok((access, owner))
 }
 
-/// `deploying`: a person waits for whether all is well.
-async fn provision(start: &Start, deploying: bool) -> Result<Value> {
+async fn provision(start: &Start, asked: Asked) -> Result<Value> {
     let (access, owner) = read(start).await?;
     let writer = &access.database;
     let store = Store::new(
@@ -109,31 +112,29 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     // Wakes a database that sleeps.
     store.connect().await?;
     let user = login(writer).await?;
-    let mut provisioned = migrate(&owner, Some(&user), &start.schema).await?;
-    if access.has_an_owner_of_its_own() {
-        let missing = try_writer(&owner, writer, &start.schema).await?;
-        if !missing.is_empty() {
-            let missing = lacking(&user, &missing, &start.schema);
-            match deploying {
-                true => bail!(missing),
-                false => provisioned.warnings.push(missing),
-            }
-        }
-    }
     let sources = Sources {
         store: &store,
         provider: access.provider.as_ref(),
         client: &start.client,
     };
-    sources
-        .identify(Effort {
-            until: Instant::now() + PATIENCE.connect,
-            attempts: 5,
-            attempt: Duration::from_secs(10),
-            size: 1 << 20,
-        })
-        .await
-        .context("ask the provider which project the key is for")?;
+    // Whoever fills the table now can't any more once it is taken over. So all that
+    // may be wrong with the secret is known before.
+    if asked.adopt && is_to_adopt(&owner, &start.schema).await? {
+        identify(sources).await?;
+        confirm(sources, false).await?;
+    }
+    let mut provisioned = migrate(&owner, Some(&user), &start.schema, asked.adopt).await?;
+    if access.has_an_owner_of_its_own() {
+        let missing = try_writer(&owner, writer, &start.schema).await?;
+        if !missing.is_empty() {
+            let missing = lacking(&user, &missing, &start.schema);
+            match asked.deploying {
+                true => bail!(missing),
+                false => provisioned.warnings.push(missing),
+            }
+        }
+    }
+    identify(sources).await?;
     let bound = store.is_bound().await?;
     confirm(sources, bound).await?;
     store.bind().await?;
@@ -146,6 +147,18 @@ async fn provision(start: &Start, deploying: bool) -> Result<Value> {
     }
     tracing::info!(version = provisioned.version, applied = ?provisioned.applied, "provisioned");
     Ok(answer)
+}
+
+/// Learns which project the key is for.
+async fn identify(sources: Sources<'_>) -> Result<()> {
+    let effort = Effort {
+        until: Instant::now() + PATIENCE.connect,
+        attempts: 5,
+        attempt: Duration::from_secs(10),
+        size: 1 << 20,
+    };
+    let identified = sources.identify(effort).await;
+    identified.context("ask the provider which project the key is for")
 }
 
 /// What the functions' user may not do, and what to do about it.

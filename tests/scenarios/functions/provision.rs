@@ -1,5 +1,6 @@
 //! `provision`: the schema, the roles and `ensure_user`, asked directly and by CloudFormation.
 
+pub(crate) mod adopt;
 mod binding;
 mod cloudformation;
 mod ensure_user;

@@ -1,5 +1,5 @@
-//! The pages of docs/recipes, run: each SQL block of theirs is read out of the page and given to
-//! psql, so that no page says what does not work.
+//! The pages of docs/recipes, and docs/moving-from-neon.md, run: each SQL block of theirs is read
+//! out of the page and given to psql, so that no page says what does not work.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +13,7 @@ use tests::tools::{random_name, workspace};
 
 use crate::site::Site;
 
+mod leaving_neon;
 mod moving;
 mod reacting;
 mod row_security;

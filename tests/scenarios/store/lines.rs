@@ -58,7 +58,7 @@ async fn a_server_that_restarts_is_waited_out() -> Result<()> {
     let server = Postgres::start(Options::default()).await?;
     let database = server.database().await?;
     let owner = Target::parse(database.owner_url(), "database_url")?;
-    shared::migrate::migrate(&owner, None, &Schema::default()).await?;
+    shared::migrate::migrate(&owner, None, &Schema::default(), false).await?;
     let store = store(database.owner_url(), &hints())?;
     store.bind().await?;
     for (mode, id) in [(Mode::Fast, "fast"), (Mode::Immediate, "immediate")] {

@@ -43,6 +43,7 @@ const MODULES: &[&str] = &[
     "webhook/lambda",
     "webhook/main",
     "provision/resource",
+    "provision/request",
     "provision",
     "provision/lambda",
     "provision/main",

@@ -302,7 +302,11 @@ pub(super) fn python(program: &str, asked: &Value) -> Vec<Value> {
     let mut python = Command::new(python_program("python").expect("Python"))
         // Nothing is to be left beside the sources.
         .arg("-B")
-        .arg(workspace().join("tests/scenarios/repository/template").join(program))
+        .arg(
+            workspace()
+                .join("tests/scenarios/repository/template")
+                .join(program),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
