@@ -1,6 +1,5 @@
 //! Scenarios: the real binaries against real PostgreSQL and simulated providers.
 
-mod delivery;
 mod faults;
 mod functions;
 mod providers;

@@ -19,7 +19,7 @@ use tests::simulator::{Options, Simulator, Stack};
 use tests::stage::signing_secret;
 use tokio::net::TcpListener;
 
-use crate::delivery::{Letter, client, event_id, send};
+use tests::letter::{Letter, client, event_id, send};
 
 /// How soon a function that can't start has to say so.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

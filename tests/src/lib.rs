@@ -8,6 +8,7 @@ pub mod database;
 pub mod function;
 pub mod function_url;
 pub mod gate;
+pub mod letter;
 pub mod libpq;
 pub mod login;
 pub mod meter;

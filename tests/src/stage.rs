@@ -1,27 +1,27 @@
 //! A test's own stage: a simulated provider, a provisioned database, a secret that names both,
 //! and the functions that read it.
 
+mod at_work;
+mod compare;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row as PostgresRow};
 
 use crate::database::Database;
 use crate::function::Function;
 use crate::postgres::Postgres;
-use crate::providers;
+use crate::providers::{self, Provider};
 use crate::secret_file::SecretFile;
 use crate::seeds::random;
 use crate::sender::{self, Svix};
-use crate::simulator::{Options, Simulator, Stack, Truth, Vendor};
-
-/// Rows of one comparison.
-const BATCH: usize = 1_000;
+use crate::simulator::{Options, Simulator, Stack, Vendor};
 
 /// How a stage differs from the usual one.
 pub struct Setup {
@@ -64,6 +64,9 @@ pub struct Stage {
     secret: Mutex<Value>,
     secret_file: SecretFile,
     client: tokio::sync::Mutex<Option<Arc<Client>>>,
+    webhook: OnceCell<Arc<Function>>,
+    reconcile: OnceCell<Arc<Function>>,
+    letters: OnceLock<reqwest::Client>,
 }
 
 /// A user's row.
@@ -98,6 +101,11 @@ impl Stage {
         Self::on(Postgres::shared().await?, Setup::default()).await
     }
 
+    /// A stage of this project on the server that all tests share.
+    pub async fn of(setup: Setup) -> Result<Self> {
+        Self::on(Postgres::shared().await?, setup).await
+    }
+
     /// A stage on this server.
     pub async fn on(server: &Postgres, setup: Setup) -> Result<Self> {
         let signing_secret = setup.project.signing_secret(&mut another_secret());
@@ -117,6 +125,9 @@ impl Stage {
             simulator,
             database,
             client: tokio::sync::Mutex::default(),
+            webhook: OnceCell::new(),
+            reconcile: OnceCell::new(),
+            letters: OnceLock::new(),
         };
         stage.provision().await?;
         // What was asked to try the key is of no interest.
@@ -128,6 +139,12 @@ impl Stage {
     pub fn secret(&self) -> Value {
         let secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
         secret.clone()
+    }
+
+    /// The provider's row in the table.
+    pub fn provider(&self) -> Result<&'static Provider> {
+        let secret = self.secret();
+        providers::named(secret["provider"]["name"].as_str().unwrap_or_default())
     }
 
     /// Changes the secret and replaces its file.
@@ -160,23 +177,6 @@ impl Stage {
     pub async fn provision(&self) -> Result<Value> {
         let provision = self.start("provision").await?;
         provision.invoke(json!({})).await.context("provision")
-    }
-
-    /// Starts an instance of `webhook`.
-    pub async fn webhook(&self) -> Result<Function> {
-        self.start("webhook").await
-    }
-
-    /// Starts an instance of `reconcile`.
-    pub async fn reconcile(&self) -> Result<Function> {
-        self.start("reconcile").await
-    }
-
-    /// Starts an instance of a function.
-    pub async fn start(&self, name: &str) -> Result<Function> {
-        let function = Function::spawn(name, self.environment()).await?;
-        function.ready().await?;
-        Ok(function)
     }
 
     /// A user's row.
@@ -252,122 +252,6 @@ impl Stage {
         let sql = "SELECT concat_ws(' ', id, ctid, xmin, xmax) FROM neon_identity.users_sync
             ORDER BY id";
         let rows = self.query(sql, &[]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    }
-
-    /// Compares the whole table with the provider, column by column.
-    pub async fn assert_in_sync(&self) -> Result<()> {
-        let truth: Vec<Truth> = self.simulator.truth().collect();
-        let mut problems = Vec::new();
-        for users in truth.chunks(BATCH) {
-            problems.extend(self.differences(users).await?);
-        }
-        let ids: Vec<&str> = truth.iter().map(|user| user.id.as_str()).collect();
-        let sql = "SELECT format('%s: the provider has no such user', kept.id)
-            FROM neon_identity.users_sync AS kept
-            WHERE kept.deleted_at IS NULL AND kept.id <> ALL ($1)
-            UNION ALL
-            SELECT format('%s: deleted before its profile', kept.id)
-            FROM neon_identity.users_sync AS kept
-            WHERE kept.deleted_at < kept.updated_at
-            UNION ALL
-            SELECT format('%s: a time of the future', kept.id)
-            FROM neon_identity.users_sync AS kept
-            WHERE greatest(kept.updated_at, kept.deleted_at) > clock_timestamp()";
-        let rows = self.query(sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
-        problems.extend(rows.iter().map(|row| row.get::<_, String>(0)));
-        ensure!(
-            problems.is_empty(),
-            "the table is not in sync, {} times:\n{}",
-            problems.len(),
-            problems[..problems.len().min(20)].join("\n")
-        );
-        Ok(())
-    }
-
-    /// Compares the whole table with the provider without sending every profile: all columns but
-    /// `raw_json` of all users by one digest, and every `nth` user in full.
-    pub async fn assert_in_sync_by_digest(&self, nth: usize) -> Result<()> {
-        let mut sum = 0_u128;
-        let (mut users, mut whole) = (0_i64, Vec::new());
-        let mut problems = Vec::new();
-        for user in self.simulator.truth() {
-            let reading = &user.reading;
-            let text = format!(
-                "{}|{}|{}|{}",
-                user.id,
-                reading.name.as_deref().unwrap_or("-"),
-                reading.email.as_deref().unwrap_or("-"),
-                reading.created_at.unwrap_or_default(),
-            );
-            let digest = Sha256::digest(text.as_bytes());
-            let number = digest
-                .iter()
-                .take(7)
-                .fold(0, |number, byte| number << 8 | u128::from(*byte));
-            sum += number;
-            users += 1;
-            if usize::try_from(users)?.is_multiple_of(nth) {
-                whole.push(user);
-            }
-            if whole.len() == BATCH {
-                problems.extend(self.differences(&std::mem::take(&mut whole)).await?);
-            }
-        }
-        problems.extend(self.differences(&whole).await?);
-        ensure!(problems.is_empty(), "{problems:?}");
-        let sql = "SELECT count(*), coalesce(sum(('x' || encode(substr(sha256(convert_to(
-                concat_ws('|', id, coalesce(name, '-'), coalesce(email, '-'),
-                  coalesce(extract(epoch FROM created_at) * 1000, 0)::bigint),
-              'UTF8')), 1, 7), 'hex'))::bit(56)::bigint), 0)::text
-            FROM neon_identity.users_sync
-            WHERE deleted_at IS NULL AND updated_at <= clock_timestamp()";
-        let rows = self.query(sql, &[]).await?;
-        let row = rows.first().context("a digest")?;
-        let found: (i64, String) = (row.get(0), row.get(1));
-        ensure!(
-            found == (users, sum.to_string()),
-            "the table's living users are {found:?}, the provider's {users} {sum}"
-        );
-        Ok(())
-    }
-
-    /// How rows differ from what is true of these users.
-    pub async fn differences(&self, users: &[Truth]) -> Result<Vec<String>> {
-        let ids: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
-        let profiles: Vec<&str> = users.iter().map(|user| &*user.profile).collect();
-        let names: Vec<_> = users.iter().map(|user| &user.reading.name).collect();
-        let emails: Vec<_> = users.iter().map(|user| &user.reading.email).collect();
-        let created: Vec<_> = users.iter().map(|user| user.reading.created_at).collect();
-        let sql = "SELECT format('%s: %s', new.id, CASE
-                WHEN kept.id IS NULL THEN 'no row'
-                WHEN kept.deleted_at IS NOT NULL THEN 'shown as deleted'
-                WHEN kept.updated_at IS NULL THEN 'no version'
-                WHEN (kept.raw_json - $6)::text <> (new.profile::jsonb - $6)::text THEN
-                  format('raw_json is %s, and not %s', kept.raw_json, new.profile)
-                WHEN kept.name IS DISTINCT FROM new.name THEN 'name'
-                WHEN kept.email IS DISTINCT FROM new.email THEN 'email'
-                WHEN extract(epoch FROM kept.created_at) * 1000 IS DISTINCT FROM new.created_at
-                  THEN 'created_at'
-            END)
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
-              AS new (id, profile, name, email, created_at)
-            LEFT JOIN neon_identity.users_sync AS kept USING (id)
-            WHERE kept.id IS NULL
-              OR kept.deleted_at IS NOT NULL
-              OR kept.updated_at IS NULL
-              OR (kept.raw_json - $6)::text <> (new.profile::jsonb - $6)::text
-              OR (kept.name, kept.email, extract(epoch FROM kept.created_at) * 1000)
-                IS DISTINCT FROM (new.name, new.email, new.created_at)";
-        let parameters: Parameters<'_> = &[
-            (&ids, Type::TEXT_ARRAY),
-            (&profiles, Type::TEXT_ARRAY),
-            (&names, Type::TEXT_ARRAY),
-            (&emails, Type::TEXT_ARRAY),
-            (&created, Type::INT8_ARRAY),
-            (&self.simulator.unlisted(), Type::TEXT_ARRAY),
-        ];
-        let rows = self.query(sql, parameters).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 

@@ -10,8 +10,6 @@ use tests::postgres::{Mode, Options, Postgres};
 use tests::simulator::Call;
 use tests::stage::{Setup, Stage};
 
-use crate::delivery::Endpoint;
-
 /// What Svix and its like wait for an answer; then the delivery has failed.
 const SENDER: Duration = Duration::from_secs(15);
 
@@ -41,27 +39,28 @@ async fn wakes(gate: &Gate, after: Duration) {
     gate.set(Way::Open);
 }
 
-impl Endpoint {
-    /// Delivers news of a new user; the status, and how long it took, which is never too long.
-    async fn news(&self) -> Result<(u16, Duration)> {
-        self.stage.simulator.create("Ada", "ada@example.com")?;
-        let messages = self.stage.simulator.take_messages();
-        let about_user = messages
-            .iter()
-            .find(|message| message.kind == "user.created");
-        let began = Instant::now();
-        let status = self.deliver(about_user.context("no user.created")?).await?;
-        let took = began.elapsed();
-        ensure!(took < SENDER, "{status} after {took:?}");
-        Ok((status, took))
-    }
+/// Delivers news of a new user; the status, and how long it took, which is never too long.
+async fn news(stage: &Stage) -> Result<(u16, Duration)> {
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
+    let about_user = messages
+        .iter()
+        .find(|message| message.kind == "user.created");
+    let began = Instant::now();
+    let status = stage
+        .deliver(about_user.context("no user.created")?)
+        .await?;
+    let took = began.elapsed();
+    ensure!(took < SENDER, "{status} after {took:?}");
+    Ok((status, took))
+}
 
-    async fn arrives(&self) -> Result<Duration> {
-        let (status, took) = self.news().await?;
-        let logs = || self.webhook.logs().unwrap_or_default();
-        ensure!(status == 200, "{status} after {took:?}\n{}", logs());
-        Ok(took)
-    }
+/// Delivers news that has to be taken.
+async fn arrives(stage: &Stage) -> Result<Duration> {
+    let (status, took) = news(stage).await?;
+    let logs = stage.webhook().await?.logs()?;
+    ensure!(status == 200, "{status} after {took:?}\n{logs}");
+    Ok(took)
 }
 
 #[tokio::test]
@@ -71,16 +70,16 @@ async fn a_webhook_waits_for_a_database_that_wakes() -> Result<()> {
         // Started while it sleeps.
         gate.set(way);
         let began = Instant::now();
-        let end = Endpoint::of(stage).await?;
+        let stage = stage.receives().await?;
         ensure!(began.elapsed() < INIT, "it took {:?}", began.elapsed());
-        let (taken, ()) = tokio::join!(end.arrives(), wakes(&gate, WAKING));
+        let (taken, ()) = tokio::join!(arrives(&stage), wakes(&gate, WAKING));
         taken.with_context(|| format!("{way:?}"))?;
         // It fell asleep between two deliveries, and closed its connections.
         gate.set(way);
         gate.break_off();
-        let (taken, ()) = tokio::join!(end.arrives(), wakes(&gate, WAKING));
+        let (taken, ()) = tokio::join!(arrives(&stage), wakes(&gate, WAKING));
         taken.with_context(|| format!("{way:?}"))?;
-        end.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
@@ -89,24 +88,27 @@ async fn a_webhook_waits_for_a_database_that_wakes() -> Result<()> {
 async fn while_a_database_is_away_a_webhook_says_so_in_time_and_needs_no_restart() -> Result<()> {
     for way in [Way::Held, Way::Reset] {
         let (stage, gate) = gated().await?;
-        let end = Endpoint::of(stage).await?;
-        end.arrives().await?;
+        let stage = stage.receives().await?;
+        arrives(&stage).await?;
         gate.set(way);
         gate.silence();
         for _ in 0..2 {
-            let (status, _) = end.news().await?;
+            let (status, _) = news(&stage).await?;
             ensure!(status == 503, "{way:?}: {status}");
         }
         gate.set(Way::Open);
-        end.arrives().await?;
+        arrives(&stage).await?;
     }
     let server = Postgres::start(Options::default()).await?;
-    let end = Endpoint::on(&server).await?;
+    let stage = Stage::on(&server, Setup::default())
+        .await?
+        .receives()
+        .await?;
     server.stop(Mode::Fast).await?;
-    let (status, _) = end.news().await?;
+    let (status, _) = news(&stage).await?;
     ensure!(status == 503, "{status}");
     server.start_again().await?;
-    end.arrives().await?;
+    arrives(&stage).await?;
     Ok(())
 }
 
@@ -132,27 +134,27 @@ async fn the_first_delivery_after_a_freeze_is_taken() -> Result<()> {
     ];
     futures_util::future::try_join_all(meanwhiles.map(async |meanwhile| {
         let (stage, gate) = gated().await?;
-        let end = Endpoint::of(stage).await?;
-        end.arrives().await?;
+        let stage = stage.receives().await?;
+        arrives(&stage).await?;
         for _ in 0..2 {
-            end.webhook.freeze()?;
+            stage.webhook().await?.freeze()?;
             match meanwhile {
                 Meanwhile::Nothing => {}
                 Meanwhile::Terminated => {
                     let server = Postgres::shared().await?;
-                    let database = end.stage.database.name();
+                    let database = stage.database.name();
                     ensure!(server.terminate_backends(database).await? > 0);
                 }
                 Meanwhile::Reset => gate.break_off(),
                 Meanwhile::Forgotten => gate.silence(),
             }
             tokio::time::sleep(Duration::from_secs(6)).await;
-            end.webhook.thaw();
-            let took = end.arrives().await;
+            stage.webhook().await?.thaw();
+            let took = arrives(&stage).await;
             let took = took.with_context(|| format!("{meanwhile:?}"))?;
             crate::functions::reconcile::say(&format!("{meanwhile:?}: {took:?}"));
         }
-        end.stage.assert_in_sync().await
+        stage.assert_in_sync().await
     }))
     .await?;
     Ok(())
@@ -161,13 +163,13 @@ async fn the_first_delivery_after_a_freeze_is_taken() -> Result<()> {
 #[tokio::test]
 async fn a_connection_that_falls_silent_in_use_costs_at_most_one_delivery() -> Result<()> {
     let (stage, gate) = gated().await?;
-    let end = Endpoint::of(stage).await?;
+    let stage = stage.receives().await?;
     for _ in 0..2 {
-        end.arrives().await?;
+        arrives(&stage).await?;
         gate.silence();
-        let (status, _) = end.news().await?;
+        let (status, _) = news(&stage).await?;
         ensure!([200, 503].contains(&status), "{status}");
-        end.arrives().await?;
+        arrives(&stage).await?;
     }
     Ok(())
 }
@@ -181,7 +183,7 @@ async fn reconcile_and_provision_wait_for_a_database_that_wakes() -> Result<()> 
         let provisioned = tokio::join!(stage.provision(), wakes(&gate, WAKING)).0?;
         ensure!(provisioned["applied"] == json!([]), "{provisioned}");
         gate.set(way);
-        let reconcile = stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         let limit = Duration::from_secs(60);
         let run = reconcile.invoke_with_deadline(json!({}), limit);
         let report = tokio::join!(run, wakes(&gate, WAKING)).0?;
@@ -197,7 +199,7 @@ async fn a_run_whose_lines_break_off_goes_on() -> Result<()> {
     let (stage, gate) = gated().await?;
     stage.simulator.seed(5_000);
     stage.simulator.switch(|switches| switches.latency_ms = 400);
-    let reconcile = stage.reconcile().await?;
+    let reconcile = stage.start("reconcile").await?;
     let limit = Duration::from_secs(120);
     let run = reconcile.invoke_with_deadline(json!({}), limit);
     let trouble = async {

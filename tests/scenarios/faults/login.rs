@@ -10,8 +10,6 @@ use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Options, Postgres};
 use tests::stage::{Setup, Stage};
 
-use crate::delivery::Endpoint;
-
 /// Well below what a run waits for a database that doesn't answer, which is 24 s here.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
@@ -119,7 +117,7 @@ async fn stage_behind(refusals: Vec<Refusal>) -> Result<(Stage, Doorman)> {
 
 /// The message with which a run fails, and soon.
 async fn failure(stage: &Stage) -> Result<String> {
-    let reconcile = stage.reconcile().await?;
+    let reconcile = stage.start("reconcile").await?;
     let begun = Instant::now();
     let error = reconcile.invoke(json!({})).await.err().context("it ran")?;
     ensure!(error.error_type == "Failed", "{error}");
@@ -152,7 +150,7 @@ async fn an_answer_that_passes_is_waited_out() -> Result<()> {
         .collect();
     futures_util::future::try_join_all(refusals.chunks(3).map(async |refusals| {
         let (stage, doorman) = stage_behind(refusals.to_vec()).await?;
-        let reconcile = stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         let report = reconcile.invoke(json!({})).await;
         let report = report.with_context(|| format!("{refusals:?}"))?;
         ensure!(report["outcome"] == "complete", "{report}");
@@ -167,7 +165,7 @@ async fn an_answer_that_passes_is_waited_out() -> Result<()> {
 async fn an_answer_that_does_not_pass_in_time_is_said_as_well() -> Result<()> {
     let refusal = Refusal::new("53300", "sorry, too many clients already");
     let (stage, _doorman) = stage_behind(vec![refusal; 1000]).await?;
-    let reconcile = stage.reconcile().await?;
+    let reconcile = stage.start("reconcile").await?;
     let limit = Duration::from_secs(5);
     let error = reconcile.invoke_with_deadline(json!({}), limit).await;
     let error = error.err().context("it ran")?.error_message;
@@ -181,7 +179,7 @@ async fn of_a_servers_words_no_more_is_repeated_than_is_good() -> Result<()> {
     let (stage, _doorman) = stage_behind(vec![Refusal::new("XX000", &message); 9]).await?;
     let said = failure(&stage).await?;
     ensure!(said.contains("SQLSTATE XX000: a[31mbxxx"), "{said}");
-    ensure!(!said.contains("end)"), "{said}");
+    ensure!(!said.contains("stage)"), "{said}");
     ensure!(
         !said.chars().any(|c| c.is_control() || c == '\u{202e}'),
         "{said}"
@@ -193,20 +191,20 @@ async fn of_a_servers_words_no_more_is_repeated_than_is_good() -> Result<()> {
 async fn a_webhook_says_it_too_and_asks_the_sender_to_come_again() -> Result<()> {
     let message = "The endpoint is disabled. Enable it using the API and retry.";
     let (stage, _doorman) = stage_behind(vec![Refusal::new("XX000", message); 99]).await?;
-    let end = Endpoint::of(stage).await?;
-    end.stage.simulator.create("Ada", "ada@example.com")?;
-    let messages = end.stage.simulator.take_messages();
+    let stage = stage.receives().await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
     let created = messages
         .iter()
         .find(|message| message.kind == "user.created");
     let begun = Instant::now();
-    let status = end.deliver(created.context("no user.created")?).await?;
+    let status = stage.deliver(created.context("no user.created")?).await?;
     ensure!(
         status == 503 && begun.elapsed() < AT_ONCE,
         "{status}: {:?}",
         begun.elapsed()
     );
-    let logs = end.webhook.logs()?;
+    let logs = stage.webhook().await?.logs()?;
     let logged = logs.lines().map(serde_json::from_str::<Value>);
     let errors = logged.filter_map(Result::ok).filter(|line| {
         let error = line["error"].as_str().unwrap_or_default();

@@ -37,7 +37,7 @@ impl Walk {
     async fn new(users: u64) -> Result<Self> {
         let stage = Stage::new().await?;
         stage.simulator.seed(users);
-        let reconcile = Arc::new(stage.reconcile().await?);
+        let reconcile = stage.reconcile().await?;
         Ok(Self { stage, reconcile })
     }
 
@@ -385,7 +385,7 @@ fn slowly(switches: &mut Switches) {
 async fn whatever_a_run_is_at_a_second_one_is_busy() -> Result<()> {
     futures_util::future::try_join_all(STOPS.map(async |stop| {
         let walk = with_missing().await?;
-        let other = walk.stage.reconcile().await?;
+        let other = walk.stage.start("reconcile").await?;
         walk.freeze_at(stop);
         let first = walk.reconcile.invoke_with_deadline(json!({}), LONG);
         let second = async {
@@ -417,7 +417,7 @@ async fn a_run_that_outlived_its_lease_sweeps_nobody_and_leaves_the_walk_alone()
 
 async fn overtaken(stop: Stop) -> Result<()> {
     let walk = with_missing().await?;
-    let quick = Arc::new(walk.stage.reconcile().await?);
+    let quick = Arc::new(walk.stage.start("reconcile").await?);
     let slow = Arc::clone(&walk.reconcile);
     walk.freeze_at(stop);
     let first = slow.invoke_with_deadline(json!({}), LONG);
@@ -490,7 +490,7 @@ async fn overtaken(stop: Stop) -> Result<()> {
 async fn a_run_that_outlived_its_lease_does_not_move_the_next_ones_place() -> Result<()> {
     let walk = Walk::new(6_000).await?;
     let stop = (Moment::After, Call::List, 0);
-    let other = walk.stage.reconcile().await?;
+    let other = walk.stage.start("reconcile").await?;
     walk.freeze_at(stop);
     // It would be out of time itself, with a place of its own.
     let first = walk

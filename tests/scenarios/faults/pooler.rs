@@ -12,8 +12,6 @@ use tests::postgres::{Mode, Options, Postgres};
 use tests::simulator::{Call, Message};
 use tests::stage::{Setup, Stage};
 
-use crate::delivery::Endpoint;
-
 const INSTANCES: usize = 20;
 
 const LONG: Duration = Duration::from_secs(300);
@@ -31,17 +29,17 @@ async fn pooled(server: &Postgres, pool_size: u32) -> Result<(Stage, PgBouncer)>
 }
 
 /// Delivers all messages at once; a sender's retries are in it.
-async fn deliver(end: &Endpoint, messages: Vec<Message>, attempts: usize) -> Result<()> {
+async fn deliver(stage: &Stage, messages: Vec<Message>, attempts: usize) -> Result<()> {
     try_join_all(messages.iter().map(async |message| {
         for _ in 1..attempts {
-            if end.deliver(message).await? == 200 {
+            if stage.deliver(message).await? == 200 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let status = end.deliver(message).await?;
-        let logs = || end.webhook.logs().unwrap_or_default();
-        ensure!(status == 200, "{}: {status}\n{}", message.kind, logs());
+        let status = stage.deliver(message).await?;
+        let logs = stage.webhook().await?.logs()?;
+        ensure!(status == 200, "{}: {status}\n{logs}", message.kind);
         Ok(())
     }))
     .await?;
@@ -70,18 +68,18 @@ async fn twenty_instances_and_a_run_and_provision_share_one_or_two_connections()
         let provisioned = stage.provision().await?;
         ensure!(provisioned["warnings"].is_null(), "{provisioned}");
         stage.simulator.seed(2_500);
-        let end = Endpoint::of(stage).await?;
+        let stage = stage.receives().await?;
         for _ in 1..INSTANCES {
-            end.webhook.spawn_instance().await?;
+            stage.webhook().await?.spawn_instance().await?;
         }
-        let reconcile = end.stage.reconcile().await?;
-        let simulator = &end.stage.simulator;
+        let reconcile = stage.reconcile().await?;
+        let simulator = &stage.simulator;
         for number in 0..40 {
             simulator.create("Ada", &format!("ada{number}@example.com"))?;
         }
         let messages = simulator.take_messages();
-        let again = end.stage.provision();
-        try_join3(deliver(&end, messages, 1), complete(&reconcile), async {
+        let again = stage.provision();
+        try_join3(deliver(&stage, messages, 1), complete(&reconcile), async {
             again.await.map(|_| ())
         })
         .await?;
@@ -94,9 +92,9 @@ async fn twenty_instances_and_a_run_and_provision_share_one_or_two_connections()
             }
         }
         let messages = simulator.take_messages();
-        tokio::try_join!(deliver(&end, messages, 1), complete(&reconcile))?;
+        tokio::try_join!(deliver(&stage, messages, 1), complete(&reconcile))?;
         complete(&reconcile).await?;
-        end.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
         let log = server.log()?.split_off(before);
         assert_nothing_is_left_in_sessions(&log)?;
     }
@@ -148,12 +146,12 @@ async fn a_pooler_that_restarts_is_waited_out() -> Result<()> {
     let server = Postgres::shared().await?;
     let (stage, bouncer) = pooled(server, 2).await?;
     stage.simulator.seed(4_000);
-    let end = Endpoint::of(stage).await?;
+    let stage = stage.receives().await?;
     for _ in 1..4 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
-    let reconcile = end.stage.reconcile().await?;
-    let simulator = &end.stage.simulator;
+    let reconcile = stage.reconcile().await?;
+    let simulator = &stage.simulator;
     simulator.switch(|switches| switches.latency_ms = 300);
     for number in 0..12 {
         simulator.create("Ada", &format!("ada{number}@example.com"))?;
@@ -170,14 +168,14 @@ async fn a_pooler_that_restarts_is_waited_out() -> Result<()> {
         }
         anyhow::Ok(())
     };
-    try_join3(restarts, complete(&reconcile), deliver(&end, messages, 5)).await?;
+    try_join3(restarts, complete(&reconcile), deliver(&stage, messages, 5)).await?;
     // Between two deliveries, too.
     bouncer.stop();
     bouncer.start_again().await?;
     simulator.create("Grace", "grace@example.com")?;
-    deliver(&end, simulator.take_messages(), 1).await?;
+    deliver(&stage, simulator.take_messages(), 1).await?;
     complete(&reconcile).await?;
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
@@ -185,9 +183,9 @@ async fn a_server_behind_a_pooler_that_restarts_is_waited_out() -> Result<()> {
     let server = Postgres::start(Options::default()).await?;
     let (stage, _bouncer) = pooled(&server, 2).await?;
     stage.simulator.seed(3_000);
-    let end = Endpoint::of(stage).await?;
-    let reconcile = end.stage.reconcile().await?;
-    let simulator = &end.stage.simulator;
+    let stage = stage.receives().await?;
+    let reconcile = stage.reconcile().await?;
+    let simulator = &stage.simulator;
     simulator.switch(|switches| switches.latency_ms = 300);
     simulator.create("Ada", "ada@example.com")?;
     let messages = simulator.take_messages();
@@ -200,17 +198,17 @@ async fn a_server_behind_a_pooler_that_restarts_is_waited_out() -> Result<()> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         server.start_again().await
     };
-    try_join3(restart, complete(&reconcile), deliver(&end, messages, 20)).await?;
+    try_join3(restart, complete(&reconcile), deliver(&stage, messages, 20)).await?;
     // Nobody has a connection yet.
     server.stop(Mode::Fast).await?;
-    let started = end.stage.reconcile().await?;
+    let started = stage.start("reconcile").await?;
     let wake = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         server.start_again().await.context("start again")
     };
     tokio::try_join!(complete(&started), wake)?;
     simulator.create("Grace", "grace@example.com")?;
-    deliver(&end, simulator.take_messages(), 20).await?;
+    deliver(&stage, simulator.take_messages(), 20).await?;
     complete(&reconcile).await?;
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tests::function::Function;
 use tests::stage::{Stage, signing_secret};
 
-use crate::delivery::{Letter, event_id};
+use tests::letter::{Letter, event_id};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -114,7 +114,7 @@ impl Front {
 #[tokio::test]
 async fn every_front_gets_the_same_answers() -> Result<()> {
     let stage = Stage::new().await?;
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     for front in FRONTS {
         for case in CASES {
             for is_base64 in [false, true] {
@@ -243,7 +243,7 @@ fn merge(event: &mut Value, change: &Value) {
 #[tokio::test]
 async fn an_odd_request_does_not_end_the_process() -> Result<()> {
     let stage = Stage::new().await?;
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     let body = br#"{"type":"stack.test","data":{}}"#;
     for (what, change) in oddities() {
         for (secret, status) in [(stage.signing_secret(), 200), (signing_secret(), 401)] {
@@ -262,7 +262,7 @@ async fn an_odd_request_does_not_end_the_process() -> Result<()> {
 #[tokio::test]
 async fn an_event_that_is_no_request_does_not_end_the_process() -> Result<()> {
     let stage = Stage::new().await?;
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     let nested = |open: &str, depth: usize, close: &str| {
         format!("{}1{}", open.repeat(depth), close.repeat(depth))
     };
@@ -347,7 +347,7 @@ async fn an_event_that_is_no_request_does_not_end_the_process() -> Result<()> {
 #[tokio::test]
 async fn a_header_given_twice_proves_nothing() -> Result<()> {
     let stage = Stage::new().await?;
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     let body = br#"{"type":"stack.test","data":{}}"#;
     let good = Letter::new(&stage.signing_secret(), &event_id(), body);
     for name in ["svix-id", "svix-timestamp", "svix-signature"] {
@@ -374,7 +374,7 @@ async fn without_a_signing_secret_everything_is_to_be_sent_again() -> Result<()>
     for name in ["provision", "reconcile"] {
         stage.start(name).await?.invoke(json!({})).await?;
     }
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     stage.simulator.create("Ada", "ada@example.com")?;
     let messages = stage.simulator.take_messages();
     let status = async |webhook: &Function, letter: &Letter| -> Result<Value> {
@@ -398,7 +398,7 @@ async fn without_a_signing_secret_everything_is_to_be_sent_again() -> Result<()>
     ensure!(stage.table().await?.is_empty() && stage.rejections().await?.is_empty());
 
     // Another instance, which has not looked as often as it may.
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     assert_eq!(status(&webhook, &large_of(&shown)).await?, 503);
     stage.change_secret(|secret| secret["signing_secrets"] = json!([shown]))?;
     for letter in letters() {
@@ -416,7 +416,7 @@ fn large_of(secret: &str) -> Letter {
 #[tokio::test]
 async fn a_new_user_whom_reads_do_not_show_is_asked_for_later() -> Result<()> {
     let stage = Stage::new().await?;
-    let webhook = stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     let id = stage.simulator.create("Ada", "ada@example.com")?;
     let messages = stage.simulator.take_messages();
     let created = messages

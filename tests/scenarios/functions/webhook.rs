@@ -15,27 +15,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tests::simulator::Message;
-
-use crate::delivery::Endpoint;
+use tests::stage::Stage;
 
 /// A little longer than a read of Stack Auth's may be behind.
 const STALENESS: Duration = Duration::from_millis(1_300);
 
-impl Endpoint {
-    async fn assert_nothing_kept(&self) -> Result<()> {
-        let (rows, rejections) = (self.stage.table().await?, self.stage.rejections().await?);
-        ensure!(rows.is_empty() && rejections.is_empty());
-        Ok(())
-    }
+async fn assert_nothing_kept(stage: &Stage) -> Result<()> {
+    let (rows, rejections) = (stage.table().await?, stage.rejections().await?);
+    ensure!(rows.is_empty() && rejections.is_empty());
+    Ok(())
+}
 
-    /// Lets the provider show this profile, and tell it.
-    async fn show(&self, id: &str, profile: &str) -> Result<()> {
-        self.stage.simulator.show_profile(id, profile)?;
-        let body = format!(r#"{{"type":"user.updated","data":{profile}}}"#);
-        let status = self.send(&self.letter(body)).await?;
-        ensure!(status == 200, "{profile}: {status}");
-        Ok(())
-    }
+/// Lets the provider show this profile, and tell it.
+async fn show(stage: &Stage, id: &str, profile: &str) -> Result<()> {
+    stage.simulator.show_profile(id, profile)?;
+    let body = format!(r#"{{"type":"user.updated","data":{profile}}}"#);
+    let status = stage.send(&stage.letter(body)).await?;
+    ensure!(status == 200, "{profile}: {status}");
+    Ok(())
 }
 
 /// The last of the messages that is about a user.
@@ -47,8 +44,8 @@ fn about_a_user(messages: &[Message]) -> Result<&Message> {
 }
 
 /// What is told of somebody who came and went.
-fn created_and_deleted(end: &Endpoint) -> Result<(Message, Message)> {
-    let simulator = &end.stage.simulator;
+fn created_and_deleted(stage: &Stage) -> Result<(Message, Message)> {
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     let created = simulator.take_messages();
     simulator.delete(&id)?;

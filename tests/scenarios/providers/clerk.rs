@@ -9,20 +9,16 @@ mod versions;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use tests::function::Function;
 use tests::postgres::Postgres;
-use tests::sender::Sender;
 use tests::simulator::{Call, Clerk, Clock, Message, Options, World};
 use tests::stage::{Setup, Stage};
 
 /// April 2026, and not on a second.
 const NOON: i64 = 1_776_902_400_250;
 
-/// A stage whose provider's clock stands still, and an instance of `webhook`.
+/// A stage whose provider's clock stands still until it is moved.
 struct Site {
     stage: Stage,
-    webhook: Function,
-    sender: Sender,
 }
 
 impl Site {
@@ -39,12 +35,8 @@ impl Site {
             ..Setup::of(instance)
         };
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
-        let webhook = stage.webhook().await?;
-        let sender = Sender::new(stage.sending(webhook.url())?)?;
         Ok(Self {
-            stage,
-            webhook,
-            sender,
+            stage: stage.receives().await?,
         })
     }
 
@@ -67,9 +59,7 @@ impl Site {
     }
 
     async fn deliver(&self, message: &Message) -> Result<()> {
-        let status = self.sender.deliver_once(message).await?;
-        ensure!(status == 200, "{status}: {}", self.webhook.logs()?);
-        Ok(())
+        self.stage.taken(message).await
     }
 
     async fn name(&self, id: &str) -> Result<Option<String>> {

@@ -16,7 +16,7 @@ use tests::function::Function;
 use tests::secret_file::SecretFile;
 
 use super::shared::{SVIX, Stage};
-use crate::delivery::{Letter, client, event_id, send};
+use tests::letter::{Letter, client, event_id, send};
 
 /// What the address answers that names the project.
 type Naming = (u16, &'static str);

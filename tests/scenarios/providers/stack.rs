@@ -4,9 +4,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use tests::simulator::{Call, Moment, Stack};
-use tests::stage::Setup;
-
-use super::each::Site;
+use tests::stage::{Setup, Stage};
 
 fn both() -> [Stack; 2] {
     [Stack::earlier(), Stack::hexclave()]
@@ -26,13 +24,13 @@ async fn everybody_is_listed_in_as_few_pages_whatever_a_cursor_means() -> Result
     ] {
         for project in both() {
             let cursors = project.cursors;
-            let site = Site::of(Setup::of(project)).await?;
-            site.simulator().seed(users);
-            let report = site.complete(json!({})).await?;
+            let stage = Stage::at_work(Setup::of(project)).await?;
+            stage.simulator.seed(users);
+            let report = stage.complete(json!({})).await?;
             ensure!(report["created"] == users, "{cursors:?} {report}");
-            let asked = site.simulator().count(Call::List);
+            let asked = stage.simulator.count(Call::List);
             ensure!(asked <= most, "{users} {cursors:?}: {asked} pages");
-            site.stage.assert_in_sync().await?;
+            stage.assert_in_sync().await?;
         }
     }
     Ok(())
@@ -43,10 +41,10 @@ async fn everybody_is_listed_in_as_few_pages_whatever_a_cursor_means() -> Result
 async fn an_empty_page_because_the_cursor_was_deleted_is_not_the_end() -> Result<()> {
     for project in both() {
         let cursors = project.cursors;
-        let site = Site::of(Setup::of(project)).await?;
-        let simulator = site.simulator();
+        let stage = Stage::at_work(Setup::of(project)).await?;
+        let simulator = &stage.simulator;
         simulator.seed(2_500);
-        site.complete(json!({})).await?;
+        stage.complete(json!({})).await?;
         // The last two of the first page, right before the second one is asked for.
         let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
         let gone = [ids[998].clone(), ids[999].clone()];
@@ -57,30 +55,29 @@ async fn an_empty_page_because_the_cursor_was_deleted_is_not_the_end() -> Result
             }
         });
         simulator.clear_requests();
-        let report = site.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         ensure!(report["listed"] == 2_500, "{cursors:?} {report}");
         let asked = simulator.count(Call::List);
         ensure!(asked <= 7, "{cursors:?}: {asked} pages");
-        site.complete(json!({})).await?;
-        site.stage.assert_in_sync().await?;
+        stage.complete(json!({})).await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_schema_stays_bound_whichever_of_the_two_names_is_used() -> Result<()> {
-    let site = Site::of(Setup::of(Stack::earlier())).await?;
-    site.simulator().seed(5);
-    site.complete(json!({})).await?;
+    let stage = Stage::at_work(Setup::of(Stack::earlier())).await?;
+    stage.simulator.seed(5);
+    stage.complete(json!({})).await?;
     let bound = "SELECT * FROM neon_identity.connection";
-    let before = site.stage.json(bound).await?;
+    let before = stage.json(bound).await?;
     ensure!(before[0]["provider"] == "stack", "{before:?}");
-    site.stage
-        .change_secret(|secret| secret["provider"]["name"] = json!("hexclave"))?;
-    site.stage.provision().await?;
-    let renamed = site.stage.reconcile().await?;
+    stage.change_secret(|secret| secret["provider"]["name"] = json!("hexclave"))?;
+    stage.provision().await?;
+    let renamed = stage.start("reconcile").await?;
     let report = renamed.invoke(json!({})).await?;
     ensure!(report["unchanged"] == 5, "{report}");
-    ensure!(site.stage.json(bound).await? == before);
+    ensure!(stage.json(bound).await? == before);
     Ok(())
 }

@@ -4,25 +4,25 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::simulator::{Call, Fault, SignUp, Supabase, Trouble};
-use tests::stage::Setup;
+use tests::stage::{Setup, Stage};
 use tests::tools::random_name;
 
-use super::each::{Site, users_may_come_and_go_at_every_page};
-use crate::delivery::client;
+use super::each::users_may_come_and_go_at_every_page;
+use tests::letter::client;
 
-async fn project() -> Result<Site> {
-    Site::of(Setup::of(Supabase::default())).await
+async fn project() -> Result<Stage> {
+    Stage::at_work(Setup::of(Supabase::default())).await
 }
 
 #[tokio::test]
 async fn neither_hash_nor_token_is_kept_anywhere() -> Result<()> {
-    let site = project().await?;
-    let simulator = site.simulator();
+    let stage = project().await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     simulator.rename(&id, "Ada King")?;
     let told = simulator.take_messages();
     let update = told.last().context("nothing is told")?;
-    site.taken(update).await?;
+    stage.taken(update).await?;
     // Rows that can't be taken, as a whole, by half, and with an id that is none.
     let text = String::from_utf8(update.body.to_vec())?;
     let secrets = [
@@ -40,18 +40,22 @@ async fn neither_hash_nor_token_is_kept_anywhere() -> Result<()> {
         text.replace(&id, "no-uuid"),
     ] {
         let message = simulator.tell("UPDATE", body);
-        assert_eq!(site.deliver(&message).await?, 202);
+        assert_eq!(stage.deliver(&message).await?, 202);
     }
     simulator.take_messages();
     simulator.delete(&id)?;
-    site.deliver_all().await?;
-    site.complete(json!({})).await?;
+    stage.deliver_all().await?;
+    stage.complete(json!({})).await?;
 
-    assert_eq!(site.stage.rejections().await?.len(), 3);
+    assert_eq!(stage.rejections().await?.len(), 3);
     let everything = "SELECT concat(raw_json, name, email) AS kept FROM neon_identity.users_sync
         UNION ALL SELECT convert_from(body, 'UTF8') || reason FROM neon_identity.rejections";
-    let mut kept = [site.webhook.logs()?, site.reconcile.logs()?].concat();
-    for row in site.stage.json(everything).await? {
+    let mut kept = [
+        stage.webhook().await?.logs()?,
+        stage.reconcile().await?.logs()?,
+    ]
+    .concat();
+    for row in stage.json(everything).await? {
         kept.push_str(row["kept"].as_str().unwrap_or_default());
     }
     for secret in secrets {
@@ -63,68 +67,68 @@ async fn neither_hash_nor_token_is_kept_anywhere() -> Result<()> {
 
 #[tokio::test]
 async fn a_rows_id_alone_is_taken_and_the_user_read() -> Result<()> {
-    let site = project().await?;
-    let id = site.simulator().create("Ada", "ada@example.com")?;
-    site.simulator().take_messages();
+    let stage = project().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.simulator.take_messages();
     let body = json!({
         "type": "UPDATE", "schema": "auth", "table": "users",
         "record": {"id": id, "email": "old@example.com"}, "old_record": {"id": id},
     });
-    let message = site.simulator().tell("UPDATE", body.to_string());
-    site.taken(&message).await?;
-    let row = site.stage.the_row(&id).await?;
+    let message = stage.simulator.tell("UPDATE", body.to_string());
+    stage.taken(&message).await?;
+    let row = stage.the_row(&id).await?;
     assert_eq!(row.email.as_deref(), Some("ada@example.com"));
     // Other tables' rows are nobody's.
     let other = body.to_string().replace("\"users\"", "\"sessions\"");
-    site.taken(&site.simulator().tell("UPDATE", other)).await?;
-    site.stage.assert_in_sync().await
+    stage.taken(&stage.simulator.tell("UPDATE", other)).await?;
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn fields_that_only_a_read_shows_survive_a_listing() -> Result<()> {
-    let site = project().await?;
-    let (stage, simulator) = (&site.stage, site.simulator());
+    let stage = project().await?;
+    let simulator = &stage.simulator;
     let identities = async |id: &str| -> Result<Value> {
         let profile: Value = serde_json::from_str(&stage.the_row(id).await?.raw_json)?;
         Ok(profile["identities"].clone())
     };
     let told = simulator.create("Ada", "ada@example.com")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     let listed = simulator.create("Grace", "grace@example.com")?;
     simulator.take_messages();
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     assert_eq!(identities(&told).await?[0]["provider"], "email");
     assert_eq!(identities(&listed).await?, Value::Null);
     // What changed without a delivery is read, so that it stays whole.
     simulator.rename(&told, "Ada King")?;
     simulator.take_messages();
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["updated"], 1, "{report}");
     assert_eq!(identities(&told).await?[0]["provider"], "email");
     stage.assert_in_sync().await?;
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["unchanged"], 2, "{report}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_soft_deletion_is_a_deletion_told_or_not() -> Result<()> {
-    let site = project().await?;
-    let (stage, simulator) = (&site.stage, site.simulator());
+    let stage = project().await?;
+    let simulator = &stage.simulator;
     let told = simulator.create("Ada", "ada@example.com")?;
     let lost = simulator.create("Grace", "grace@example.com")?;
     simulator.create("Edsger", "edsger@example.com")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     let softly = json!({"should_soft_delete": true});
     simulator.update(&told, &softly)?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     let row = stage.the_row(&told).await?;
     assert!(!row.lives());
     // The profile stays as it was, and is not what the server leaves of it.
     assert_eq!(row.email.as_deref(), Some("ada@example.com"));
     simulator.update(&lost, &softly)?;
     simulator.take_messages();
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["deleted"], &report["revived"]),
         (&json!(1), &json!(0)),
@@ -133,25 +137,25 @@ async fn a_soft_deletion_is_a_deletion_told_or_not() -> Result<()> {
     stage.assert_in_sync().await?;
     // Both are listed still, and the next run knows better.
     let before = stage.versions().await?;
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     assert!(stage.versions().await? == before, "a tuple was written");
     simulator.delete(&told)?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn an_empty_email_is_none() -> Result<()> {
-    let site = project().await?;
-    let anonymous = site.simulator().create_anonymous()?;
-    let unnamed = site.simulator().sign_up(SignUp::default())?;
-    site.deliver_all().await?;
+    let stage = project().await?;
+    let anonymous = stage.simulator.create_anonymous()?;
+    let unnamed = stage.simulator.sign_up(SignUp::default())?;
+    stage.deliver_all().await?;
     for id in [anonymous, unnamed] {
-        let row = site.stage.the_row(&id).await?;
+        let row = stage.the_row(&id).await?;
         assert!(row.raw_json.contains(r#""email": """#), "{}", row.raw_json);
         assert_eq!((row.email, row.name), (None, None));
     }
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
@@ -165,36 +169,36 @@ async fn a_server_with_cursors_is_walked_by_them() -> Result<()> {
 
 #[tokio::test]
 async fn an_older_servers_answers_are_understood() -> Result<()> {
-    let site = Site::of(Setup::of(Supabase {
+    let stage = Stage::at_work(Setup::of(Supabase {
         versioned: false,
         lists_identities: true,
         whole_rows: false,
         ..Supabase::default()
     }))
     .await?;
-    site.simulator().seed(10);
-    let id = site.simulator().create("Ada", "ada@example.com")?;
-    site.deliver_all().await?;
-    site.complete(json!({})).await?;
-    site.simulator().delete(&id)?;
-    site.simulator().take_messages();
-    assert_eq!(site.complete(json!({})).await?["deleted"], 1);
-    site.stage.assert_in_sync().await
+    stage.simulator.seed(10);
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.deliver_all().await?;
+    stage.complete(json!({})).await?;
+    stage.simulator.delete(&id)?;
+    stage.simulator.take_messages();
+    assert_eq!(stage.complete(json!({})).await?["deleted"], 1);
+    stage.assert_in_sync().await
 }
 
 /// What `provision` answers, run in a database that has Supabase's table and a stand-in for its
 /// extension, which keeps what it is to send; that is then sent.
 #[tokio::test]
 async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
-    let site = project().await?;
-    let answer = site.stage.provision().await?;
+    let stage = project().await?;
+    let answer = stage.provision().await?;
     let sql = answer["install_sql"].as_str().context("find the SQL")?;
-    let token = site.stage.secret()["provider"]["webhook_token"].clone();
+    let token = stage.secret()["provider"]["webhook_token"].clone();
     let sql = sql
         .replace("CREATE EXTENSION IF NOT EXISTS pg_net;", "")
-        .replace("WEBHOOK_URL", site.webhook.url())
+        .replace("WEBHOOK_URL", stage.webhook().await?.url())
         .replace("WEBHOOK_TOKEN", token.as_str().context("no token")?);
-    let stage = &site.stage;
+    let stage = &stage;
     stage
         .execute("CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid, email text, encrypted_password text)")
         .await?;
@@ -224,7 +228,7 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
             GRANT ALL ON auth.users TO {server}"
         ))
         .await?;
-    let id = site.simulator().create("Ada", "ada@example.com")?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
     let as_server = async |statement: &str| -> Result<Value> {
         stage
             .execute(&format!("SET ROLE {server}; {statement}; RESET ROLE"))
@@ -254,7 +258,7 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
     assert_eq!(send(&told).await?, 200);
     stage.assert_in_sync().await?;
 
-    site.simulator().rename(&id, "Ada King")?;
+    stage.simulator.rename(&id, "Ada King")?;
     let told = as_server(&format!(
         "UPDATE auth.users SET email = 'c' WHERE id = '{id}'"
     ))
@@ -263,7 +267,7 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
     assert_eq!(send(&told).await?, 200);
     assert_eq!(stage.the_row(&id).await?.name.as_deref(), Some("Ada King"));
 
-    site.simulator().delete(&id)?;
+    stage.simulator.delete(&id)?;
     let told = as_server(&format!("DELETE FROM auth.users WHERE id = '{id}'")).await?;
     assert_eq!(told["body"], body("DELETE", &Value::Null, &row));
     assert_eq!(send(&told).await?, 200);
@@ -276,11 +280,11 @@ async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
 
 #[tokio::test]
 async fn an_error_of_the_database_behind_the_api_says_which_rows_to_look_at() -> Result<()> {
-    let site = project().await?;
+    let stage = project().await?;
     let body = json!({"error_code": "unexpected_failure", "msg": "Database error finding users"});
     let trouble = Trouble::every(Fault::answer(500, &body.to_string()));
-    site.simulator().add_trouble(trouble.on(Call::List));
-    let said = site.failed(json!({})).await?;
+    stage.simulator.add_trouble(trouble.on(Call::List));
+    let said = stage.failed(json!({})).await?;
     assert!(said.contains("500 unexpected_failure"), "{said}");
     assert!(
         said.contains("auth.users") && said.contains("NULL"),

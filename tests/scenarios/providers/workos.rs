@@ -6,13 +6,13 @@ pub(crate) mod emulator;
 mod events;
 mod listing;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::postgres::Postgres;
-use tests::sender::Sender;
 use tests::simulator::{Clock, Message, Options, WorkOs};
 use tests::stage::{Setup, Stage};
 
@@ -21,9 +21,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// An environment, the database that follows it, and an instance of each function.
 struct Site {
     stage: Stage,
-    webhook: Function,
-    reconcile: Function,
-    sender: Sender,
+    webhook: Arc<Function>,
+    reconcile: Arc<Function>,
 }
 
 impl Site {
@@ -49,12 +48,10 @@ impl Site {
         let stage = Stage::on(Postgres::shared().await?, setup).await?;
         let webhook = stage.webhook().await?;
         let reconcile = stage.reconcile().await?;
-        let sender = Sender::new(stage.sending(webhook.url())?)?;
         Ok(Self {
             stage,
             webhook,
             reconcile,
-            sender,
         })
     }
 
@@ -71,18 +68,12 @@ impl Site {
 
     /// Delivers a message once, which has to be taken.
     async fn deliver(&self, message: &Message) -> Result<()> {
-        let status = self.sender.deliver_once(message).await?;
-        let log = self.webhook.logs()?;
-        ensure!(status == 200, "{}: {status}\n{log}", message.kind);
-        Ok(())
+        self.stage.taken(message).await
     }
 
     /// Runs until the end, and expects it to be reached.
     async fn complete(&self, event: Value) -> Result<Value> {
-        let limit = Duration::from_secs(300);
-        let report = self.reconcile.invoke_with_deadline(event, limit).await;
-        let report = report.with_context(|| self.reconcile.logs().unwrap_or_default())?;
-        ensure!(report["outcome"] == "complete", "{report}");
+        let report = self.stage.complete(event).await?;
         // Whatever it learns from, who was looked at is one of these.
         let sum: i64 = ["created", "updated", "unchanged", "revived", "rejected"]
             .iter()

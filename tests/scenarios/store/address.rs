@@ -17,8 +17,6 @@ use tests::stage::{Setup, Stage};
 use tests::tools::free_port;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::delivery::Endpoint;
-
 /// Pieces that a part of a connection string may be made of, and that may end it.
 const PIECES: &[&str] = &[
     "a",
@@ -267,7 +265,7 @@ async fn reconciled(stage: &Stage, url: &str, certificates: Option<&str>) -> Res
             ),
         }
     })?;
-    let reconcile = stage.reconcile().await?;
+    let reconcile = stage.start("reconcile").await?;
     Ok(reconcile.invoke(json!({})).await?)
 }
 
@@ -469,17 +467,17 @@ async fn an_address_that_is_dead_holds_nobody_up() -> Result<()> {
         ensure!(behind != url, "{url}");
         stage.change_secret(|secret| secret["database_url"] = json!(behind))?;
         let begun = Instant::now();
-        let end = Endpoint::of(stage).await?;
+        let stage = stage.receives().await?;
         // It has no connection yet, or has one from its start: the next is slow as well.
-        server.terminate_backends(end.stage.database.name()).await?;
-        end.stage.simulator.create("Ada", "ada@example.com")?;
-        end.deliver_all().await?;
+        server.terminate_backends(stage.database.name()).await?;
+        stage.simulator.create("Ada", "ada@example.com")?;
+        stage.deliver_all().await?;
         ensure!(
             begun.elapsed() < Duration::from_secs(14),
             "{ports:?}: {:?}",
             begun.elapsed()
         );
-        end.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }

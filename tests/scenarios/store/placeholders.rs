@@ -3,21 +3,17 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tests::function::Function;
-use tests::postgres::Postgres;
 use tests::providers::PROVIDERS;
 use tests::stage::{Setup, Stage};
 
 const USERS: u64 = 40;
 
-/// A stage whose users are in the table, and an instance of `reconcile`.
-async fn synced(setup: Setup, users: u64) -> Result<(Stage, Function)> {
-    let stage = Stage::on(Postgres::shared().await?, setup).await?;
+/// A stage whose users are in the table.
+async fn synced(setup: Setup, users: u64) -> Result<Stage> {
+    let stage = Stage::of(setup).await?;
     stage.simulator.seed(users);
-    let reconcile = stage.reconcile().await?;
-    let report = reconcile.invoke(json!({})).await?;
-    ensure!(report["outcome"] == "complete", "{report}");
-    Ok((stage, reconcile))
+    stage.complete(json!({})).await?;
+    Ok(stage)
 }
 
 async fn ensure_users(stage: &Stage, ids: impl Iterator<Item = String>) -> Result<()> {
@@ -43,19 +39,19 @@ async fn placeholders_of_nobody_are_tombstoned_and_hold_no_deletion() -> Result<
 }
 
 async fn placeholders_of_nobody(setup: Setup) -> Result<()> {
-    let (stage, reconcile) = synced(setup, USERS).await?;
+    let stage = synced(setup, USERS).await?;
     // What looks like nobody's id, and what the provider would not even take for one.
     let uuid = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
     let nobody = (0..8).map(uuid).chain((0..3).map(|n| format!("no id {n}")));
     ensure_users(&stage, nobody).await?;
     let gone = stage.simulator.truth().next().context("a user")?.id;
     stage.simulator.delete(&gone)?;
-    let dry = reconcile.invoke(json!({"dry_run": true})).await?;
+    let dry = stage.run(json!({"dry_run": true})).await?;
     ensure!(
         dry["outcome"] == "complete" && dry["deleted"] == 12,
         "{dry}"
     );
-    let report = reconcile.invoke(json!({})).await?;
+    let report = stage.run(json!({})).await?;
     ensure!(report["outcome"] == "complete", "{report}");
     ensure!(report["deleted"] == 12 && report["held"] == 0, "{report}");
     ensure!(!stage.the_row(&gone).await?.lives());
@@ -65,33 +61,33 @@ async fn placeholders_of_nobody(setup: Setup) -> Result<()> {
 
 #[tokio::test]
 async fn placeholders_count_neither_for_the_brake_nor_against_it() -> Result<()> {
-    let (stage, reconcile) = synced(Setup::default(), USERS).await?;
+    let stage = synced(Setup::default(), USERS).await?;
     // Five in a hundred of 440 rows would be 22.
     ensure_users(&stage, (0..400).map(|n| format!("nobody-{n}"))).await?;
     let ids: Vec<_> = stage.simulator.truth().map(|user| user.id).collect();
     for id in &ids[..11] {
         stage.simulator.delete(id)?;
     }
-    let held = reconcile.invoke(json!({})).await.err().context("held")?;
+    let held = stage.run(json!({})).await.err().context("held")?;
     ensure!(held.error_type == "Held", "{held}");
     let report: Value = serde_json::from_str(&held.error_message)?;
     ensure!(report["held"] == 11 && report["deleted"] == 0, "{report}");
     // A run that is held tombstones nobody at all.
     ensure!(count(&stage, "deleted_at IS NOT NULL").await? == 0);
-    let report = reconcile.invoke(json!({"max_deletes": 11})).await?;
+    let report = stage.run(json!({"max_deletes": 11})).await?;
     ensure!(report["deleted"] == 411, "{report}");
     stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn an_empty_listing_is_not_held_for_placeholders_alone() -> Result<()> {
-    let (stage, reconcile) = synced(Setup::default(), 0).await?;
+    let stage = synced(Setup::default(), 0).await?;
     ensure_users(&stage, (0..20).map(|n| format!("nobody-{n}"))).await?;
-    let report = reconcile.invoke(json!({"max_deletes": 0})).await?;
+    let report = stage.run(json!({"max_deletes": 0})).await?;
     ensure!(report["outcome"] == "complete", "{report}");
     ensure!(report["deleted"] == 20 && report["held"] == 0, "{report}");
     ensure_users(&stage, ["another-nobody".to_owned()].into_iter()).await?;
-    let report = reconcile.invoke(json!({})).await?;
+    let report = stage.run(json!({})).await?;
     ensure!(report["outcome"] == "complete", "{report}");
     ensure!(report["deleted"] == 1, "{report}");
     Ok(())
@@ -99,10 +95,10 @@ async fn an_empty_listing_is_not_held_for_placeholders_alone() -> Result<()> {
 
 #[tokio::test]
 async fn a_placeholder_whose_user_is_there_is_filled() -> Result<()> {
-    let (stage, reconcile) = synced(Setup::default(), USERS).await?;
+    let stage = synced(Setup::default(), USERS).await?;
     let id = stage.simulator.create("Ada", "ada@example.com")?;
     ensure_users(&stage, [id.clone()].into_iter()).await?;
-    let report = reconcile.invoke(json!({})).await?;
+    let report = stage.run(json!({})).await?;
     ensure!(report["updated"] == 1 && report["deleted"] == 0, "{report}");
     ensure!(stage.the_row(&id).await?.name.as_deref() == Some("Ada"));
     stage.assert_in_sync().await

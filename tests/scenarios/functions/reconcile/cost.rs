@@ -8,7 +8,7 @@ use tests::meter::Meter;
 use tests::postgres::Postgres;
 use tests::stage::Stage;
 
-use super::{Run, assert_figures, say};
+use super::{assert_figures, say};
 
 #[tokio::test]
 async fn ten_thousand_users_are_in_the_table_in_seconds_and_again_for_few_bytes() -> Result<()> {
@@ -16,25 +16,26 @@ async fn ten_thousand_users_are_in_the_table_in_seconds_and_again_for_few_bytes(
     let meter = Meter::start(Postgres::shared().await?.port()).await?;
     let url = stage.database.url().to_owned();
     stage.change_secret(|secret| secret["database_url"] = json!(meter.url(&url)))?;
-    let run = Run::of(stage, 10_000).await?;
+    stage.simulator.seed(10_000);
+    stage.reconcile().await?;
     let began = Instant::now();
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     let took = began.elapsed();
     let first = meter.sent();
     assert_figures(&report, &[("listed", 10_000), ("created", 10_000)]);
     // Each page begins with the last user of the one before.
     assert_eq!(report["pages"], 11);
     assert!(took < Duration::from_secs(30), "10 000 users took {took:?}");
-    run.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
 
-    let before = run.stage.versions().await?;
-    let report = run.complete(json!({})).await?;
+    let before = stage.versions().await?;
+    let report = stage.complete(json!({})).await?;
     let second = meter.sent();
     say(&format!(
         "10 000 users: {took:?}, {first} bytes to Postgres; again: {second}"
     ));
     assert_figures(&report, &[("listed", 10_000), ("unchanged", 10_000)]);
-    assert!(run.stage.versions().await? == before, "a tuple was written");
+    assert!(stage.versions().await? == before, "a tuple was written");
     assert!(
         second * 8 < first && second < 10_000 * 150,
         "{first} bytes to Postgres, then {second}"
@@ -46,9 +47,9 @@ async fn ten_thousand_users_are_in_the_table_in_seconds_and_again_for_few_bytes(
 async fn memory_does_not_grow_with_profiles() -> Result<()> {
     let mut peaks = Vec::new();
     for users in [20_000, 200_000] {
-        let run = Run::new(users).await?;
+        let stage = Stage::seeded(users).await?;
         let began = Instant::now();
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_figures(
             &report,
             &[
@@ -56,9 +57,9 @@ async fn memory_does_not_grow_with_profiles() -> Result<()> {
                 ("created", usize::try_from(users)?),
             ],
         );
-        let first = run.reconcile.peak_memory()?;
-        run.complete(json!({})).await?;
-        let peak = run.reconcile.peak_memory()?;
+        let first = stage.reconcile().await?.peak_memory()?;
+        stage.complete(json!({})).await?;
+        let peak = stage.reconcile().await?.peak_memory()?;
         let took = began.elapsed();
         say(&format!(
             "{users} users, twice: {took:?}, {first} KiB, then {peak} KiB at most"

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use tests::stage::Stage;
 
-use super::{FIGURES, Run, STALENESS, assert_figures};
+use super::{FIGURES, STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_dry_run_says_what_the_run_after_it_does_and_writes_nothing() -> Result<()> {
-    let run = Run::backfilled(1_100).await?;
+    let stage = Stage::backfilled(1_100).await?;
     tokio::time::sleep(STALENESS).await;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     simulator.create("New", "newest@example.com")?;
     simulator.change_email_via_contact_channel(&ids[0], "new@example.com")?;
     simulator.rename(&ids[1], "Lost on the way")?;
@@ -23,14 +24,14 @@ async fn a_dry_run_says_what_the_run_after_it_does_and_writes_nothing() -> Resul
         "UPDATE neon_identity.users_sync SET deleted_at = now() WHERE id IN ('{}', '{}')",
         ids[6], ids[7]
     );
-    run.stage.execute(&edit).await?;
-    let before = run.stage.versions().await?;
-    let dry = run.complete(json!({"dry_run": true})).await?;
-    assert_eq!(run.stage.versions().await?, before);
-    assert!(run.stage.rejections().await?.is_empty());
-    let run_row = run.stage.runs().await?.pop().context("a run")?;
+    stage.execute(&edit).await?;
+    let before = stage.versions().await?;
+    let dry = stage.complete(json!({"dry_run": true})).await?;
+    assert_eq!(stage.versions().await?, before);
+    assert!(stage.rejections().await?.is_empty());
+    let run_row = stage.runs().await?.pop().context("a run")?;
     assert_eq!(run_row["dry_run"], true);
-    let real = run.complete(json!({})).await?;
+    let real = stage.complete(json!({})).await?;
     for figure in FIGURES {
         assert_eq!(dry[figure], real[figure], "{figure}: {dry} {real}");
     }
@@ -44,18 +45,18 @@ async fn a_dry_run_says_what_the_run_after_it_does_and_writes_nothing() -> Resul
         ("rejected", 1),
     ];
     assert_figures(&real, &expected);
-    assert_eq!(run.stage.rejections().await?.len(), 1);
+    assert_eq!(stage.rejections().await?.len(), 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_dry_run_is_held_as_the_run_after_it_is() -> Result<()> {
-    let run = Run::backfilled(30).await?;
-    for id in &run.ids()[..12] {
-        run.stage.simulator.delete(id)?;
+    let stage = Stage::backfilled(30).await?;
+    for id in &stage.ids()[..12] {
+        stage.simulator.delete(id)?;
     }
-    let dry = run.held(json!({"dry_run": true})).await?;
-    let real = run.held(json!({})).await?;
+    let dry = stage.held(json!({"dry_run": true})).await?;
+    let real = stage.held(json!({})).await?;
     for figure in FIGURES {
         assert_eq!(dry[figure], real[figure], "{figure}: {dry} {real}");
     }
@@ -65,16 +66,20 @@ async fn a_dry_run_is_held_as_the_run_after_it_is() -> Result<()> {
 
 #[tokio::test]
 async fn a_dry_run_leaves_a_partial_walk_where_it_is() -> Result<()> {
-    let run = Run::new(5_000).await?;
-    let simulator = &run.stage.simulator;
+    let stage = Stage::seeded(5_000).await?;
+    let simulator = &stage.simulator;
     simulator.switch(|switches| switches.latency_ms = 700);
     let limit = Duration::from_millis(3_000);
-    let first = run.reconcile.invoke_with_deadline(json!({}), limit).await?;
+    let first = stage
+        .reconcile()
+        .await?
+        .invoke_with_deadline(json!({}), limit)
+        .await?;
     assert_eq!(first["outcome"], "partial");
     simulator.switch(|switches| switches.latency_ms = 0);
-    let dry = run.complete(json!({"dry_run": true})).await?;
+    let dry = stage.complete(json!({"dry_run": true})).await?;
     assert_eq!(dry["listed"], 5_000);
-    let second = run.complete(json!({})).await?;
+    let second = stage.complete(json!({})).await?;
     let sum = first["listed"].as_i64().zip(second["listed"].as_i64());
     let sum = sum.map(|(first, second)| first + second);
     assert!(
@@ -82,5 +87,5 @@ async fn a_dry_run_leaves_a_partial_walk_where_it_is() -> Result<()> {
         "{first} {second}"
     );
     assert_ne!(second["listed"], 5_000, "it went on");
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tests::simulator::Call;
+use tests::stage::Stage;
 
-use super::{PAGE, Run, assert_figures};
+use super::{PAGE, assert_figures};
 
 #[tokio::test]
 async fn a_second_run_at_the_same_time_is_busy_and_does_nothing() -> Result<()> {
-    let run = Run::new(3_000).await?;
-    let simulator = &run.stage.simulator;
-    let other = run.stage.reconcile().await?;
+    let stage = Stage::seeded(3_000).await?;
+    let simulator = &stage.simulator;
+    let other = stage.start("reconcile").await?;
     simulator.switch(|switches| switches.latency_ms = 400);
-    let first = run.reconcile.invoke(json!({}));
+    let own = stage.reconcile().await?;
+    let first = own.invoke(json!({}));
     let second = async {
         while simulator.count(Call::List) < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -29,8 +31,8 @@ async fn a_second_run_at_the_same_time_is_busy_and_does_nothing() -> Result<()> 
         assert_eq!(busy["outcome"], "busy");
         assert_figures(&busy, &[]);
     }
-    run.stage.assert_in_sync().await?;
-    let outcomes: Vec<Value> = run.stage.runs().await?;
+    stage.assert_in_sync().await?;
+    let outcomes: Vec<Value> = stage.runs().await?;
     let outcomes: Vec<&Value> = outcomes.iter().map(|run| &run["outcome"]).collect();
     assert_eq!(outcomes, ["complete", "busy", "busy"]);
     assert_eq!(
@@ -43,45 +45,45 @@ async fn a_second_run_at_the_same_time_is_busy_and_does_nothing() -> Result<()> 
 
 #[tokio::test]
 async fn of_many_runs_at_once_one_works() -> Result<()> {
-    let run = Run::new(2_500).await?;
+    let stage = Stage::seeded(2_500).await?;
     for _ in 0..4 {
-        run.reconcile.spawn_instance().await?;
+        stage.reconcile().await?.spawn_instance().await?;
     }
-    run.stage
-        .simulator
-        .switch(|switches| switches.latency_ms = 300);
-    let runs = (0..5).map(|_| run.reconcile.invoke(json!({})));
+    stage.simulator.switch(|switches| switches.latency_ms = 300);
+    let own = stage.reconcile().await?;
+    let runs = (0..5).map(|_| own.invoke(json!({})));
     let reports = futures_util::future::try_join_all(runs).await?;
     let working = reports
         .iter()
         .filter(|report| report["outcome"] == "complete");
     assert_eq!(working.count(), 1, "{reports:?}");
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_run_that_was_killed_gives_up_its_lease_by_time() -> Result<()> {
-    let run = Run::new(5_000).await?;
-    let simulator = &run.stage.simulator;
+    let stage = Stage::seeded(5_000).await?;
+    let simulator = &stage.simulator;
     simulator.switch(|switches| switches.latency_ms = 300);
+    let own = stage.reconcile().await?;
     let killed = async {
         while simulator.count(Call::List) < 4 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        run.reconcile.kill();
+        own.kill();
         Ok(Instant::now())
     };
-    let (error, killed) = tokio::join!(run.reconcile.invoke(json!({})), killed);
+    let (error, killed) = tokio::join!(own.invoke(json!({})), killed);
     let killed = killed.map_err(|error: anyhow::Error| error)?;
     assert_eq!(error.expect_err("killed").error_type, "Runtime.ExitError");
-    assert!((1..5_000).contains(&run.living().await?));
+    assert!((1..5_000).contains(&stage.living().await?));
     simulator.switch(|switches| switches.latency_ms = 0);
-    run.reconcile.spawn_instance().await?;
-    let report = run.reconcile.invoke(json!({})).await?;
+    stage.reconcile().await?.spawn_instance().await?;
+    let report = stage.reconcile().await?.invoke(json!({})).await?;
     assert_eq!(report["outcome"], "busy");
-    assert!(run.stage.runs().await?[0]["outcome"].is_null());
+    assert!(stage.runs().await?[0]["outcome"].is_null());
     loop {
-        let report = run.reconcile.invoke(json!({})).await?;
+        let report = stage.reconcile().await?.invoke(json!({})).await?;
         if report["outcome"] == "complete" {
             assert_eq!(report["listed"], 5_000);
             break;
@@ -94,8 +96,8 @@ async fn a_run_that_was_killed_gives_up_its_lease_by_time() -> Result<()> {
         (20..36).contains(&held),
         "the lease was held {held} s longer"
     );
-    run.stage.assert_in_sync().await?;
-    let dead = run.stage.runs().await?.swap_remove(0);
+    stage.assert_in_sync().await?;
+    let dead = stage.runs().await?.swap_remove(0);
     assert_eq!(dead["outcome"], "failed");
     assert!(dead["finished_at"].is_string());
     assert!(
@@ -108,13 +110,14 @@ async fn a_run_that_was_killed_gives_up_its_lease_by_time() -> Result<()> {
 
 #[tokio::test]
 async fn a_run_that_is_slow_keeps_its_lease() -> Result<()> {
-    let run = Run::new(2_500).await?;
-    let simulator = &run.stage.simulator;
+    let stage = Stage::seeded(2_500).await?;
+    let simulator = &stage.simulator;
     // Longer than a lease is.
     simulator.switch(|switches| switches.latency_ms = 12_000);
-    let other = run.stage.reconcile().await?;
+    let other = stage.start("reconcile").await?;
     let limit = Duration::from_secs(120);
-    let first = run.reconcile.invoke_with_deadline(json!({}), limit);
+    let own = stage.reconcile().await?;
+    let first = own.invoke_with_deadline(json!({}), limit);
     let second = async {
         tokio::time::sleep(Duration::from_secs(33)).await;
         other.invoke(json!({})).await
@@ -122,17 +125,17 @@ async fn a_run_that_is_slow_keeps_its_lease() -> Result<()> {
     let (first, second) = tokio::join!(first, second);
     assert_eq!(first?["outcome"], "complete");
     assert_eq!(second?["outcome"], "busy");
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_run_that_runs_out_of_time_goes_on_in_the_next() -> Result<()> {
-    let run = Run::new(12_000).await?;
-    let simulator = &run.stage.simulator;
-    let ids = run.ids();
+    let stage = Stage::seeded(12_000).await?;
+    let simulator = &stage.simulator;
+    let ids = stage.ids();
     // Met in the first page, and there is no later time to forget it.
     let revived = &ids[10];
-    run.stage
+    stage
         .execute(&format!(
             "INSERT INTO neon_identity.users_sync (id, raw_json, updated_at, deleted_at)
             VALUES ('{revived}', '{{}}', '2020-01-01', '2020-01-01')"
@@ -142,7 +145,11 @@ async fn a_run_that_runs_out_of_time_goes_on_in_the_next() -> Result<()> {
     let mut reports = Vec::new();
     for round in 0..20 {
         let limit = Duration::from_secs(16);
-        let report = run.reconcile.invoke_with_deadline(json!({}), limit).await?;
+        let report = stage
+            .reconcile()
+            .await?
+            .invoke_with_deadline(json!({}), limit)
+            .await?;
         reports.push(report.clone());
         match report["outcome"].as_str() {
             Some("partial") => {}
@@ -172,9 +179,9 @@ async fn a_run_that_runs_out_of_time_goes_on_in_the_next() -> Result<()> {
     assert_eq!(sum("listed"), listed);
     assert!((11_990..=12_001).contains(&sum("listed")), "{reports:#?}");
     // Who was deleted when the walk was past is the next one's.
-    run.complete(json!({})).await?;
-    run.stage.assert_in_sync().await?;
-    let outcomes = run.stage.runs().await?;
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await?;
+    let outcomes = stage.runs().await?;
     assert!(outcomes.iter().all(|run| run["finished_at"].is_string()));
     Ok(())
 }

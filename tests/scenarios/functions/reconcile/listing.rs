@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::simulator::{Call, Fault, Moment, RateLimit, Trouble};
+use tests::stage::Stage;
 
-use super::{PAGE, Run, STALENESS, assert_figures};
+use super::{PAGE, STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
@@ -17,9 +18,9 @@ async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
         Fault::CutOff,
     ];
     let check = async |fault: Fault| -> Result<()> {
-        let run = Run::backfilled(2_500).await?;
-        let simulator = &run.stage.simulator;
-        let ids = run.ids();
+        let stage = Stage::backfilled(2_500).await?;
+        let simulator = &stage.simulator;
+        let ids = stage.ids();
         // One more or less, within the brake and in the first page.
         simulator.delete(&ids[0])?;
         let renamed = &ids[1];
@@ -27,7 +28,7 @@ async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
         simulator.rename(renamed, "Before it broke")?;
         let trouble = Trouble::every(fault.clone()).on(Call::List).after(2);
         simulator.add_trouble(trouble);
-        let error = run.fails(json!({}), "Failed").await?;
+        let error = stage.fails(json!({}), "Failed").await?;
         // A refused key is not mended by another run.
         let advice = match fault {
             Fault::Status(403) => "provider.secret_server_key",
@@ -35,20 +36,20 @@ async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
         };
         ensure!(error.error_message.contains(advice), "{error}");
         ensure!(
-            run.living().await? == 2_500,
+            stage.living().await? == 2_500,
             "{fault:?}: somebody is tombstoned"
         );
-        let row = run.stage.the_row(renamed).await?;
+        let row = stage.the_row(renamed).await?;
         ensure!(
             row.name.as_deref() == Some("Before it broke"),
             "what was applied stays"
         );
-        let last = run.stage.runs().await?.pop().context("a run")?;
+        let last = stage.runs().await?.pop().context("a run")?;
         ensure!(last["outcome"] == "failed" && last["finished_at"].is_string());
         ensure!(last["error"] == error.error_message && last["deleted"] == 0);
         simulator.clear_troubles();
-        run.complete(json!({})).await?;
-        run.stage.assert_in_sync().await
+        stage.complete(json!({})).await?;
+        stage.assert_in_sync().await
     };
     futures_util::future::try_join_all(faults.map(check)).await?;
     Ok(())
@@ -56,8 +57,8 @@ async fn a_listing_that_breaks_off_tombstones_nobody() -> Result<()> {
 
 #[tokio::test]
 async fn a_listing_that_stumbles_goes_on() -> Result<()> {
-    let run = Run::new(4_000).await?;
-    let simulator = &run.stage.simulator;
+    let stage = Stage::seeded(4_000).await?;
+    let simulator = &stage.simulator;
     for (fault, after) in [
         (Fault::Status(502), 0),
         (Fault::Truncated, 1),
@@ -67,9 +68,9 @@ async fn a_listing_that_stumbles_goes_on() -> Result<()> {
     ] {
         simulator.add_trouble(Trouble::next(1, fault).on(Call::List).after(after));
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[("listed", 4_000), ("created", 4_000)]);
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
@@ -82,11 +83,11 @@ async fn a_user_whom_the_cursor_names_may_be_deleted_meanwhile() -> Result<()> {
         0..=PAGE,
         0..=PAGE + 200,
     ] {
-        let run = Run::new(2_500).await?;
-        let ids = run.ids();
+        let stage = Stage::seeded(2_500).await?;
+        let ids = stage.ids();
         let deleted = ids[gone.clone()].to_vec();
         let hook = deleted.clone();
-        run.stage
+        stage
             .simulator
             .once(Moment::After, Call::List, 0, move |world| {
                 for id in &hook {
@@ -94,22 +95,22 @@ async fn a_user_whom_the_cursor_names_may_be_deleted_meanwhile() -> Result<()> {
                 }
             });
         let most = deleted.len();
-        run.complete(json!({"max_deletes": most})).await?;
+        stage.complete(json!({"max_deletes": most})).await?;
         // Who was gone when the walk was past is the next one's.
         for id in &ids[PAGE + 201..] {
-            let row = run.stage.row(id).await?;
+            let row = stage.row(id).await?;
             assert!(row.is_some_and(|row| row.lives()), "{gone:?}");
         }
-        run.complete(json!({"max_deletes": most})).await?;
-        run.stage.assert_in_sync().await?;
+        stage.complete(json!({"max_deletes": most})).await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn users_may_come_go_and_move_at_every_page() -> Result<()> {
-    let run = Run::new(4_500).await?;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let stage = Stage::seeded(4_500).await?;
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     let anonymous: Vec<String> = simulator
         .truth()
         .filter(|user| user.reading.email.is_none())
@@ -146,10 +147,10 @@ async fn users_may_come_go_and_move_at_every_page() -> Result<()> {
                 .expect("a new user");
         });
     }
-    run.complete(json!({"max_deletes": 100})).await?;
-    let living: Vec<String> = run.ids();
+    stage.complete(json!({"max_deletes": 100})).await?;
+    let living: Vec<String> = stage.ids();
     for id in &living {
-        let row = run.stage.row(id).await?;
+        let row = stage.row(id).await?;
         assert!(
             row.is_none_or(|row| row.lives()),
             "a living user is tombstoned"
@@ -157,8 +158,8 @@ async fn users_may_come_go_and_move_at_every_page() -> Result<()> {
     }
     // What changed behind the walk is the next one's.
     tokio::time::sleep(STALENESS).await;
-    run.complete(json!({"max_deletes": 100})).await?;
-    run.stage.assert_in_sync().await
+    stage.complete(json!({"max_deletes": 100})).await?;
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
@@ -168,16 +169,16 @@ async fn an_older_server_that_refuses_parameters_is_walked_without_them() -> Res
         &["include_restricted", "include_anonymous"],
     ];
     for refused in refusals {
-        let run = Run::backfilled(1_500).await?;
-        run.stage.simulator.switch(|switches| {
+        let stage = Stage::backfilled(1_500).await?;
+        stage.simulator.switch(|switches| {
             switches.refused_parameters = refused.iter().map(|name| (*name).to_owned()).collect();
         });
-        let deleted = run.ids().swap_remove(3);
-        run.stage.simulator.delete(&deleted)?;
+        let deleted = stage.ids().swap_remove(3);
+        stage.simulator.delete(&deleted)?;
         // Those who are not listed any more are there all the same.
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_eq!(report["deleted"], 1, "{report}");
-        run.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
@@ -185,36 +186,36 @@ async fn an_older_server_that_refuses_parameters_is_walked_without_them() -> Res
 #[tokio::test]
 async fn a_rate_limit_is_waited_out() -> Result<()> {
     for retry_after in [false, true] {
-        let run = Run::new(5_000).await?;
-        run.stage.simulator.switch(|switches| {
+        let stage = Stage::seeded(5_000).await?;
+        stage.simulator.switch(|switches| {
             switches.rate_limit = Some(RateLimit {
                 per_second: 2,
                 retry_after,
             });
         });
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_figures(&report, &[("listed", 5_000), ("created", 5_000)]);
-        run.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
         // Also where each missing user is read.
-        for id in &run.ids()[..9] {
-            run.stage.simulator.delete(id)?;
+        for id in &stage.ids()[..9] {
+            stage.simulator.delete(id)?;
         }
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_eq!(report["deleted"], 9, "{report}");
-        run.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
-    let run = Run::new(200).await?;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let stage = Stage::seeded(200).await?;
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     let filling = "x".repeat(340_000);
     for id in &ids[50..170] {
         simulator.set_metadata(id, json!({"text": filling}))?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[("listed", 200), ("created", 200)]);
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }

@@ -6,70 +6,71 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 use tests::simulator::{Call, Fault, Trouble};
+use tests::stage::Stage;
 
-use super::{Run, STALENESS, assert_figures};
+use super::{STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_user_whom_the_provider_fails_to_show_stops_nobody_else() -> Result<()> {
-    let run = Run::backfilled(20).await?;
-    let simulator = &run.stage.simulator;
-    let ids = run.ids();
+    let stage = Stage::backfilled(20).await?;
+    let simulator = &stage.simulator;
+    let ids = stage.ids();
     // One who is listed can be settled by a read alone; three are gone, one is not shown.
     let edit = format!(
         "UPDATE neon_identity.users_sync SET deleted_at = clock_timestamp() WHERE id = '{}'",
         ids[1]
     );
-    run.stage.execute(&edit).await?;
+    stage.execute(&edit).await?;
     for id in &ids[2..6] {
         simulator.delete(id)?;
     }
     let trouble = Trouble::every(Fault::Status(500)).on(Call::Read);
     simulator.add_trouble(trouble.of(&ids[2]));
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     for (figure, expected) in [("revived", 1), ("deleted", 3), ("rejected", 1)] {
         assert_eq!(report[figure], expected, "{figure}: {report}");
     }
-    assert!(run.stage.the_row(&ids[2]).await?.lives());
-    let rejections = run.stage.rejections().await?;
+    assert!(stage.the_row(&ids[2]).await?.lives());
+    let rejections = stage.rejections().await?;
     assert_eq!(rejections.len(), 1, "{rejections:?}");
     assert_eq!(rejections[0]["user_id"], ids[2]);
     simulator.clear_troubles();
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["deleted"], &report["rejected"]),
         (&json!(1), &json!(0))
     );
-    assert!(run.stage.rejections().await?[0]["resolved_at"].is_string());
-    run.stage.assert_in_sync().await
+    assert!(stage.rejections().await?[0]["resolved_at"].is_string());
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_run_that_a_read_fails_tombstones_nobody() -> Result<()> {
-    let run = Run::backfilled(1_300).await?;
-    let simulator = &run.stage.simulator;
-    for id in &run.ids()[..1_200] {
+    let stage = Stage::backfilled(1_300).await?;
+    let simulator = &stage.simulator;
+    for id in &stage.ids()[..1_200] {
         simulator.delete(id)?;
     }
     // So late that one lot has been confirmed.
     let trouble = Trouble::every(Fault::Html(404)).on(Call::Read);
     simulator.add_trouble(trouble.after(600));
-    run.fails(json!({"max_deletes": 2_000}), "Failed").await?;
-    assert_eq!(run.living().await?, 1_300);
+    stage.fails(json!({"max_deletes": 2_000}), "Failed").await?;
+    assert_eq!(stage.living().await?, 1_300);
     simulator.clear_troubles();
-    let report = run.complete(json!({"max_deletes": 2_000})).await?;
+    let report = stage.complete(json!({"max_deletes": 2_000})).await?;
     assert_eq!(report["deleted"], 1_200, "{report}");
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn an_id_that_no_url_can_name_stops_no_run() -> Result<()> {
-    let run = Run::backfilled(5).await?;
+    let stage = Stage::backfilled(5).await?;
     let ensure = "SELECT neon_identity.ensure_user('.'), neon_identity.ensure_user('..')";
-    run.stage.execute(ensure).await?;
-    let report = run.complete(json!({})).await?;
+    stage.execute(ensure).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["deleted"], 0);
     // The provider was not asked, so nobody says that they are gone.
-    assert!(run.stage.the_row("..").await?.lives());
+    assert!(stage.the_row("..").await?.lives());
     Ok(())
 }
 
@@ -87,9 +88,9 @@ async fn more_missing_users_than_permitted_are_held_and_all_the_rest_is_applied(
         (20, 15, Some(14), true),
         (20, 20, Some(20), false),
     ] {
-        let run = Run::backfilled(users).await?;
+        let stage = Stage::backfilled(users).await?;
         tokio::time::sleep(STALENESS).await;
-        let (ids, simulator) = (run.ids(), &run.stage.simulator);
+        let (ids, simulator) = (stage.ids(), &stage.simulator);
         for id in &ids[..missing] {
             simulator.delete(id)?;
         }
@@ -99,7 +100,7 @@ async fn more_missing_users_than_permitted_are_held_and_all_the_rest_is_applied(
         }
         let event = most.map_or(json!({}), |most| json!({"max_deletes": most}));
         if held {
-            let report = run.held(event).await?;
+            let report = stage.held(event).await?;
             let expected = [
                 ("listed", others),
                 ("updated", 1),
@@ -107,45 +108,45 @@ async fn more_missing_users_than_permitted_are_held_and_all_the_rest_is_applied(
                 ("held", missing),
             ];
             assert_figures(&report, &expected);
-            assert_eq!(run.living().await?, ids.len(), "nobody is tombstoned");
-            let row = run.stage.the_row(&ids[missing]).await?;
+            assert_eq!(stage.living().await?, ids.len(), "nobody is tombstoned");
+            let row = stage.the_row(&ids[missing]).await?;
             assert_eq!(row.email.as_deref(), Some("new@example.com"));
-            run.complete(json!({"max_deletes": missing})).await?;
+            stage.complete(json!({"max_deletes": missing})).await?;
         } else {
-            let report = run.complete(event).await?;
+            let report = stage.complete(event).await?;
             assert_eq!(report["deleted"], missing, "{report}");
         }
-        run.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn an_empty_listing_is_held_until_a_person_names_a_number() -> Result<()> {
-    let run = Run::backfilled(5).await?;
-    let simulator = &run.stage.simulator;
+    let stage = Stage::backfilled(5).await?;
+    let simulator = &stage.simulator;
     simulator.add_trouble(Trouble::every(Fault::EmptyListing).on(Call::List));
-    let before = run.stage.versions().await?;
-    let report = run.held(json!({})).await?;
+    let before = stage.versions().await?;
+    let report = stage.held(json!({})).await?;
     assert_figures(&report, &[("held", 5)]);
-    run.held(json!({"dry_run": true})).await?;
-    assert_eq!(run.stage.versions().await?, before);
+    stage.held(json!({"dry_run": true})).await?;
+    assert_eq!(stage.versions().await?, before);
     // They are there all the same, and the reads by id say so.
-    let report = run.complete(json!({"max_deletes": 5})).await?;
+    let report = stage.complete(json!({"max_deletes": 5})).await?;
     assert_eq!(report["deleted"], 0, "{report}");
-    run.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
 
     simulator.clear_troubles();
-    for id in run.ids() {
+    for id in stage.ids() {
         simulator.delete(&id)?;
     }
-    run.held(json!({})).await?;
-    run.held(json!({"max_deletes": 4})).await?;
-    assert_eq!(run.living().await?, 5);
-    let report = run.complete(json!({"max_deletes": 5})).await?;
+    stage.held(json!({})).await?;
+    stage.held(json!({"max_deletes": 4})).await?;
+    assert_eq!(stage.living().await?, 5);
+    let report = stage.complete(json!({"max_deletes": 5})).await?;
     assert_figures(&report, &[("deleted", 5)]);
-    run.stage.assert_in_sync().await?;
-    run.complete(json!({})).await?;
+    stage.assert_in_sync().await?;
+    stage.complete(json!({})).await?;
     Ok(())
 }
 
@@ -158,22 +159,26 @@ async fn a_missing_user_is_gone_only_if_the_provider_says_so_itself() -> Result<
         Fault::Status(500),
         Fault::Truncated,
     ] {
-        let run = Run::backfilled(5).await?;
-        let simulator = &run.stage.simulator;
-        let ids = run.ids();
+        let stage = Stage::backfilled(5).await?;
+        let simulator = &stage.simulator;
+        let ids = stage.ids();
         simulator.delete(&ids[0])?;
         simulator.add_trouble(Trouble::every(fault.clone()).on(Call::Read));
         let limit = Duration::from_secs(6);
-        let ended = run.reconcile.invoke_with_deadline(json!({}), limit).await;
+        let ended = stage
+            .reconcile()
+            .await?
+            .invoke_with_deadline(json!({}), limit)
+            .await;
         // Whether time or patience ran out first is all the same.
         match ended {
             Ok(report) => assert_eq!(report["outcome"], "partial", "{fault:?}"),
             Err(error) => assert_eq!(error.error_type, "Failed", "{fault:?}"),
         }
-        assert_eq!(run.living().await?, 5, "{fault:?}");
+        assert_eq!(stage.living().await?, 5, "{fault:?}");
         simulator.clear_troubles();
-        run.complete(json!({})).await?;
-        run.stage.assert_in_sync().await?;
+        stage.complete(json!({})).await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tests::stage::Stage;
 
-use super::{Run, STALENESS, assert_figures};
+use super::{STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_user_that_cannot_be_read_is_kept_apart_until_it_can() -> Result<()> {
-    let run = Run::new(1_500).await?;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let stage = Stage::seeded(1_500).await?;
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     let bad = [
         format!(r#"{{"id":"{}","n":1e5000}}"#, ids[0]),
         format!(r#"{{"id":"{}","n":1e-99999999999}}"#, ids[1]),
@@ -27,10 +28,10 @@ async fn a_user_that_cannot_be_read_is_kept_apart_until_it_can() -> Result<()> {
         simulator.show_profile(id, profile)?;
     }
     for round in 0..2 {
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_eq!(report["rejected"], bad.len(), "{report}");
         assert_eq!(report["listed"], 1_500);
-        let apart = run.stage.rejections().await?;
+        let apart = stage.rejections().await?;
         assert_eq!(apart.len(), bad.len(), "once each, in round {round}");
         for row in &apart {
             assert_eq!(row["source"], "listing");
@@ -41,19 +42,19 @@ async fn a_user_that_cannot_be_read_is_kept_apart_until_it_can() -> Result<()> {
                     .is_some_and(|reason| reason.len() > 5)
             );
         }
-        assert_eq!(run.living().await?, 1_500 - bad.len());
+        assert_eq!(stage.living().await?, 1_500 - bad.len());
     }
     for id in &ids[..bad.len()] {
         simulator.rename(id, "Readable")?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["rejected"], &report["created"]),
         (&json!(0), &json!(bad.len()))
     );
-    run.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
     // Whose profile had no id, nobody can tell; but nobody is listed like that any more.
-    for row in run.stage.rejections().await? {
+    for row in stage.rejections().await? {
         assert!(row["resolved_at"].is_string(), "{row}");
     }
     Ok(())
@@ -62,56 +63,56 @@ async fn a_user_that_cannot_be_read_is_kept_apart_until_it_can() -> Result<()> {
 #[tokio::test]
 async fn a_user_that_cannot_be_read_any_more_keeps_their_row() -> Result<()> {
     for bad in [r#"{"id":"{id}","n":1e5000}"#, r#"{"id":17}"#] {
-        let run = Run::backfilled(20).await?;
-        let (ids, simulator) = (run.ids(), &run.stage.simulator);
-        let before = run.stage.the_row(&ids[0]).await?;
+        let stage = Stage::backfilled(20).await?;
+        let (ids, simulator) = (stage.ids(), &stage.simulator);
+        let before = stage.the_row(&ids[0]).await?;
         simulator.show_profile(&ids[0], &bad.replace("{id}", &ids[0]))?;
         simulator.delete(&ids[1])?;
-        let report = run.complete(json!({})).await.context(bad)?;
+        let report = stage.complete(json!({})).await.context(bad)?;
         assert_eq!(report["deleted"], 1, "{bad}: {report}");
-        assert_eq!(run.stage.the_row(&ids[0]).await?, before, "{bad}");
-        assert!(!run.stage.rejections().await?.is_empty());
+        assert_eq!(stage.the_row(&ids[0]).await?, before, "{bad}");
+        assert!(!stage.rejections().await?.is_empty());
         simulator.rename(&ids[0], "Readable")?;
-        run.complete(json!({})).await?;
-        run.stage.assert_in_sync().await?;
+        stage.complete(json!({})).await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_user_that_postgres_cannot_hold_is_taken_out_of_its_batch() -> Result<()> {
-    let run = Run::new(1_500).await?;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let stage = Stage::seeded(1_500).await?;
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     let bad = [&ids[0], &ids[499], &ids[500], &ids[750], &ids[1_499]];
     for id in bad {
         simulator.show_profile(id, &format!(r#"{{"id":"{id}","n":{deep}}}"#))?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     let expected = [
         ("listed", 1_500),
         ("created", 1_500 - bad.len()),
         ("rejected", bad.len()),
     ];
     assert_figures(&report, &expected);
-    let apart = run.stage.rejections().await?;
+    let apart = stage.rejections().await?;
     let named: Vec<&Value> = apart.iter().map(|row| &row["user_id"]).collect();
     for id in bad {
         assert!(named.contains(&&json!(id)));
         simulator.rename(id, "Shallow")?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["created"], bad.len());
-    run.stage.assert_in_sync().await?;
-    let apart = run.stage.rejections().await?;
+    stage.assert_in_sync().await?;
+    let apart = stage.rejections().await?;
     assert!(apart.iter().all(|row| row["resolved_at"].is_string()));
     Ok(())
 }
 
 #[tokio::test]
 async fn strange_profiles_are_taken_once_and_then_unchanged() -> Result<()> {
-    let run = Run::new(30).await?;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let stage = Stage::seeded(30).await?;
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     let fields = [
         r#""n":"a\u0000b""#,
         r#""n":"\ud800""#,
@@ -133,28 +134,28 @@ async fn strange_profiles_are_taken_once_and_then_unchanged() -> Result<()> {
     for (id, field) in ids.iter().zip(fields) {
         simulator.show_profile(id, &format!(r#"{{"id":"{id}",{field}}}"#))?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[("listed", 30), ("created", 30)]);
-    let before = run.stage.versions().await?;
-    let report = run.complete(json!({})).await?;
+    let before = stage.versions().await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[("listed", 30), ("unchanged", 30)]);
-    assert_eq!(run.stage.versions().await?, before);
+    assert_eq!(stage.versions().await?, before);
     // Deeper than digests are made: Postgres compares them itself, and writes nothing either.
     let deep = format!("{}{}", "[".repeat(3_000), "]".repeat(3_000));
     let id = &ids[fields.len()];
     simulator.show_profile(id, &format!(r#"{{"id":"{id}","n":{deep}}}"#))?;
     tokio::time::sleep(STALENESS).await;
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(
         &report,
         &[("listed", 30), ("updated", 1), ("unchanged", 29)],
     );
-    let before = run.stage.table().await?;
+    let before = stage.table().await?;
     for pause in [Duration::ZERO, STALENESS] {
         tokio::time::sleep(pause).await;
-        let report = run.complete(json!({})).await?;
+        let report = stage.complete(json!({})).await?;
         assert_figures(&report, &[("listed", 30), ("unchanged", 30)]);
-        assert!(run.stage.table().await? == before);
+        assert!(stage.table().await? == before);
     }
     Ok(())
 }

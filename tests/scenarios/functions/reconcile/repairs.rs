@@ -5,24 +5,24 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 use tests::simulator::{Call, Fault, Trouble};
+use tests::stage::Stage;
 
-use super::{Run, STALENESS, assert_figures};
-use crate::delivery::Endpoint;
+use super::{STALENESS, assert_figures};
 
 #[tokio::test]
 async fn nobody_at_the_provider_and_nobody_in_the_table_is_complete() -> Result<()> {
-    let run = Run::new(0).await?;
-    let report = run.complete(json!({})).await?;
+    let stage = Stage::seeded(0).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[]);
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn events_of_the_scheduler_are_taken_and_unknown_fields_are_refused() -> Result<()> {
-    let run = Run::new(3).await?;
+    let stage = Stage::seeded(3).await?;
     let scheduled = include_str!("../../../../events/lambda/reconcile.scheduled.json");
-    run.complete(serde_json::from_str(scheduled)?).await?;
-    run.stage.assert_in_sync().await?;
+    stage.complete(serde_json::from_str(scheduled)?).await?;
+    stage.assert_in_sync().await?;
     for event in [
         json!({"max_delete": 1}),
         json!({"dryrun": true}),
@@ -35,10 +35,10 @@ async fn events_of_the_scheduler_are_taken_and_unknown_fields_are_refused() -> R
         json!([]),
         json!("dry_run"),
     ] {
-        let error = run.fails(event.clone(), "Failed").await?;
+        let error = stage.fails(event.clone(), "Failed").await?;
         assert!(error.error_message.len() > 10, "{event}");
     }
-    assert_eq!(run.stage.runs().await?.len(), 1, "nothing was begun");
+    assert_eq!(stage.runs().await?.len(), 1, "nothing was begun");
     Ok(())
 }
 
@@ -76,9 +76,9 @@ async fn each_column_edited_by_hand_is_put_right() -> Result<()> {
         "id = upper(id)",
     ];
     let users = u64::try_from(edits.len())? + 10;
-    let run = Run::backfilled(users).await?;
+    let stage = Stage::backfilled(users).await?;
     // Whoever never gave a name can't lose it.
-    let named = run.stage.simulator.truth().filter(|user| {
+    let named = stage.simulator.truth().filter(|user| {
         let reading = &user.reading;
         reading.name.is_some() && reading.email.is_some()
     });
@@ -86,36 +86,36 @@ async fn each_column_edited_by_hand_is_put_right() -> Result<()> {
     assert_eq!(ids.len(), edits.len());
     for (id, edit) in ids.iter().zip(edits) {
         let statement = format!("UPDATE neon_identity.users_sync SET {edit} WHERE id = '{id}'");
-        run.stage.execute(&statement).await?;
+        stage.execute(&statement).await?;
     }
-    let report = run.complete(json!({})).await?;
-    run.stage.assert_in_sync().await?;
+    let report = stage.complete(json!({})).await?;
+    stage.assert_in_sync().await?;
     assert_eq!(report["deleted"], 3, "three ids that are nobody's");
     assert_eq!(report["created"], 3, "and three that were missing");
     assert_eq!(report["revived"], 5);
     assert_eq!(report["listed"], users);
 
-    let before = run.stage.versions().await?;
-    let report = run.complete(json!({})).await?;
+    let before = stage.versions().await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["unchanged"], users, "{report}");
-    assert!(run.stage.versions().await? == before);
+    assert!(stage.versions().await? == before);
     Ok(())
 }
 
 #[tokio::test]
 async fn changes_that_no_webhook_told_are_repaired() -> Result<()> {
-    let run = Run::backfilled(60).await?;
+    let stage = Stage::backfilled(60).await?;
     tokio::time::sleep(STALENESS).await;
-    let (ids, simulator) = (run.ids(), &run.stage.simulator);
+    let (ids, simulator) = (stage.ids(), &stage.simulator);
     simulator.change_email_via_contact_channel(&ids[0], "new@example.com")?;
     simulator.link_oauth(&ids[1], "github")?;
     simulator.touch_activity(&ids[2])?;
     simulator.rename(&ids[3], "Lost on the way")?;
-    let deleted = run.stage.the_row(&ids[4]).await?;
+    let deleted = stage.the_row(&ids[4]).await?;
     simulator.delete(&ids[4])?;
     simulator.create("New", "newest@example.com")?;
     simulator.create_anonymous()?;
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_figures(
         &report,
         &[
@@ -126,8 +126,8 @@ async fn changes_that_no_webhook_told_are_repaired() -> Result<()> {
             ("deleted", 1),
         ],
     );
-    run.stage.assert_in_sync().await?;
-    let mut row = run.stage.the_row(&ids[4]).await?;
+    stage.assert_in_sync().await?;
+    let mut row = stage.the_row(&ids[4]).await?;
     assert!(row.deleted_at.take() >= row.updated_at);
     assert_eq!(row, deleted, "the profile is kept");
     Ok(())
@@ -135,72 +135,72 @@ async fn changes_that_no_webhook_told_are_repaired() -> Result<()> {
 
 #[tokio::test]
 async fn anonymous_and_restricted_users_are_listed() -> Result<()> {
-    let run = Run::backfilled(100).await?;
-    let table = run.stage.table().await?;
+    let stage = Stage::backfilled(100).await?;
+    let table = stage.table().await?;
     let count = |word: &str| {
         let shows = |row: &&tests::stage::Row| row.raw_json.contains(word);
         table.iter().filter(shows).count()
     };
     assert_eq!(count(r#""is_anonymous": true"#), 2);
     assert_eq!(count(r#""restricted_by_admin": true"#), 2);
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_false_tombstone_is_cleared_by_a_run_and_not_by_a_delivery() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let id = end.stage.simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
-    end.stage
+    let stage = Stage::receiving().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.deliver_all().await?;
+    stage
         .execute("UPDATE neon_identity.users_sync SET deleted_at = clock_timestamp()")
         .await?;
     tokio::time::sleep(STALENESS).await;
-    end.stage.simulator.rename(&id, "Countess")?;
-    end.deliver_all().await?;
-    assert!(!end.stage.the_row(&id).await?.lives());
-    let reconcile = end.stage.reconcile().await?;
+    stage.simulator.rename(&id, "Countess")?;
+    stage.deliver_all().await?;
+    assert!(!stage.the_row(&id).await?.lives());
+    let reconcile = stage.reconcile().await?;
     let report = reconcile.invoke(json!({})).await?;
     assert_figures(&report, &[("listed", 1), ("revived", 1)]);
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_placeholder_is_filled_or_found_to_belong_to_nobody() -> Result<()> {
-    let run = Run::backfilled(5).await?;
-    let id = run.stage.simulator.create("Ada", "ada@example.com")?;
+    let stage = Stage::backfilled(5).await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
     let nobody = "00000000-0000-4000-8000-000000000000";
     let ensure =
         format!("SELECT neon_identity.ensure_user('{id}'), neon_identity.ensure_user('{nobody}')");
-    run.stage.execute(&ensure).await?;
-    let report = run.complete(json!({})).await?;
+    stage.execute(&ensure).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["updated"], &report["deleted"]),
         (&json!(1), &json!(1))
     );
-    assert!(!run.stage.the_row(nobody).await?.lives());
-    run.stage.assert_in_sync().await
+    assert!(!stage.the_row(nobody).await?.lives());
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn an_id_that_the_provider_takes_for_none_belongs_to_nobody() -> Result<()> {
-    let run = Run::backfilled(5).await?;
+    let stage = Stage::backfilled(5).await?;
     // The application's own key, which is a UUID, if not one that Stack Auth takes.
     let ids = ["0190f3c2-7b1a-7c3d-8e4f-0123456789ab", "user 7"];
     for id in ids {
         let ensure = format!("SELECT neon_identity.ensure_user('{id}')");
-        run.stage.execute(&ensure).await?;
+        stage.execute(&ensure).await?;
     }
-    let report = run.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["deleted"], ids.len());
-    run.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_lagging_listing_undoes_nothing_that_deliveries_told() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::receiving().await?;
+    let simulator = &stage.simulator;
     simulator.seed(20);
-    let reconcile = end.stage.reconcile().await?;
+    let reconcile = stage.reconcile().await?;
     reconcile.invoke(json!({})).await?;
     tokio::time::sleep(STALENESS).await;
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
@@ -208,33 +208,33 @@ async fn a_lagging_listing_undoes_nothing_that_deliveries_told() -> Result<()> {
     let new = simulator.create("New", "new@example.com")?;
     simulator.rename(&ids[0], "Countess")?;
     simulator.delete(&ids[1])?;
-    end.deliver_all().await?;
-    end.stage.assert_in_sync().await?;
+    stage.deliver_all().await?;
+    stage.assert_in_sync().await?;
     simulator.switch(|switches| switches.lag_ms = 1_000);
     simulator.rename(&ids[2], "Told at once")?;
     simulator.delete(&ids[3])?;
     let newest = simulator.create("Newest", "newest@example.com")?;
     // The webhook waits for the replica; meanwhile the run looks at it.
-    let (delivered, report) = tokio::join!(end.deliver_all(), reconcile.invoke(json!({})));
+    let (delivered, report) = tokio::join!(stage.deliver_all(), reconcile.invoke(json!({})));
     delivered?;
     assert_eq!(report?["outcome"], "complete");
     for id in [&new, &newest, &ids[0], &ids[2]] {
-        let row = end.stage.row(id).await?;
+        let row = stage.row(id).await?;
         assert!(row.is_some_and(|row| row.lives()));
     }
-    assert!(!end.stage.the_row(&ids[1]).await?.lives());
+    assert!(!stage.the_row(&ids[1]).await?.lives());
     tokio::time::sleep(STALENESS).await;
     reconcile.invoke(json!({})).await?;
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_listing_from_before_a_delivery_loses_to_it() -> Result<()> {
     for change in ["rename", "delete", "create"] {
-        let end = Endpoint::new().await?;
-        let simulator = &end.stage.simulator;
+        let stage = Stage::receiving().await?;
+        let simulator = &stage.simulator;
         simulator.seed(20);
-        let reconcile = end.stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         reconcile.invoke(json!({})).await?;
         tokio::time::sleep(STALENESS).await;
         let id = simulator.truth().next().context("a user")?.id;
@@ -251,12 +251,12 @@ async fn a_listing_from_before_a_delivery_loses_to_it() -> Result<()> {
                 "delete" => simulator.delete(&id)?,
                 _ => drop(simulator.create("New", "new@example.com")?),
             }
-            end.deliver_all().await
+            stage.deliver_all().await
         };
         let (report, delivered) = tokio::join!(run, delivery);
         delivered?;
         assert_eq!(report?["outcome"], "complete", "{change}");
-        end.stage.assert_in_sync().await.context(change)?;
+        stage.assert_in_sync().await.context(change)?;
     }
     Ok(())
 }

@@ -9,34 +9,37 @@ use tests::simulator::Message;
 use tests::stage::{Setup, Stage, signing_secret};
 
 use super::{STALENESS, about_a_user, at_once};
-use crate::delivery::{Endpoint, Letter, event_id};
+use tests::letter::{Letter, event_id};
 
 #[tokio::test]
 async fn a_lost_connection_is_made_again() -> Result<()> {
     let server = Postgres::shared().await?;
-    let end = Endpoint::on(server).await?;
-    end.stage.simulator.create("Bob", "bob@example.com")?;
-    end.deliver_all().await?;
+    let stage = Stage::on(server, Setup::default())
+        .await?
+        .receives()
+        .await?;
+    stage.simulator.create("Bob", "bob@example.com")?;
+    stage.deliver_all().await?;
     for number in 0..3 {
-        let terminated = server.terminate_backends(end.stage.database.name());
+        let terminated = server.terminate_backends(stage.database.name());
         assert!(terminated.await? >= 1);
         let email = format!("ada{number}@example.com");
-        end.stage.simulator.create("Ada", &email)?;
-        end.deliver_all().await?;
+        stage.simulator.create("Ada", &email)?;
+        stage.deliver_all().await?;
     }
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn strangers_hold_no_connection_and_the_provider_keeps_one() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for _ in 1..5 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
     let connections = async || {
         let sql = "SELECT pid FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'users-sync'";
-        end.stage.json(sql).await
+        stage.json(sql).await
     };
     let body = br#"{"type":"user.deleted","data":{"id":"x"}}"#;
     let forged = Letter::new(&signing_secret(), &event_id(), body);
@@ -50,7 +53,7 @@ async fn strangers_hold_no_connection_and_the_provider_keeps_one() -> Result<()>
     at_once(
         (0..100).map(|number| bad[number % 4]),
         async |(letter, status)| {
-            let answered = end.send(letter).await?;
+            let answered = stage.send(letter).await?;
             ensure!(answered == status, "{answered}");
             Ok(())
         },
@@ -58,16 +61,16 @@ async fn strangers_hold_no_connection_and_the_provider_keeps_one() -> Result<()>
     .await?;
     assert_eq!(connections().await?, Vec::<Value>::new());
 
-    end.stage.simulator.create("Ada", "ada@example.com")?;
-    let messages = end.stage.simulator.take_messages();
-    let end = Endpoint::of(end.stage).await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
+    let stage = stage.restarted().await?;
     let mut kept = Vec::new();
     for _ in 0..3 {
-        assert_eq!(end.deliver(about_a_user(&messages)?).await?, 200);
-        assert_eq!(end.send(&forged).await?, 401);
+        assert_eq!(stage.deliver(about_a_user(&messages)?).await?, 200);
+        assert_eq!(stage.send(&forged).await?, 401);
         let sql = "SELECT pid FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'users-sync'";
-        kept.push(end.stage.json(sql).await?);
+        kept.push(stage.json(sql).await?);
     }
     assert_eq!(kept[0].len(), 1);
     assert!(
@@ -84,21 +87,21 @@ async fn ten_instances_share_two_connections_of_a_pooler() -> Result<()> {
     let stage = Stage::on(server, Setup::default()).await?;
     let direct = stage.database.url().to_owned();
     stage.change_secret(|secret| secret["database_url"] = json!(bouncer.url(&direct)))?;
-    let end = Endpoint::of(stage).await?;
+    let stage = stage.receives().await?;
     for _ in 1..10 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
-    let simulator = &end.stage.simulator;
+    let simulator = &stage.simulator;
     let ids: Vec<String> = (0..20)
         .map(|number| simulator.create("Ada", &format!("ada{number}@example.com")))
         .collect::<Result<_>>()?;
     let check = async |message: Message| {
-        let status = end.deliver(&message).await?;
+        let status = stage.deliver(&message).await?;
         ensure!(status == 200, "{}: {status}", message.kind);
         Ok(())
     };
     at_once(simulator.take_messages(), check).await?;
-    end.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
     for id in &ids[..10] {
         simulator.rename(id, "Countess")?;
     }
@@ -107,24 +110,27 @@ async fn ten_instances_share_two_connections_of_a_pooler() -> Result<()> {
     }
     at_once(simulator.take_messages(), check).await?;
     at_once(0..5, async |_| {
-        let status = end.send(&end.letter("no JSON")).await?;
+        let status = stage.send(&stage.letter("no JSON")).await?;
         ensure!(status == 400, "{status}");
         Ok(())
     })
     .await?;
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_delivery_costs_one_look_at_the_clock_and_one_write() -> Result<()> {
     let server = Postgres::start(Options::default().set("log_statement", "all")).await?;
-    let end = Endpoint::on(&server).await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::on(&server, Setup::default())
+        .await?
+        .receives()
+        .await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     let messages = simulator.take_messages();
     let statements = async |message: &Message| -> Result<Vec<String>> {
         let before = server.log()?.len();
-        assert_eq!(end.deliver(message).await?, 200);
+        assert_eq!(stage.deliver(message).await?, 200);
         let log = server.log()?.split_off(before);
         let lines = log.lines().filter(|line| line.contains(" LOG: "));
         Ok(lines.map(str::to_owned).collect())

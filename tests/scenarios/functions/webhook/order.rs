@@ -6,76 +6,76 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tests::seeds::random;
 use tests::simulator::{Call, Fault, Message, Moment, Trouble};
+use tests::stage::Stage;
 
 use super::{STALENESS, about_a_user, at_once, created_and_deleted};
-use crate::delivery::Endpoint;
 
 #[tokio::test]
 async fn a_late_creation_does_not_resurrect() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let (created, deleted) = created_and_deleted(&end)?;
+    let stage = Stage::receiving().await?;
+    let (created, deleted) = created_and_deleted(&stage)?;
     // So young that the user may not be readable yet.
-    assert_eq!(end.deliver(&created).await?, 503);
-    assert!(end.stage.table().await?.is_empty());
+    assert_eq!(stage.deliver(&created).await?, 503);
+    assert!(stage.table().await?.is_empty());
     let late = created.older(Duration::from_secs(61));
     for message in [&late, &deleted, &late, &created] {
-        assert_eq!(end.deliver(message).await?, 200);
+        assert_eq!(stage.deliver(message).await?, 200);
     }
-    let table = end.stage.table().await?;
+    let table = stage.table().await?;
     assert_eq!(table.len(), 1);
     assert!(!table[0].lives());
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_late_update_does_not_resurrect() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::receiving().await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
+    stage.deliver_all().await?;
     simulator.rename(&id, "Countess")?;
     let late = simulator.take_messages();
     simulator.delete(&id)?;
-    end.deliver_all().await?;
-    assert_eq!(end.deliver(about_a_user(&late)?).await?, 200);
-    let row = end.stage.the_row(&id).await?;
+    stage.deliver_all().await?;
+    assert_eq!(stage.deliver(about_a_user(&late)?).await?, 200);
+    let row = stage.the_row(&id).await?;
     assert!(!row.lives());
     assert_eq!(row.name.as_deref(), Some("Ada"), "the profile is kept");
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_deletion_may_arrive_before_the_creation() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let (created, deleted) = created_and_deleted(&end)?;
-    assert_eq!(end.deliver(&deleted).await?, 200);
-    assert!(!end.stage.table().await?[0].lives());
-    assert_eq!(end.deliver(&created).await?, 200);
-    assert!(!end.stage.table().await?[0].lives());
-    end.stage.assert_in_sync().await
+    let stage = Stage::receiving().await?;
+    let (created, deleted) = created_and_deleted(&stage)?;
+    assert_eq!(stage.deliver(&deleted).await?, 200);
+    assert!(!stage.table().await?[0].lives());
+    assert_eq!(stage.deliver(&created).await?, 200);
+    assert!(!stage.table().await?[0].lives());
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn the_deletion_of_somebody_unknown_is_taken() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     let id = "00000000-0000-4000-8000-000000000000";
     let data = json!({"id": id, "teams": []});
-    assert_eq!(end.tell("user.deleted", &data).await?, 200);
-    let row = end.stage.the_row(id).await?;
+    assert_eq!(stage.tell("user.deleted", &data).await?, 200);
+    let row = stage.the_row(id).await?;
     assert!(!row.lives());
     assert_eq!(row.raw_json, "{}");
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_deletion_keeps_the_profile() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let id = end.stage.simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
-    let before = end.stage.the_row(&id).await?;
-    end.stage.simulator.delete(&id)?;
-    end.deliver_all().await?;
-    let after = end.stage.the_row(&id).await?;
+    let stage = Stage::receiving().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.deliver_all().await?;
+    let before = stage.the_row(&id).await?;
+    stage.simulator.delete(&id)?;
+    stage.deliver_all().await?;
+    let after = stage.the_row(&id).await?;
     assert!(after.deleted_at >= after.updated_at);
     let mut revived = after;
     revived.deleted_at = None;
@@ -85,36 +85,36 @@ async fn a_deletion_keeps_the_profile() -> Result<()> {
 
 #[tokio::test]
 async fn swapped_updates_end_with_the_last_one() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::receiving().await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
+    stage.deliver_all().await?;
     tokio::time::sleep(STALENESS).await;
     simulator.rename(&id, "First")?;
     simulator.rename(&id, "Second")?;
     let messages = simulator.take_messages();
     for message in messages.iter().rev() {
-        assert_eq!(end.deliver(message).await?, 200);
+        assert_eq!(stage.deliver(message).await?, 200);
     }
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_read_that_took_long_loses_to_a_newer_one() -> Result<()> {
     for there_and_back in [false, true] {
-        let end = Endpoint::new().await?;
-        let simulator = &end.stage.simulator;
+        let stage = Stage::receiving().await?;
+        let simulator = &stage.simulator;
         let id = simulator.create("Ada", "ada@example.com")?;
-        end.deliver_all().await?;
+        stage.deliver_all().await?;
         tokio::time::sleep(STALENESS).await;
         simulator.rename(&id, "Countess")?;
         let first = simulator.take_messages();
         // Its read sees the Countess, and arrives when she has another name again.
         simulator.add_trouble(Trouble::next(1, Fault::Late(3_000)).on(Call::Read));
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
         let late = async {
             let began = Instant::now();
-            let status = end.deliver(about_a_user(&first)?).await?;
+            let status = stage.deliver(about_a_user(&first)?).await?;
             ensure!(began.elapsed() >= Duration::from_secs(3));
             Ok(status)
         };
@@ -125,41 +125,41 @@ async fn a_read_that_took_long_loses_to_a_newer_one() -> Result<()> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             simulator.rename(&id, if there_and_back { "Ada" } else { "Lovelace" })?;
             let messages = simulator.take_messages();
-            end.deliver(about_a_user(&messages)?).await
+            stage.deliver(about_a_user(&messages)?).await
         };
         assert_eq!(tokio::try_join!(late, newer)?, (200, 200));
-        end.stage.assert_in_sync().await?;
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_delivery_twice_at_once_is_one() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for _ in 0..3 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
-    end.stage.simulator.create("Ada", "ada@example.com")?;
-    let messages = end.stage.simulator.take_messages();
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
     let created = about_a_user(&messages)?;
     let deliveries = std::iter::repeat_n(created, 4);
     let check = async |message: &Message| {
-        let status = end.deliver(message).await?;
+        let status = stage.deliver(message).await?;
         ensure!(status == 200, "{status}");
         Ok(())
     };
     at_once(deliveries, check).await?;
-    assert_eq!(end.stage.table().await?.len(), 1);
-    end.stage.assert_in_sync().await
+    assert_eq!(stage.table().await?.len(), 1);
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn many_deliveries_about_one_user_at_once_end_with_the_truth() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for _ in 0..3 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
-    let simulator = &end.stage.simulator;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     for number in 0..8 {
         simulator.rename(&id, &format!("Ada {number}"))?;
@@ -170,7 +170,7 @@ async fn many_deliveries_about_one_user_at_once_end_with_the_truth() -> Result<(
     let check = async |message: Message| {
         let mut statuses = Vec::new();
         for _ in 0..10 {
-            statuses.push(end.deliver(&message).await?);
+            statuses.push(stage.deliver(&message).await?);
             if statuses.last() == Some(&200) {
                 return Ok(());
             }
@@ -178,13 +178,13 @@ async fn many_deliveries_about_one_user_at_once_end_with_the_truth() -> Result<(
         anyhow::bail!("{statuses:?}")
     };
     at_once(messages, check).await?;
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
 async fn a_change_while_the_user_is_read_is_told_by_its_own_delivery() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::receiving().await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     let renamed = id.clone();
     simulator.once(Moment::After, Call::Read, 0, move |world| {
@@ -192,7 +192,7 @@ async fn a_change_while_the_user_is_read_is_told_by_its_own_delivery() -> Result
             .rename(&renamed, "Countess")
             .expect("a user to rename");
     });
-    end.deliver_all().await?;
-    end.deliver_all().await?;
-    end.stage.assert_in_sync().await
+    stage.deliver_all().await?;
+    stage.deliver_all().await?;
+    stage.assert_in_sync().await
 }

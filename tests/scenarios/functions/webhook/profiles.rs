@@ -6,13 +6,12 @@ use tests::postgres::Postgres;
 use tests::simulator::Stack;
 use tests::stage::{Setup, Stage};
 
-use super::{at_once, created_and_deleted};
-use crate::delivery::Endpoint;
+use super::{at_once, created_and_deleted, show};
 
 #[tokio::test]
 async fn a_row_that_the_application_put_in_is_overwritten() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::receiving().await?;
+    let simulator = &stage.simulator;
     for (number, statement) in [
         "SELECT neon_identity.ensure_user('{id}')",
         "INSERT INTO neon_identity.users_sync (id, raw_json, name, email, created_at)
@@ -24,19 +23,19 @@ async fn a_row_that_the_application_put_in_is_overwritten() -> Result<()> {
     .enumerate()
     {
         let id = simulator.create("Ada", &format!("ada{number}@example.com"))?;
-        end.stage.execute(&statement.replace("{id}", &id)).await?;
-        let row = end.stage.the_row(&id).await?;
+        stage.execute(&statement.replace("{id}", &id)).await?;
+        let row = stage.the_row(&id).await?;
         assert_eq!(row.updated_at, None);
-        end.deliver_all().await?;
+        stage.deliver_all().await?;
     }
-    end.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
     // Also by a deletion.
-    let (_, deleted) = created_and_deleted(&end)?;
+    let (_, deleted) = created_and_deleted(&stage)?;
     let id = simulator.deleted_ids().pop().context("a deleted user")?;
     let ensure = format!("SELECT neon_identity.ensure_user('{id}')");
-    end.stage.execute(&ensure).await?;
-    assert_eq!(end.deliver(&deleted).await?, 200);
-    assert!(!end.stage.the_row(&id).await?.lives());
+    stage.execute(&ensure).await?;
+    assert_eq!(stage.deliver(&deleted).await?, 200);
+    assert!(!stage.the_row(&id).await?.lives());
     Ok(())
 }
 
@@ -88,15 +87,15 @@ async fn numbers_that_postgres_can_hold_are_kept_to_the_last_digit() -> Result<(
             "null".into(),
         ),
     ];
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for _ in 0..3 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
     let check = async |(field, name, expected): (String, &'static str, String)| -> Result<()> {
-        let id = end.stage.simulator.create("Ada", "ada@example.com")?;
+        let id = stage.simulator.create("Ada", "ada@example.com")?;
         let profile = format!(r#"{{"id":"{id}",{field}}}"#);
-        end.show(&id, &profile).await?;
-        let row = end.stage.the_row(&id).await?;
+        show(&stage, &id, &profile).await?;
+        let row = stage.the_row(&id).await?;
         let shown = format!("{{\"id\": \"{id}\", \"{name}\": {expected}}}");
         let sorted = format!("{{\"{name}\": {expected}, \"id\": \"{id}\"}}");
         ensure!(
@@ -114,9 +113,9 @@ async fn numbers_that_postgres_can_hold_are_kept_to_the_last_digit() -> Result<(
 
 #[tokio::test]
 async fn a_sign_up_that_is_no_time_is_none() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for _ in 0..3 {
-        end.webhook.spawn_instance().await?;
+        stage.webhook().await?.spawn_instance().await?;
     }
     let cases = [
         ("1700000000123", Some("1700000000.123000")),
@@ -134,14 +133,14 @@ async fn a_sign_up_that_is_no_time_is_none() -> Result<()> {
         ("[]", None),
     ];
     let check = async |(millis, expected): (&str, Option<&str>)| -> Result<()> {
-        let id = end.stage.simulator.create("Ada", "ada@example.com")?;
+        let id = stage.simulator.create("Ada", "ada@example.com")?;
         let profile = format!(r#"{{"id":"{id}","signed_up_at_millis":{millis}}}"#);
-        end.show(&id, &profile).await?;
+        show(&stage, &id, &profile).await?;
         let sql = format!(
             "SELECT extract(epoch FROM created_at)::text AS at FROM neon_identity.users_sync
             WHERE id = '{id}'"
         );
-        let found = end.stage.json(&sql).await?;
+        let found = stage.json(&sql).await?;
         ensure!(found[0]["at"].as_str() == expected, "{millis}: {found:?}");
         Ok(())
     };
@@ -150,17 +149,17 @@ async fn a_sign_up_that_is_no_time_is_none() -> Result<()> {
 
 #[tokio::test]
 async fn a_large_profile_is_taken() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let id = end.stage.simulator.create("Ada", "ada@example.com")?;
+    let stage = Stage::receiving().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
     let filling = json!({"text": "ü€😀\"\\\n".repeat(350_000 / 12)});
-    end.stage.simulator.set_metadata(&id, filling)?;
-    let messages = end.stage.simulator.take_messages();
+    stage.simulator.set_metadata(&id, filling)?;
+    let messages = stage.simulator.take_messages();
     let largest = messages.iter().map(|message| message.body.len()).max();
     assert!(largest >= Some(350_000), "{largest:?}");
     for message in &messages {
-        assert_eq!(end.deliver(message).await?, 200);
+        assert_eq!(stage.deliver(message).await?, 200);
     }
-    end.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 #[tokio::test]
@@ -169,15 +168,18 @@ async fn anonymous_and_restricted_users_are_users() -> Result<()> {
         require_email_verification: true,
         ..Stack::default()
     });
-    let end = Endpoint::of(Stage::on(Postgres::shared().await?, setup).await?).await?;
-    let simulator = &end.stage.simulator;
+    let stage = Stage::on(Postgres::shared().await?, setup)
+        .await?
+        .receives()
+        .await?;
+    let simulator = &stage.simulator;
     let id = simulator.create_anonymous()?;
     simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
-    end.stage.assert_in_sync().await?;
+    stage.deliver_all().await?;
+    stage.assert_in_sync().await?;
     simulator.anonymous_signs_up(&id, "Bob", "bob@example.com")?;
-    end.deliver_all().await?;
-    end.stage.assert_in_sync().await?;
-    assert_eq!(end.stage.table().await?.len(), 2);
+    stage.deliver_all().await?;
+    stage.assert_in_sync().await?;
+    assert_eq!(stage.table().await?.len(), 2);
     Ok(())
 }

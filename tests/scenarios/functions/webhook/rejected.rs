@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use tests::stage::Stage;
 
-use crate::delivery::{Endpoint, Letter};
+use tests::letter::Letter;
 
 #[tokio::test]
 async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     let user = "00000000-0000-4000-8000-000000000000";
     let long = "x".repeat(10_000);
     let updated = |data: Value| json!({"type": "user.updated", "data": data}).to_string();
@@ -41,16 +42,16 @@ async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {
         // `jsonb` would print it with as many digits.
         format!(r#"{{"type":"user.updated","data":{{"id":"{user}","n":1e5000}}}}"#).into_bytes(),
     ];
-    let secret = end.stage.signing_secret();
+    let secret = stage.signing_secret();
     for (number, body) in cases.iter().enumerate() {
         let id = format!("msg_{number}");
         for attempt in 0..3 {
             let letter = Letter::at(&secret, &id, body, attempt);
             let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
-            assert_eq!(end.send(&letter).await?, 400, "{shown}");
+            assert_eq!(stage.send(&letter).await?, 400, "{shown}");
         }
     }
-    let kept = end.stage.rejections().await?;
+    let kept = stage.rejections().await?;
     assert_eq!(kept.len(), cases.len());
     for (number, (row, body)) in kept.iter().zip(&cases).enumerate() {
         assert_eq!(row["event_id"], format!("msg_{number}"));
@@ -63,7 +64,7 @@ async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {
         let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(row["body"], format!("\\x{hex}"), "{number}");
     }
-    assert!(end.stage.table().await?.is_empty());
+    assert!(stage.table().await?.is_empty());
     Ok(())
 }
 
@@ -71,21 +72,21 @@ async fn a_signed_body_that_is_no_user_is_kept_once() -> Result<()> {
 async fn a_user_that_postgres_cannot_hold_is_kept_as_rejected() -> Result<()> {
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for field in [format!(r#""n":{deep}"#), r#""n":1e5000"#.to_owned()] {
-        let end = Endpoint::new().await?;
-        let id = end.stage.simulator.create("Ada", "ada@example.com")?;
-        end.stage.simulator.take_messages();
+        let stage = Stage::receiving().await?;
+        let id = stage.simulator.create("Ada", "ada@example.com")?;
+        stage.simulator.take_messages();
         let profile = format!(r#"{{"id":"{id}",{field}}}"#);
-        end.stage.simulator.show_profile(&id, &profile)?;
+        stage.simulator.show_profile(&id, &profile)?;
         // Not even what is told need show it.
         for body in [
             format!(r#"{{"type":"user.updated","data":{profile}}}"#),
             format!(r#"{{"type":"user.updated","data":{{"id":"{id}"}}}}"#),
         ] {
-            assert_eq!(end.send(&end.letter(body)).await?, 400);
+            assert_eq!(stage.send(&stage.letter(body)).await?, 400);
         }
-        let kept = end.stage.rejections().await?;
+        let kept = stage.rejections().await?;
         assert_eq!(kept.len(), 2);
-        assert!(end.stage.table().await?.is_empty());
+        assert!(stage.table().await?.is_empty());
     }
     Ok(())
 }

@@ -3,16 +3,17 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::stage::Stage;
 
-use crate::delivery::Endpoint;
+use super::assert_nothing_kept;
 
 #[tokio::test]
 async fn a_new_user_is_in_the_table_column_by_column() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let id = end.stage.simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
-    end.stage.assert_in_sync().await?;
-    let row = end.stage.the_row(&id).await?;
+    let stage = Stage::receiving().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.deliver_all().await?;
+    stage.assert_in_sync().await?;
+    let row = stage.the_row(&id).await?;
     assert_eq!(row.name.as_deref(), Some("Ada"));
     assert_eq!(row.email.as_deref(), Some("ada@example.com"));
     assert!(row.created_at.is_some() && row.updated_at.is_some() && row.lives());
@@ -21,20 +22,20 @@ async fn a_new_user_is_in_the_table_column_by_column() -> Result<()> {
 
 #[tokio::test]
 async fn a_delivery_that_is_known_is_taken_again() -> Result<()> {
-    let end = Endpoint::new().await?;
-    end.stage.simulator.create("Ada", "ada@example.com")?;
-    let messages = end.stage.simulator.take_messages();
+    let stage = Stage::receiving().await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
     for message in messages.iter().chain(&messages) {
-        assert_eq!(end.deliver(message).await?, 200);
+        assert_eq!(stage.deliver(message).await?, 200);
     }
-    end.stage.assert_in_sync().await?;
-    assert_eq!(end.stage.table().await?.len(), 1);
+    stage.assert_in_sync().await?;
+    assert_eq!(stage.table().await?.len(), 1);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_event_about_something_else_is_taken_and_changes_nothing() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for kind in [
         "team.created",
         "team.deleted",
@@ -44,30 +45,30 @@ async fn an_event_about_something_else_is_taken_and_changes_nothing() -> Result<
         "stack.test",
         "user.invented",
     ] {
-        assert_eq!(end.tell(kind, &json!({"id": "x"})).await?, 200, "{kind}");
-        assert_eq!(end.tell(kind, &Value::Null).await?, 200, "{kind}");
+        assert_eq!(stage.tell(kind, &json!({"id": "x"})).await?, 200, "{kind}");
+        assert_eq!(stage.tell(kind, &Value::Null).await?, 200, "{kind}");
     }
-    assert!(end.stage.simulator.requests().is_empty());
-    end.assert_nothing_kept().await
+    assert!(stage.simulator.requests().is_empty());
+    assert_nothing_kept(&stage).await
 }
 
 #[tokio::test]
 async fn only_post_delivers() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"] {
-        let mut letter = end.letter(r#"{"type":"stack.test","data":{}}"#);
+        let mut letter = stage.letter(r#"{"type":"stack.test","data":{}}"#);
         letter.method = Method::from_bytes(method.as_bytes())?;
-        assert_eq!(end.send(&letter).await?, 405, "{method}");
+        assert_eq!(stage.send(&letter).await?, 405, "{method}");
         let mut bare = letter;
         bare.body.clear();
-        assert_eq!(end.send(&bare).await?, 405, "{method} without a body");
+        assert_eq!(stage.send(&bare).await?, 405, "{method} without a body");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_body_of_a_mebibyte_is_taken_and_a_byte_more_is_not() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     // Bytes count, not characters; and neither does base64.
     for filler in [" ", "ü"] {
         for kind in [Some("application/json"), None] {
@@ -75,10 +76,10 @@ async fn a_body_of_a_mebibyte_is_taken_and_a_byte_more_is_not() -> Result<()> {
                 let (start, stop) = (r#"{"type":"stack.test","data":""#, r#""}"#);
                 let room = length - start.len() - stop.len();
                 let filling = filler.repeat(room / filler.len()) + &" ".repeat(room % filler.len());
-                let mut letter = end.letter(format!("{start}{filling}{stop}"));
+                let mut letter = stage.letter(format!("{start}{filling}{stop}"));
                 assert_eq!(letter.body.len(), length);
                 letter.content_type = kind;
-                end.send(&letter).await
+                stage.send(&letter).await
             };
             assert_eq!(check(1 << 20).await?, 200);
             assert_eq!(check((1 << 20) + 1).await?, 413);
@@ -89,7 +90,7 @@ async fn a_body_of_a_mebibyte_is_taken_and_a_byte_more_is_not() -> Result<()> {
 
 #[tokio::test]
 async fn a_body_is_read_as_text_and_as_base64() -> Result<()> {
-    let end = Endpoint::new().await?;
+    let stage = Stage::receiving().await?;
     for kind in [
         Some("application/json"),
         Some("application/json; charset=utf-8"),
@@ -98,16 +99,16 @@ async fn a_body_is_read_as_text_and_as_base64() -> Result<()> {
         Some("application/x-www-form-urlencoded"),
         None,
     ] {
-        end.stage
+        stage
             .simulator
             .create("Zoë 梅 \u{1f600}", "zoe@example.com")?;
-        for message in end.stage.simulator.take_messages() {
-            let mut letter = end.letter(&message.body);
+        for message in stage.simulator.take_messages() {
+            let mut letter = stage.letter(&message.body);
             letter.content_type = kind;
-            assert_eq!(end.send(&letter).await?, 200, "{kind:?}");
+            assert_eq!(stage.send(&letter).await?, 200, "{kind:?}");
         }
     }
-    end.stage.assert_in_sync().await?;
-    assert_eq!(end.stage.table().await?.len(), 6);
+    stage.assert_in_sync().await?;
+    assert_eq!(stage.table().await?.len(), 6);
     Ok(())
 }

@@ -4,20 +4,22 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use tests::stage::signing_secret;
+use tests::stage::{Stage, signing_secret};
 
-use crate::delivery::{Endpoint, Letter, event_id, send};
+use tests::letter::{Letter, event_id, send};
+
+use super::assert_nothing_kept;
 
 #[tokio::test]
 async fn a_wrongly_signed_delivery_is_refused() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let id = end.stage.simulator.create("Ada", "ada@example.com")?;
+    let stage = Stage::receiving().await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
     let body = json!({"type": "user.deleted", "data": {"id": id}}).to_string();
-    let good = end.letter(&body);
+    let good = stage.letter(&body);
     let check = async |what: &str, change: &dyn Fn(&mut Letter)| -> Result<()> {
         let mut letter = good.clone();
         change(&mut letter);
-        let status = end.send(&letter).await?;
+        let status = stage.send(&letter).await?;
         ensure!(status == 401, "{what}: {status}");
         Ok(())
     };
@@ -54,19 +56,19 @@ async fn a_wrongly_signed_delivery_is_refused() -> Result<()> {
     check("another body", &|letter| letter.body.push(b' ')).await?;
     check("no body", &|letter| letter.body.clear()).await?;
     let forged = Letter::new(&signing_secret(), &good.id, body.as_bytes());
-    assert_eq!(end.send(&forged).await?, 401);
+    assert_eq!(stage.send(&forged).await?, 401);
 
-    assert!(end.stage.simulator.requests().is_empty());
-    end.assert_nothing_kept().await?;
-    end.stage.simulator.delete(&id)?;
-    assert_eq!(end.send(&good).await?, 200);
+    assert!(stage.simulator.requests().is_empty());
+    assert_nothing_kept(&stage).await?;
+    stage.simulator.delete(&id)?;
+    assert_eq!(stage.send(&good).await?, 200);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_timestamp_may_be_five_minutes_off_either_way() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let secret = end.stage.signing_secret();
+    let stage = Stage::receiving().await?;
+    let secret = stage.signing_secret();
     // The clock moves on between signing and verifying, by a second or two.
     for (seconds, status) in [
         (-297, 200),
@@ -78,23 +80,19 @@ async fn a_timestamp_may_be_five_minutes_off_either_way() -> Result<()> {
     ] {
         let body = br#"{"type":"stack.test","data":{}}"#;
         let letter = Letter::at(&secret, &event_id(), body, seconds);
-        assert_eq!(end.send(&letter).await?, status, "{seconds} s");
+        assert_eq!(stage.send(&letter).await?, status, "{seconds} s");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn any_signature_of_any_secret_counts_under_either_name() -> Result<()> {
-    let end = Endpoint::new().await?;
-    let (current, previous, foreign) = (
-        end.stage.signing_secret(),
-        signing_secret(),
-        signing_secret(),
-    );
-    end.stage.change_secret(|secret| {
+    let stage = Stage::receiving().await?;
+    let (current, previous, foreign) = (stage.signing_secret(), signing_secret(), signing_secret());
+    stage.change_secret(|secret| {
         secret["signing_secrets"] = json!([current, previous]);
     })?;
-    let webhook = end.stage.webhook().await?;
+    let webhook = stage.start("webhook").await?;
     let body = br#"{"type":"stack.test","data":{}}"#;
     let letter = |secret: &str| Letter::new(secret, "msg_1", body);
     for prefix in ["svix", "webhook"] {
@@ -111,7 +109,7 @@ async fn any_signature_of_any_secret_counts_under_either_name() -> Result<()> {
             signatures.insert(0, "v1a,WlpaWlpaWlo=".to_owned());
             signed.signature = signatures.join(" ");
             signed.prefix = prefix;
-            let answered = send(&end.client, webhook.url(), &signed).await?;
+            let answered = send(&stage.letters()?, webhook.url(), &signed).await?;
             // The clock may have ticked between two signatures.
             if answered != status {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -6,24 +6,28 @@ use anyhow::Result;
 use serde_json::json;
 use tests::postgres::{Mode, Options, Postgres};
 use tests::simulator::{Fault, Trouble};
+use tests::stage::{Setup, Stage};
 
-use super::{about_a_user, at_once};
-use crate::delivery::{Endpoint, Letter, send};
+use super::{about_a_user, assert_nothing_kept, at_once};
+use tests::letter::{Letter, send};
 
 #[tokio::test]
 async fn while_postgres_is_down_nothing_is_kept_and_a_retry_applies() -> Result<()> {
     let server = Postgres::start(Options::default()).await?;
     for mode in [Mode::Fast, Mode::Immediate] {
-        let end = Endpoint::on(&server).await?;
-        end.stage.simulator.create("Ada", "ada@example.com")?;
-        let messages = end.stage.simulator.take_messages();
+        let stage = Stage::on(&server, Setup::default())
+            .await?
+            .receives()
+            .await?;
+        stage.simulator.create("Ada", "ada@example.com")?;
+        let messages = stage.simulator.take_messages();
         let created = about_a_user(&messages)?;
-        let unreadable = end.letter("no JSON");
+        let unreadable = stage.letter("no JSON");
         server.stop(mode).await?;
         let began = Instant::now();
-        let other = end.stage.webhook().await;
-        let (status, rejected) = tokio::try_join!(end.deliver(created), async {
-            send(&end.client, other?.url(), &unreadable).await
+        let other = stage.start("webhook").await;
+        let (status, rejected) = tokio::try_join!(stage.deliver(created), async {
+            send(&stage.letters()?, other?.url(), &unreadable).await
         })?;
         assert_eq!((status, rejected), (503, 503));
         // Svix gives up after 15 seconds.
@@ -33,10 +37,10 @@ async fn while_postgres_is_down_nothing_is_kept_and_a_retry_applies() -> Result<
             began.elapsed()
         );
         server.start_again().await?;
-        end.assert_nothing_kept().await?;
-        assert_eq!(end.deliver(created).await?, 200);
-        end.stage.assert_in_sync().await?;
-        assert_eq!(end.send(&unreadable).await?, 400);
+        assert_nothing_kept(&stage).await?;
+        assert_eq!(stage.deliver(created).await?, 200);
+        stage.assert_in_sync().await?;
+        assert_eq!(stage.send(&unreadable).await?, 400);
     }
     Ok(())
 }
@@ -66,22 +70,22 @@ async fn while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies() 
         Fault::Hang,
     ];
     let check = async |fault: Fault| -> Result<()> {
-        let end = Endpoint::new().await?;
-        end.stage.simulator.create("Ada", "ada@example.com")?;
-        let messages = end.stage.simulator.take_messages();
+        let stage = Stage::receiving().await?;
+        stage.simulator.create("Ada", "ada@example.com")?;
+        let messages = stage.simulator.take_messages();
         let created = about_a_user(&messages)?;
-        end.stage.simulator.add_trouble(Trouble::every(fault));
+        stage.simulator.add_trouble(Trouble::every(fault));
         let began = Instant::now();
-        assert_eq!(end.deliver(created).await?, 503);
+        assert_eq!(stage.deliver(created).await?, 503);
         assert!(
             began.elapsed() < Duration::from_secs(15),
             "{:?}",
             began.elapsed()
         );
-        end.assert_nothing_kept().await?;
-        end.stage.simulator.clear_troubles();
-        assert_eq!(end.deliver(created).await?, 200);
-        end.stage.assert_in_sync().await
+        assert_nothing_kept(&stage).await?;
+        stage.simulator.clear_troubles();
+        assert_eq!(stage.deliver(created).await?, 200);
+        stage.assert_in_sync().await
     };
     at_once(faults, check).await
 }
@@ -102,11 +106,11 @@ async fn a_moment_of_trouble_at_the_provider_passes_unnoticed() -> Result<()> {
         },
     ];
     let check = async |fault: Fault| -> Result<()> {
-        let end = Endpoint::new().await?;
-        end.stage.simulator.create("Ada", "ada@example.com")?;
-        end.stage.simulator.add_trouble(Trouble::next(1, fault));
-        end.deliver_all().await?;
-        end.stage.assert_in_sync().await
+        let stage = Stage::receiving().await?;
+        stage.simulator.create("Ada", "ada@example.com")?;
+        stage.simulator.add_trouble(Trouble::next(1, fault));
+        stage.deliver_all().await?;
+        stage.assert_in_sync().await
     };
     at_once(faults, check).await
 }
@@ -114,46 +118,45 @@ async fn a_moment_of_trouble_at_the_provider_passes_unnoticed() -> Result<()> {
 #[tokio::test]
 async fn a_wrong_key_or_project_keeps_nothing() -> Result<()> {
     for field in ["secret_server_key", "project_id"] {
-        let end = Endpoint::new().await?;
-        end.stage.simulator.create("Ada", "ada@example.com")?;
-        let messages = end.stage.simulator.take_messages();
+        let stage = Stage::receiving().await?;
+        stage.simulator.create("Ada", "ada@example.com")?;
+        let messages = stage.simulator.take_messages();
         let created = about_a_user(&messages)?;
-        let right = end.stage.secret();
-        end.stage
-            .change_secret(|secret| secret["provider"][field] = json!("wrong"))?;
-        let webhook = end.stage.webhook().await?;
-        let letter = Letter::new(&end.stage.signing_secret(), &created.id, &created.body);
-        assert_eq!(send(&end.client, webhook.url(), &letter).await?, 503);
-        end.assert_nothing_kept().await?;
+        let right = stage.secret();
+        stage.change_secret(|secret| secret["provider"][field] = json!("wrong"))?;
+        let webhook = stage.start("webhook").await?;
+        let letter = Letter::new(&stage.signing_secret(), &created.id, &created.body);
+        assert_eq!(send(&stage.letters()?, webhook.url(), &letter).await?, 503);
+        assert_nothing_kept(&stage).await?;
         // The same instance takes it once the secret is right (it looks every few seconds).
-        end.stage.change_secret(|secret| *secret = right)?;
+        stage.change_secret(|secret| *secret = right)?;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(send(&end.client, webhook.url(), &letter).await?, 200);
-        end.stage.assert_in_sync().await?;
+        assert_eq!(send(&stage.letters()?, webhook.url(), &letter).await?, 200);
+        stage.assert_in_sync().await?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn another_project_is_refused_and_keeps_nothing() -> Result<()> {
-    let end = Endpoint::new().await?;
-    end.stage.simulator.create("Ada", "ada@example.com")?;
-    let messages = end.stage.simulator.take_messages();
-    end.stage
+    let stage = Stage::receiving().await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let messages = stage.simulator.take_messages();
+    stage
         .execute("UPDATE neon_identity.connection SET project = 'another'")
         .await?;
     let created = about_a_user(&messages)?;
-    assert_eq!(end.deliver(created).await?, 503);
-    assert_eq!(end.send(&end.letter("no JSON")).await?, 503);
+    assert_eq!(stage.deliver(created).await?, 503);
+    assert_eq!(stage.send(&stage.letter("no JSON")).await?, 503);
     let gone = json!({"id": "00000000-0000-4000-8000-000000000000"});
-    assert_eq!(end.tell("user.deleted", &gone).await?, 503);
-    end.assert_nothing_kept().await?;
-    end.stage
+    assert_eq!(stage.tell("user.deleted", &gone).await?, 503);
+    assert_nothing_kept(&stage).await?;
+    stage
         .execute("DELETE FROM neon_identity.connection")
         .await?;
-    assert_eq!(end.deliver(created).await?, 503);
-    end.assert_nothing_kept().await?;
-    end.stage.provision().await?;
-    assert_eq!(end.deliver(created).await?, 200);
-    end.stage.assert_in_sync().await
+    assert_eq!(stage.deliver(created).await?, 503);
+    assert_nothing_kept(&stage).await?;
+    stage.provision().await?;
+    assert_eq!(stage.deliver(created).await?, 200);
+    stage.assert_in_sync().await
 }

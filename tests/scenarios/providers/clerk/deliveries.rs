@@ -87,7 +87,7 @@ async fn a_deletion_is_of_the_events_time_in_either_unit_and_final() -> Result<(
             let row = site.stage.the_row(&id).await?;
             ensure!(!row.lives() && row.deleted_at >= row.updated_at, "{row:?}");
         }
-        let reconcile = site.stage.reconcile().await?;
+        let reconcile = site.stage.start("reconcile").await?;
         let report = reconcile.invoke(json!({})).await?;
         assert_eq!(
             (&report["outcome"], &report["revived"]),

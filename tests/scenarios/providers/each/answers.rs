@@ -7,9 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::for_each_provider;
 use tests::simulator::{Call, Fault, Message, Trouble};
-use tests::stage::Setup;
-
-use super::Site;
+use tests::stage::{Setup, Stage};
 
 for_each_provider! {
     a_refused_key_is_one_whatever_the_body_is
@@ -19,9 +17,13 @@ for_each_provider! {
 }
 
 /// What a run of the usual length says that fails.
-async fn failure(site: &Site) -> Result<String> {
+async fn failure(stage: &Stage) -> Result<String> {
     let limit = Duration::from_secs(60);
-    let report = site.reconcile.invoke_with_deadline(json!({}), limit).await;
+    let report = stage
+        .reconcile()
+        .await?
+        .invoke_with_deadline(json!({}), limit)
+        .await;
     let error = report.err().context("it did not fail")?;
     ensure!(error.error_type == "Failed", "{error}");
     Ok(error.error_message)
@@ -34,10 +36,10 @@ fn last_of(mut messages: Vec<Message>) -> Result<Message> {
 }
 
 async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let (simulator, key) = (site.simulator(), site.key()?);
+    let stage = Stage::at_work(setup).await?;
+    let (simulator, key) = (&stage.simulator, stage.provider()?.key);
     simulator.seed(3);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let id = simulator.create("Ada", "ada@example.com")?;
     let message = last_of(simulator.take_messages())?;
     for fault in [
@@ -49,7 +51,7 @@ async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
     ] {
         simulator.add_trouble(Trouble::every(fault.clone()));
         simulator.clear_requests();
-        let said = failure(&site).await?;
+        let said = failure(&stage).await?;
         assert!(
             said.contains(&format!("provider.{key}")),
             "{fault:?}: {said}"
@@ -60,7 +62,7 @@ async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
         let asked = simulator.requests().len();
         assert!(asked <= 4, "{fault:?}: asked {asked} times");
 
-        let provision = site.stage.start("provision").await?;
+        let provision = stage.start("provision").await?;
         // By hand it may go on, and says what is the matter all the same.
         let _ = provision.invoke(json!({})).await;
         let logs = provision.logs()?;
@@ -70,28 +72,32 @@ async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
         );
 
         // Who needs no read is taken all the same.
-        let status = site.deliver(&message).await?;
+        let status = stage.deliver(&message).await?;
         let read = simulator.count(Call::Read) > 0;
         assert!(status == 200 || status == 503, "{status}");
         assert!(!(read && status == 200), "{fault:?}");
         simulator.clear_troubles();
     }
-    site.taken(&message).await?;
-    site.complete(json!({})).await?;
-    assert!(site.stage.the_row(&id).await?.lives());
-    site.stage.assert_in_sync().await
+    stage.taken(&message).await?;
+    stage.complete(json!({})).await?;
+    assert!(stage.the_row(&id).await?.lives());
+    stage.assert_in_sync().await
 }
 
 async fn a_key_whose_refusal_had_no_words_is_read_again(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(3);
-    site.complete(json!({})).await?;
-    let url = site.stage.secret()["database_url"].clone();
+    stage.complete(json!({})).await?;
+    let url = stage.secret()["database_url"].clone();
     let url = url.as_str().context("no URL")?;
     let mark = if url.contains('?') { '&' } else { '?' };
     // A token is asked for anew before its key is taken for refused.
-    let refusals = if site.key()? == "client_secret" { 2 } else { 1 };
+    let refusals = if stage.provider()?.key == "client_secret" {
+        2
+    } else {
+        1
+    };
     for (number, fault) in [
         Fault::Status(401),
         Fault::Html(403),
@@ -102,36 +108,36 @@ async fn a_key_whose_refusal_had_no_words_is_read_again(setup: Setup) -> Result<
     .enumerate()
     {
         // Other bytes, as those of a rotated secret.
-        site.stage.change_secret(|secret| {
+        stage.change_secret(|secret| {
             secret["database_url"] = format!("{url}{mark}application_name=r{number}").into();
         })?;
         simulator.add_trouble(Trouble::next(refusals, fault.clone()).on(Call::List));
-        let report = site.complete(json!({})).await;
+        let report = stage.complete(json!({})).await;
         report.with_context(|| format!("{fault:?}"))?;
         simulator.clear_troubles();
     }
-    let logs = site.reconcile.logs()?;
+    let logs = stage.reconcile().await?.logs()?;
     let taken_in = logs.matches("took in a rotated secret").count();
     assert_eq!(taken_in, 4, "{logs}");
     Ok(())
 }
 
 async fn the_providers_own_trouble_is_shown_by_its_code(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(3);
     let error = json!({
         "code": "unexpected_failure", "error_code": "unexpected_failure",
         "errorCode": "unexpected_failure", "msg": "Database error finding users",
         "message": "Database error finding users of ada@example.com",
     });
-    let body = match site.provider()?.errors_are_listed {
+    let body = match stage.provider()?.errors_are_listed {
         true => json!({"errors": [error]}),
         false => error,
     };
     let own = Trouble::every(Fault::answer(500, &body.to_string())).on(Call::List);
     simulator.add_trouble(own);
-    let said = failure(&site).await?;
+    let said = failure(&stage).await?;
     assert!(said.contains("500 unexpected_failure"), "{said}");
     assert!(!said.contains("way to the internet"), "{said}");
     assert!(!said.contains("finding users"), "{said}");
@@ -140,19 +146,19 @@ async fn the_providers_own_trouble_is_shown_by_its_code(setup: Setup) -> Result<
     simulator.clear_troubles();
 
     simulator.add_trouble(Trouble::every(Fault::Html(500)).on(Call::List));
-    let said = failure(&site).await?;
+    let said = failure(&stage).await?;
     assert!(
         said.contains("HTTP 500") && said.contains("way to the internet"),
         "{said}"
     );
     simulator.clear_troubles();
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn a_long_rate_limit_is_reported_with_its_end(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(3);
     for (retry_after, expected) in [
         ("3600", "2025-02-01T13:00:00Z (for 3600 seconds)"),
@@ -181,13 +187,13 @@ async fn a_long_rate_limit_is_reported_with_its_end(setup: Setup) -> Result<()> 
             body: String::new(),
         };
         simulator.add_trouble(Trouble::every(limited));
-        let said = failure(&site).await?;
+        let said = failure(&stage).await?;
         assert!(
             said.contains("rate limiting until"),
             "{retry_after}: {said}"
         );
         assert!(said.contains(expected), "{retry_after}: {said}");
-        let run = site.stage.runs().await?.pop().context("no run")?;
+        let run = stage.runs().await?.pop().context("no run")?;
         assert_eq!(run["outcome"], "failed", "{run}");
         assert!(
             run["error"]
@@ -213,8 +219,8 @@ async fn a_long_rate_limit_is_reported_with_its_end(setup: Setup) -> Result<()> 
         body: String::new(),
     };
     simulator.add_trouble(Trouble::next(1, briefly).on(Call::List));
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     let took = report["duration_ms"].as_i64().context("no duration")?;
     assert!((2_000..20_000).contains(&took), "{report}");
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }

@@ -4,10 +4,9 @@ use anyhow::Result;
 use axum::http::{HeaderMap, HeaderValue};
 use tests::for_each_provider;
 use tests::simulator::{Call, Fault, Trouble};
-use tests::stage::Setup;
+use tests::stage::{Setup, Stage};
 
-use super::Site;
-use crate::delivery::client;
+use tests::letter::client;
 
 for_each_provider! {
     a_users_life_arrives
@@ -19,10 +18,10 @@ for_each_provider! {
 }
 
 async fn a_users_life_arrives(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let (stage, simulator) = (&site.stage, site.simulator());
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada Lovelace", "ada@example.com")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     stage.assert_in_sync().await?;
     let row = stage.the_row(&id).await?;
     assert_eq!(row.name.as_deref(), Some("Ada Lovelace"));
@@ -30,21 +29,21 @@ async fn a_users_life_arrives(setup: Setup) -> Result<()> {
     assert!(row.created_at.is_some() && row.updated_at.is_some() && row.lives());
 
     simulator.rename(&id, "Ada King")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     stage.assert_in_sync().await?;
     let renamed = stage.the_row(&id).await?;
     assert_eq!(renamed.name.as_deref(), Some("Ada King"));
     assert!(renamed.updated_at > row.updated_at);
 
     simulator.delete(&id)?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     stage.assert_in_sync().await?;
     let deleted = stage.the_row(&id).await?;
     assert!(deleted.deleted_at >= renamed.updated_at);
     assert_eq!(deleted.raw_json, renamed.raw_json);
     assert_eq!(deleted.updated_at, renamed.updated_at);
 
-    let logs = site.webhook.logs()?;
+    let logs = stage.webhook().await?.logs()?;
     for word in ["Ada", "example.com", &id] {
         assert!(!logs.contains(word), "the log says {word}:\n{logs}");
     }
@@ -52,29 +51,29 @@ async fn a_users_life_arrives(setup: Setup) -> Result<()> {
 }
 
 async fn a_late_update_does_not_resurrect(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let (stage, simulator) = (&site.stage, site.simulator());
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     simulator.rename(&id, "Ada King")?;
     let update = simulator.take_messages();
     simulator.delete(&id)?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     for late in &update {
-        site.taken(late).await?;
-        site.taken(late).await?;
+        stage.taken(late).await?;
+        stage.taken(late).await?;
     }
     assert!(!stage.the_row(&id).await?.lives());
     stage.assert_in_sync().await
 }
 
 async fn a_deletion_may_arrive_before_the_creation(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let (stage, simulator) = (&site.stage, site.simulator());
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     simulator.delete(&id)?;
     for message in simulator.take_messages().iter().rev() {
-        site.taken(message).await?;
+        stage.taken(message).await?;
         assert!(!stage.the_row(&id).await?.lives());
     }
     stage.assert_in_sync().await
@@ -82,17 +81,17 @@ async fn a_deletion_may_arrive_before_the_creation(setup: Setup) -> Result<()> {
 
 /// Each header that is proof has to be there, and as it was.
 async fn an_unproven_delivery_is_refused(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    site.simulator().create("Ada", "ada@example.com")?;
-    let mut messages = site.simulator().take_messages();
+    let stage = Stage::at_work(setup).await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let mut messages = stage.simulator.take_messages();
     let message = messages.remove(0);
     let client = client()?;
     let send = async |headers: HeaderMap| -> Result<u16> {
-        let request = client.post(site.webhook.url()).headers(headers);
+        let request = client.post(stage.webhook().await?.url()).headers(headers);
         let answer = request.body(message.body.clone()).send().await?;
         Ok(answer.status().as_u16())
     };
-    let signed = site.sender.sign(&message, std::time::SystemTime::now());
+    let signed = stage.signed(&message)?;
     let proof: Vec<_> = signed
         .keys()
         .filter(|name| !["content-type", "user-agent"].contains(&name.as_str()))
@@ -117,37 +116,37 @@ async fn an_unproven_delivery_is_refused(setup: Setup) -> Result<()> {
             assert_eq!(send(headers).await?, 401, "{name}: {wrong:?}");
         }
     }
-    assert!(site.stage.table().await?.is_empty());
-    assert!(site.stage.rejections().await?.is_empty());
+    assert!(stage.table().await?.is_empty());
+    assert!(stage.rejections().await?.is_empty());
     assert_eq!(send(signed).await?, 200);
     for message in messages {
-        site.taken(&message).await?;
+        stage.taken(&message).await?;
     }
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 async fn a_signed_body_that_is_no_user_is_kept_once(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
+    let stage = Stage::at_work(setup).await?;
     // What is kept is not a failure where nobody would send it again.
-    let kept = match site.stage.secret()["signing_secrets"].is_array() {
+    let kept = match stage.secret()["signing_secrets"].is_array() {
         true => 400,
         false => 202,
     };
     let bodies = ["ada@example.com is not JSON", "[]", "{", r#"{"type":7}"#];
     for body in bodies {
-        let message = site.simulator().tell("user.created", body);
+        let message = stage.simulator.tell("user.created", body);
         for _ in 0..2 {
-            assert_eq!(site.deliver(&message).await?, kept, "{body}");
+            assert_eq!(stage.deliver(&message).await?, kept, "{body}");
         }
     }
-    let rejections = site.stage.rejections().await?;
+    let rejections = stage.rejections().await?;
     assert_eq!(rejections.len(), bodies.len(), "{rejections:?}");
     for rejection in &rejections {
         assert_eq!(rejection["source"], "delivery");
         let reason = rejection["reason"].as_str().unwrap_or_default();
         assert!(!reason.is_empty() && !reason.contains("example.com"));
     }
-    assert!(site.stage.table().await?.is_empty());
+    assert!(stage.table().await?.is_empty());
     Ok(())
 }
 
@@ -155,10 +154,10 @@ async fn a_signed_body_that_is_no_user_is_kept_once(setup: Setup) -> Result<()> 
 async fn while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies(
     setup: Setup,
 ) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.create("Bob", "bob@example.com")?;
-    site.deliver_all().await?;
+    stage.deliver_all().await?;
     let hints = simulator.count(Call::Read) > 0;
     let id = simulator.create("Ada", "ada@example.com")?;
     let mut messages = simulator.take_messages();
@@ -174,14 +173,14 @@ async fn while_the_provider_is_in_trouble_nothing_is_kept_and_a_retry_applies(
         },
     ] {
         simulator.add_trouble(Trouble::every(fault.clone()));
-        let status = site.deliver(&messages[0]).await?;
+        let status = stage.deliver(&messages[0]).await?;
         assert_eq!(status, if hints { 503 } else { 200 }, "{fault:?}");
-        assert_eq!(site.stage.row(&id).await?.is_none(), hints, "{fault:?}");
+        assert_eq!(stage.row(&id).await?.is_none(), hints, "{fault:?}");
         simulator.clear_troubles();
     }
-    assert!(site.stage.rejections().await?.is_empty());
+    assert!(stage.rejections().await?.is_empty());
     for message in &messages {
-        site.taken(message).await?;
+        stage.taken(message).await?;
     }
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }

@@ -8,9 +8,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use tests::seeds::random;
 use tests::simulator::{Call, Fault, Moment, Trouble};
-use tests::stage::Setup;
-
-use super::Site;
+use tests::stage::{Setup, Stage};
 
 for_each_provider! {
     users_may_come_and_go_at_every_page
@@ -21,8 +19,8 @@ for_each_provider! {
 
 /// Nobody who lives all the while is missed or taken for deleted, and the next run is in sync.
 pub(crate) async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(2_600);
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
     // At each page some go, of those before it as well as of those behind it.
@@ -45,8 +43,8 @@ pub(crate) async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<
             },
         );
     }
-    site.complete(json!({})).await?;
-    let table = site.stage.table().await?;
+    stage.complete(json!({})).await?;
+    let table = stage.table().await?;
     let rows: std::collections::HashMap<_, _> = table
         .iter()
         .map(|row| (row.id.as_str(), row.lives()))
@@ -62,23 +60,23 @@ pub(crate) async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<
         ids.len()
     );
     // The next run may still meet some who go; the one after it does not.
-    site.complete(json!({"max_deletes": 1_000})).await?;
-    site.complete(json!({"max_deletes": 1_000})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({"max_deletes": 1_000})).await?;
+    stage.complete(json!({"max_deletes": 1_000})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn paging_that_has_changed_fails_a_run_by_name_in_seconds(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(1_250);
-    for (forced, words) in site.provider()?.paging.changes {
+    for (forced, words) in stage.provider()?.paging.changes {
         let forced = forced
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned)));
         simulator.switch(|switches| switches.forced_parameters = forced.collect());
         simulator.clear_requests();
         let begun = std::time::Instant::now();
-        let said = site.failed(json!({})).await?;
+        let said = stage.failed(json!({})).await?;
         let (took, asked) = (begun.elapsed(), simulator.count(Call::List));
         ensure!(said.contains(words), "{said}");
         ensure!(said.contains("paging has changed"), "{said}");
@@ -86,54 +84,55 @@ async fn paging_that_has_changed_fails_a_run_by_name_in_seconds(setup: Setup) ->
             asked <= 20 && took < Duration::from_secs(10),
             "{asked} {took:?}"
         );
-        let table = site.stage.table().await?;
+        let table = stage.table().await?;
         ensure!(table.iter().all(|row| row.lives()), "somebody is deleted");
     }
     simulator.clear_troubles();
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn a_smaller_page_than_was_asked_for_ends_no_walk_early(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    site.simulator().seed(345);
-    let paging = site.provider()?.paging;
+    let stage = Stage::at_work(setup).await?;
+    stage.simulator.seed(345);
+    let paging = stage.provider()?.paging;
     let forced = [(paging.parameter.to_owned(), Some("30".to_owned()))];
-    site.simulator()
+    stage
+        .simulator
         .switch(|switches| switches.forced_parameters = forced.into());
     if paging.numbered {
         // Of another size they are other pages.
-        let said = site.failed(json!({})).await?;
+        let said = stage.failed(json!({})).await?;
         ensure!(said.contains("fewer users a page"), "{said}");
         return Ok(());
     }
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     ensure!(report["created"] == 345, "{report}");
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 async fn a_listing_of_another_form_fails_a_run_by_name_in_seconds(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    site.simulator().seed(20);
+    let stage = Stage::at_work(setup).await?;
+    stage.simulator.seed(20);
     for body in [
         r#"{"profiles":[]}"#,
         r#"{"users":7,"items":7,"data":7}"#,
         "7",
     ] {
-        site.simulator().clear_requests();
+        stage.simulator.clear_requests();
         let fault = Fault::Json(body.to_owned());
         let trouble = Trouble::every(fault).on(Call::List);
-        site.simulator().add_trouble(trouble);
+        stage.simulator.add_trouble(trouble);
         let begun = std::time::Instant::now();
-        let said = site.failed(json!({})).await?;
-        let (took, asked) = (begun.elapsed(), site.simulator().count(Call::List));
+        let said = stage.failed(json!({})).await?;
+        let (took, asked) = (begun.elapsed(), stage.simulator.count(Call::List));
         ensure!(said.contains("is of a form that is not known"), "{said}");
         ensure!(
             asked <= 4 && took < Duration::from_secs(10),
             "{asked} {took:?}"
         );
-        site.simulator().clear_troubles();
+        stage.simulator.clear_troubles();
     }
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }

@@ -7,9 +7,9 @@ use tests::for_each_provider;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::simulator::{Call, Fault, Trouble};
-use tests::stage::Setup;
+use tests::stage::{Setup, Stage};
 
-use super::Site;
+use super::assert_all_live;
 
 for_each_provider! {
     while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not
@@ -26,105 +26,110 @@ for_each_provider! {
 async fn while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not(
     setup: Setup,
 ) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(20);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let gone = simulator.truth().next().context("nobody")?.id;
     simulator.delete(&gone)?;
     for fault in [Fault::Truncated, Fault::Html(200), Fault::Status(403)] {
         simulator.add_trouble(Trouble::every(fault).on(Call::List));
         let limit = Duration::from_secs(20);
-        let report = site.reconcile.invoke_with_deadline(json!({}), limit).await;
+        let report = stage
+            .reconcile()
+            .await?
+            .invoke_with_deadline(json!({}), limit)
+            .await;
         let failed = matches!(&report, Err(error) if error.error_type == "Failed");
         let partial = matches!(&report, Ok(report) if report["outcome"] == "partial");
         assert!(failed || partial, "{report:?}");
-        site.assert_all_live(20).await?;
+        assert_all_live(&stage, 20).await?;
         simulator.clear_troubles();
     }
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn users_who_are_there_are_taken_in_and_a_second_run_writes_nothing(
     setup: Setup,
 ) -> Result<()> {
-    let site = Site::of(setup).await?;
-    site.simulator().seed(1_250);
-    site.simulator().create("Ada", "ada@example.com")?;
-    let report = site.complete(json!({})).await?;
+    let stage = Stage::at_work(setup).await?;
+    stage.simulator.seed(1_250);
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["listed"], &report["created"]),
         (&json!(1_251), &json!(1_251))
     );
-    site.stage.assert_in_sync().await?;
-    let before = site.stage.versions().await?;
-    let report = site.complete(json!({})).await?;
+    stage.assert_in_sync().await?;
+    let before = stage.versions().await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(report["unchanged"], 1_251, "{report}");
-    assert!(
-        site.stage.versions().await? == before,
-        "a tuple was written"
-    );
+    assert!(stage.versions().await? == before, "a tuple was written");
     Ok(())
 }
 
 /// A listing shows what a read showed, as far as the table goes.
 async fn a_run_after_deliveries_writes_nothing(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(5);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let id = simulator.create("Ada", "ada@example.com")?;
     simulator.link_oauth(&id, "google")?;
     simulator.create_anonymous()?;
-    site.deliver_all().await?;
-    let before = site.stage.the_row(&id).await?;
-    let report = site.complete(json!({})).await?;
+    stage.deliver_all().await?;
+    let before = stage.the_row(&id).await?;
+    let report = stage.complete(json!({})).await?;
     // What is deleted and listed lately may be in doubt, and is then read: nothing comes of it.
     assert_eq!(
         (&report["updated"], &report["created"]),
         (&json!(0), &json!(0)),
         "{report}"
     );
-    assert_eq!(site.stage.the_row(&id).await?.raw_json, before.raw_json);
-    site.stage.assert_in_sync().await
+    assert_eq!(stage.the_row(&id).await?.raw_json, before.raw_json);
+    stage.assert_in_sync().await
 }
 
 async fn a_run_repairs_what_deliveries_did_not_tell(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(30);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
     simulator.create("Ada", "ada@example.com")?;
     simulator.rename(&ids[3], "Somebody Else")?;
     simulator.delete(&ids[4])?;
     simulator.delete(&ids[29])?;
     simulator.take_messages();
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     let figures = ["created", "updated", "deleted", "held", "rejected"];
     let figures = figures.map(|figure| report[figure].clone());
     assert_eq!(figures, [1, 1, 2, 0, 0].map(Value::from), "{report}");
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(12);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     simulator.add_trouble(Trouble::every(Fault::EmptyListing).on(Call::List));
     // By the run's own judgement nobody is to be deleted; nor when a person permits it, because
     // whoever is read is there.
-    let held = site.run(json!({})).await.err().context("it was not held")?;
+    let held = stage
+        .run(json!({}))
+        .await
+        .err()
+        .context("it was not held")?;
     assert!(
         ["Held", "Failed"].contains(&held.error_type.as_str()),
         "{held}"
     );
-    site.assert_all_live(12).await?;
+    assert_all_live(&stage, 12).await?;
     simulator.clear_requests();
-    let permitted = site.run(json!({"max_deletes": 100})).await;
-    site.assert_all_live(12).await?;
+    let permitted = stage.run(json!({"max_deletes": 100})).await;
+    assert_all_live(&stage, 12).await?;
     let requests = simulator.requests();
     let reads = requests.iter().filter(|request| request.call == Call::Read);
     match permitted {
@@ -135,21 +140,25 @@ async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Se
     simulator.clear_troubles();
     let gone = simulator.truth().next().context("nobody")?.id;
     simulator.delete(&gone)?;
-    assert_eq!(site.complete(json!({})).await?["deleted"], 1);
-    site.stage.assert_in_sync().await
+    assert_eq!(stage.complete(json!({})).await?["deleted"], 1);
+    stage.assert_in_sync().await
 }
 
 async fn more_missing_users_than_permitted_are_held(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(60);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
     for id in &ids[..11] {
         simulator.delete(id)?;
     }
     simulator.rename(&ids[20], "Somebody Else")?;
-    let held = site.run(json!({})).await.err().context("it was not held")?;
+    let held = stage
+        .run(json!({}))
+        .await
+        .err()
+        .context("it was not held")?;
     assert_eq!(held.error_type, "Held");
     let report: Value = serde_json::from_str(&held.error_message)?;
     assert_eq!(
@@ -157,48 +166,51 @@ async fn more_missing_users_than_permitted_are_held(setup: Setup) -> Result<()> 
         (&json!(11), &json!(1)),
         "{report}"
     );
-    site.assert_all_live(60).await?;
-    let report = site.complete(json!({"max_deletes": 11})).await?;
+    assert_all_live(&stage, 60).await?;
+    let report = stage.complete(json!({"max_deletes": 11})).await?;
     assert_eq!(report["deleted"], 11, "{report}");
-    site.stage.assert_in_sync().await
+    stage.assert_in_sync().await
 }
 
 async fn a_404_that_is_not_the_providers_own_tombstones_nobody(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(5);
-    site.complete(json!({})).await?;
+    stage.complete(json!({})).await?;
     let gone = simulator.truth().next().context("nobody")?.id;
     simulator.delete(&gone)?;
     for fault in [Fault::Html(404), Fault::Status(404)] {
         simulator.add_trouble(Trouble::every(fault).on(Call::Read));
         let limit = Duration::from_secs(20);
-        let report = site.reconcile.invoke_with_deadline(json!({}), limit).await;
+        let report = stage
+            .reconcile()
+            .await?
+            .invoke_with_deadline(json!({}), limit)
+            .await;
         let complete = matches!(&report, Ok(report) if report["outcome"] == "complete");
         assert!(!complete, "{report:?}");
-        site.assert_all_live(5).await?;
+        assert_all_live(&stage, 5).await?;
         simulator.clear_troubles();
     }
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    site.simulator().seed(3);
-    let secret = site.stage.secret();
-    let key = site.key()?;
+    let stage = Stage::at_work(setup).await?;
+    stage.simulator.seed(3);
+    let secret = stage.secret();
+    let key = stage.provider()?.key;
     let right = secret["provider"][key].clone();
     let wrong = right
         .as_str()
         .unwrap_or_default()
         .replace("simulated", "emulated");
     assert_ne!(right, wrong.as_str());
-    site.stage
-        .change_secret(|secret| secret["provider"][key] = json!(wrong))?;
+    stage.change_secret(|secret| secret["provider"][key] = json!(wrong))?;
     let advice = {
         // An instance that has known no other key.
-        let reconcile = site.stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         let error = reconcile
             .invoke(json!({}))
             .await
@@ -212,17 +224,16 @@ async fn a_wrong_key_fails_with_advice_and_a_corrected_one_is_taken_in(setup: Se
         !advice.contains(&wrong) && !advice.contains("emulated"),
         "{advice}"
     );
-    let run = site.stage.runs().await?.pop().context("no run")?;
+    let run = stage.runs().await?.pop().context("no run")?;
     assert_eq!(run["outcome"], "failed");
-    site.stage
-        .change_secret(|secret| secret["provider"][key] = right)?;
-    site.complete(json!({})).await?;
-    site.stage.assert_in_sync().await
+    stage.change_secret(|secret| secret["provider"][key] = right)?;
+    stage.complete(json!({})).await?;
+    stage.assert_in_sync().await
 }
 
 async fn a_user_that_cannot_be_stored_stops_nobody(setup: Setup) -> Result<()> {
-    let site = Site::of(setup).await?;
-    let simulator = site.simulator();
+    let stage = Stage::at_work(setup).await?;
+    let simulator = &stage.simulator;
     simulator.seed(40);
     let users: Vec<_> = simulator.truth().collect();
     // One whose id is no text, and one with a number that Postgres can't hold.
@@ -233,29 +244,29 @@ async fn a_user_that_cannot_be_stored_stops_nobody(setup: Setup) -> Result<()> {
     )?;
     let profile = huge.profile.replacen('{', r#"{"huge":1e200000,"#, 1);
     simulator.show_profile(&huge.id, &profile)?;
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["created"], &report["rejected"]),
         (&json!(38), &json!(2)),
         "{report}"
     );
-    let rejections = site.stage.rejections().await?;
+    let rejections = stage.rejections().await?;
     assert_eq!(rejections.len(), 2, "{rejections:?}");
 
     // Once they can be stored, they are.
     simulator.rename(&odd.id, "Odd")?;
     simulator.rename(&huge.id, "Huge")?;
-    let report = site.complete(json!({})).await?;
+    let report = stage.complete(json!({})).await?;
     assert_eq!(
         (&report["created"], &report["rejected"]),
         (&json!(2), &json!(0)),
         "{report}"
     );
-    site.stage.assert_in_sync().await?;
+    stage.assert_in_sync().await?;
     let of_huge = rejections
         .iter()
         .position(|rejection| rejection["reason"].to_string().contains("number"));
     let of_huge = of_huge.with_context(|| format!("{rejections:?}"))?;
-    assert!(site.stage.rejections().await?[of_huge]["resolved_at"].is_string());
+    assert!(stage.rejections().await?[of_huge]["resolved_at"].is_string());
     Ok(())
 }

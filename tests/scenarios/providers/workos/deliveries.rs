@@ -212,7 +212,7 @@ async fn other_events_are_taken_and_a_bad_user_is_kept_once() -> Result<()> {
     site.deliver(&tell(&session)).await?;
     let bad = tell(&no_user);
     for _ in 0..3 {
-        assert_eq!(site.sender.deliver_once(&bad).await?, 400);
+        assert_eq!(site.stage.deliver(&bad).await?, 400);
     }
     let rejections = site.stage.rejections().await?;
     assert_eq!(rejections.len(), 1);

@@ -57,7 +57,7 @@ async fn the_record_tells_what_webhooks_lost() -> Result<()> {
     assert!(!asked[0].query.contains("order"), "{asked:?}");
     // Nor does it for an instance that has just been started.
     simulator.clear_requests();
-    let other = site.stage.reconcile().await?;
+    let other = site.stage.start("reconcile").await?;
     let report = other.invoke(json!({"mode": "events"})).await?;
     assert_eq!(report["outcome"], "complete");
     assert_eq!(simulator.requests().len(), 1);
@@ -275,7 +275,7 @@ async fn of_two_runs_at_once_one_is_busy() -> Result<()> {
     let simulator = &site.stage.simulator;
     simulator.create("Ada", "ada@example.com")?;
     simulator.add_trouble(Trouble::next(1, Fault::Late(4_000)).on(Call::Events));
-    let other = site.stage.reconcile().await?;
+    let other = site.stage.start("reconcile").await?;
     let second = async {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         other.invoke(json!({"mode": "events"})).await
@@ -364,7 +364,7 @@ async fn a_bad_event_of_the_record_is_kept_and_stops_nothing() -> Result<()> {
     );
     site.stage.assert_in_sync().await?;
     // Its webhook, and a second drain, keep it no second time.
-    assert_eq!(site.sender.deliver_once(&bad).await?, 400);
+    assert_eq!(site.stage.deliver(&bad).await?, 400);
     site.stage
         .execute("UPDATE neon_identity.walk SET event_cursor = NULL")
         .await?;

@@ -3,9 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::for_each_provider;
-use tests::function::Function;
 use tests::postgres::Postgres;
-use tests::sender::Sender;
 use tests::simulator::{Message, SignUp};
 use tests::stage::{Setup, Stage};
 
@@ -20,23 +18,15 @@ const ID: &str = "3241a285-8329-4d69-8f3d-316e08cf140c";
 struct Outbox {
     server: &'static Postgres,
     stage: Stage,
-    webhook: Function,
-    reconcile: Function,
-    sender: Sender,
     page: Page,
 }
 
 impl Outbox {
     async fn of(setup: Setup) -> Result<Self> {
         let server = Postgres::shared().await?;
-        let stage = Stage::on(server, setup).await?;
-        let webhook = stage.webhook().await?;
         let mut outbox = Self {
             server,
-            sender: Sender::new(stage.sending(webhook.url())?)?,
-            reconcile: stage.reconcile().await?,
-            webhook,
-            stage,
+            stage: Stage::at_work(setup).await?,
             page: Page::read(PAGE)?,
         };
         outbox.stage.simulator.seed(5);
@@ -53,31 +43,17 @@ impl Outbox {
         psql(self.server, self.stage.database.admin_url(), sql)
     }
 
-    async fn taken(&self, message: &Message) -> Result<()> {
-        let status = self.sender.deliver_once(message).await?;
-        ensure!(
-            status == 200,
-            "{}: {status}\n{}",
-            message.kind,
-            self.webhook.logs()?
-        );
-        Ok(())
-    }
-
     /// Delivers all that the provider has to tell, each twice, the second time later.
     async fn deliver_all_twice(&self) -> Result<()> {
         let messages = self.stage.simulator.take_messages();
         for message in messages.iter().chain(&messages) {
-            self.taken(message).await?;
+            self.stage.taken(message).await?;
         }
         Ok(())
     }
 
     async fn run(&self) -> Result<Value> {
-        let report = self.reconcile.invoke(json!({})).await;
-        let report = report.with_context(|| self.reconcile.logs().unwrap_or_default())?;
-        ensure!(report["outcome"] == "complete", "{report}");
-        Ok(report)
+        self.stage.complete(json!({})).await
     }
 
     /// Takes all that the trigger has written, a change a line.
@@ -134,7 +110,7 @@ async fn the_trigger_fires_once_for_each_real_change(setup: Setup) -> Result<()>
     simulator.delete(&ada)?;
     outbox.deliver_all_twice().await?;
     for message in &late {
-        outbox.taken(message).await?;
+        outbox.stage.taken(message).await?;
     }
     outbox.run().await?;
     assert_eq!(outbox.changes()?, "deleted Ada King ada@example.com");
@@ -149,7 +125,7 @@ async fn the_trigger_fires_once_for_each_real_change(setup: Setup) -> Result<()>
     simulator.delete(&cyd.context("no Cyd")?.id)?;
     outbox.deliver_all_twice().await?;
     for message in &created {
-        outbox.taken(message).await?;
+        outbox.stage.taken(message).await?;
     }
     assert_eq!(outbox.changes()?, "", "of a deletion before the creation");
 
@@ -230,7 +206,7 @@ async fn a_trigger_that_fails_rejects_that_user_and_nobody_else() -> Result<()> 
     let [message] = &users(simulator.take_messages())[..] else {
         anyhow::bail!("not one message");
     };
-    assert_eq!(outbox.sender.deliver_once(message).await?, 400);
+    assert_eq!(outbox.stage.deliver(message).await?, 400);
     simulator.create("Ada", "ada@example.com")?;
     outbox.deliver_all_twice().await?;
     let other_bob = simulator.create("Bob", "other@example.com")?;

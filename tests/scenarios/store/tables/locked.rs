@@ -10,8 +10,6 @@ use tests::postgres::{Options, Postgres, connect};
 use tests::simulator::Message;
 use tests::stage::{Setup, Stage};
 
-use crate::delivery::Endpoint;
-
 /// Longer than a lease.
 const LONG: Duration = Duration::from_secs(35);
 
@@ -35,11 +33,10 @@ async fn waiting(stage: &Stage) -> Result<i64> {
 
 /// A's delivery is given up, `slow` after the provider was asked; B's is served at once.
 async fn the_next_is_served(server: &Postgres, stage: Stage, slow: Duration) -> Result<()> {
-    let end = Endpoint::of(stage).await?;
-    let stage = &end.stage;
+    let stage = stage.receives().await?;
     let simulator = &stage.simulator;
     let locked = simulator.create("Ada", "ada@example.com")?;
-    end.deliver_all().await?;
+    stage.deliver_all().await?;
     let mut application = connect(stage.database.admin_url()).await?;
     let holding = application.transaction().await?;
     holding
@@ -49,29 +46,30 @@ async fn the_next_is_served(server: &Postgres, stage: Stage, slow: Duration) -> 
         )
         .await?;
     simulator.rename(&locked, "Countess")?;
-    let message = about_user(stage, "user.updated")?;
+    let message = about_user(&stage, "user.updated")?;
     let latency = u64::try_from(slow.as_millis())?;
     simulator.switch(|switches| switches.latency_ms = latency);
-    let status = end.deliver(&message).await?;
+    let status = stage.deliver(&message).await?;
     ensure!(status == 503, "{status}");
     simulator.switch(|switches| switches.latency_ms = 0);
     // The server was told, too, before the answer was given.
     let given_up = Instant::now();
-    while waiting(stage).await? > 0 {
+    while waiting(&stage).await? > 0 {
         ensure!(given_up.elapsed() < SOON, "it still waits");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     simulator.create("Bob", "bob@example.com")?;
-    let message = about_user(stage, "user.created")?;
+    let message = about_user(&stage, "user.created")?;
     let begun = Instant::now();
-    let status = end.deliver(&message).await?;
-    let logs = || end.webhook.logs().unwrap_or_default();
-    ensure!(status == 200, "{status}\n{}", logs());
+    let status = stage.deliver(&message).await?;
+    let logs = stage.webhook().await?.logs()?;
+    ensure!(status == 200, "{status}\n{logs}");
     ensure!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     holding.rollback().await?;
     let still = server.port();
     simulator.rename(&locked, "Lady")?;
-    end.deliver_all()
+    stage
+        .deliver_all()
         .await
         .with_context(|| format!("port {still}"))?;
     stage.assert_in_sync().await
@@ -133,7 +131,7 @@ async fn a_lease_is_kept_while_a_statement_waits_for_longer_than_it() -> Result<
         }
         tokio::time::sleep(LONG).await;
         ensure!(waiting(&stage).await? == 1, "it waits no more");
-        let other = stage.reconcile().await?;
+        let other = stage.start("reconcile").await?;
         let report = other.invoke(json!({})).await?;
         ensure!(report["outcome"] == "busy", "{report}");
         holding.rollback().await?;

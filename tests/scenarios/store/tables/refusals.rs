@@ -7,7 +7,7 @@ use tests::function::Function;
 use tests::postgres::Postgres;
 use tests::stage::{Setup, Stage};
 
-use crate::delivery::{Letter, client, event_id, send};
+use tests::letter::{Letter, client, event_id, send};
 
 /// The name of the user who is refused.
 const EVE: &str = "Eve";
@@ -135,7 +135,7 @@ async fn one_refused_user_is_kept_in_rejections_and_the_others_are_stored() -> R
         stage.simulator.seed(40);
         let eve = stage.simulator.create(EVE, "eve@example.com")?;
         stage.simulator.take_messages();
-        let reconcile = stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         let report = reconcile
             .invoke(json!({}))
             .await
@@ -160,7 +160,7 @@ async fn one_refused_user_is_kept_in_rejections_and_the_others_are_stored() -> R
         }
 
         // A delivery is refused alone, too, and answered for good.
-        let webhook = stage.webhook().await?;
+        let webhook = stage.start("webhook").await?;
         stage.simulator.rename(&eve, "Eva")?;
         stage.simulator.rename(&eve, EVE)?;
         let statuses = deliver(&stage, &webhook).await?;
@@ -228,7 +228,12 @@ async fn a_table_that_takes_nobody_fails_the_run_with_the_reason() -> Result<()>
         let stage = stage().await?;
         stage.execute(&sql).await?;
         stage.simulator.seed(12);
-        let failed = stage.reconcile().await?.invoke(json!({})).await.err();
+        let failed = stage
+            .start("reconcile")
+            .await?
+            .invoke(json!({}))
+            .await
+            .err();
         let failed = failed.context("it took somebody")?;
         assert_eq!(failed.error_type, "Failed");
         assert!(failed.error_message.contains(words), "{failed}");
@@ -265,7 +270,7 @@ async fn a_deletion_that_the_table_refuses_stops_no_other() -> Result<()> {
         stage.simulator.seed(30);
         let eve = stage.simulator.create(EVE, "eve@example.com")?;
         let bob = stage.simulator.create("Bob", "bob@example.com")?;
-        let reconcile = stage.reconcile().await?;
+        let reconcile = stage.start("reconcile").await?;
         reconcile.invoke(json!({})).await?;
         stage
             .execute(&trigger(&format!(
@@ -287,7 +292,7 @@ async fn a_deletion_that_the_table_refuses_stops_no_other() -> Result<()> {
         let reason = kept[0]["reason"].as_str().context("a reason")?;
         assert!(reason.contains(words), "{reason}");
 
-        let webhook = stage.webhook().await?;
+        let webhook = stage.start("webhook").await?;
         for message in messages {
             if message.kind == "user.deleted" {
                 let letter = Letter::new(&stage.signing_secret(), &event_id(), &message.body);
