@@ -1,5 +1,5 @@
-//! What goes wrong under the sync: a database that sleeps, a pooler, walks that are broken off,
-//! logins that are refused, bodies that are bad.
+//! Things that go wrong around the sync: a database that sleeps, a pooler, walks that are broken
+//! off, logins that are refused, bodies that are bad.
 
 mod asleep;
 mod bad;

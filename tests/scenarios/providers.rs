@@ -8,4 +8,5 @@ mod projects;
 mod shared;
 mod stack;
 mod supabase;
+mod table;
 pub(crate) mod workos;

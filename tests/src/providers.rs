@@ -47,7 +47,7 @@ pub struct Provider {
     pub key_in_requests: bool,
     /// Whether deliveries carry a token that the operator makes up; others are signed.
     pub token: bool,
-    /// What the environment's variables with a project's settings begin with.
+    /// The prefix of the environment's variables with a project's settings.
     pub variables: &'static str,
     /// Whether the provider tells nobody when users change their email in their own settings.
     pub silent_about_emails: bool,
@@ -71,7 +71,7 @@ pub struct Paging {
     /// The fewest users a page for which the adapter's walk is made: pages that overlap must not
     /// be smaller than what they overlap by.
     pub smallest: u64,
-    /// What a walk's position calls the size of a page.
+    /// The field of a walk's position that holds the size of a page.
     pub in_position: &'static str,
     /// The parameter that asks for so many users a page.
     pub parameter: &'static str,
@@ -93,7 +93,7 @@ pub struct Fixtures {
     pub pages: fn() -> Vec<String>,
     /// Answers about a user, the project, a token or the record, with their status.
     pub answers: fn() -> Vec<(u16, String)>,
-    /// The user whom some of the answers show.
+    /// The user that some of the answers show.
     pub user: &'static str,
 }
 
@@ -116,6 +116,12 @@ macro_rules! for_each_provider {
     };
     (@ $facts:tt $($provider:ident)*) => {
         $($crate::for_each_provider! { % $provider $facts })*
+
+        #[test]
+        fn no_provider_is_left_out() {
+            let names: Vec<_> = $crate::providers::PROVIDERS.iter().map(|row| row.name).collect();
+            assert_eq!(names, [$(stringify!($provider)),*]);
+        }
     };
     (% $provider:ident [$($fact:ident)*]) => {
         mod $provider {
@@ -163,7 +169,7 @@ impl Provider {
     }
 }
 
-/// What deliveries of [`Provider::example`] carry that nothing signs.
+/// The token that deliveries of [`Provider::example`] carry.
 pub const TOKEN: &str = "a token of some length";
 
 /// The first user of a page that is a list, or has one in this field.

@@ -27,7 +27,7 @@ use crate::simulator::{Options, Simulator, Stack, Vendor};
 pub struct Setup {
     /// The provider's project.
     pub project: Arc<dyn Vendor>,
-    /// What ids, names and faults are drawn from, and more.
+    /// The seed of ids, names and faults, and more.
     pub simulator: Options,
 }
 
@@ -130,7 +130,7 @@ impl Stage {
             letters: OnceLock::new(),
         };
         stage.provision().await?;
-        // What was asked to try the key is of no interest.
+        // The requests that tried the key are of no interest.
         stage.simulator.clear_requests();
         Ok(stage)
     }
@@ -154,7 +154,7 @@ impl Stage {
         self.secret_file.write(&secret)
     }
 
-    /// What a function is started with.
+    /// The environment of a function.
     pub fn environment(&self) -> [(String, String); 1] {
         self.secret_file.env()
     }
@@ -275,7 +275,7 @@ pub fn signing_secret() -> String {
     Svix::secret(&mut another_secret())
 }
 
-/// What to draw a secret from that is nobody else's in this process.
+/// A source of secrets that no other stage in this process draws from.
 fn another_secret() -> fastrand::Rng {
     static DRAWN: AtomicU64 = AtomicU64::new(0);
     let number = DRAWN.fetch_add(1, Ordering::Relaxed);

@@ -10,10 +10,10 @@ use tests::postgres::{Mode, Options, Postgres};
 use tests::simulator::Call;
 use tests::stage::{Setup, Stage};
 
-/// What Svix and its like wait for an answer; then the delivery has failed.
+/// How long Svix and its like wait for an answer; then the delivery has failed.
 const SENDER: Duration = Duration::from_secs(15);
 
-/// What Lambda gives the start.
+/// The time that Lambda gives a start.
 const INIT: Duration = Duration::from_secs(10);
 
 /// As long as a sleeping database takes at its slowest.
@@ -112,7 +112,7 @@ async fn while_a_database_is_away_a_webhook_says_so_in_time_and_needs_no_restart
     Ok(())
 }
 
-/// What becomes of the connection while the function is frozen.
+/// The fate of the connection while the function is frozen.
 #[derive(Debug, Clone, Copy)]
 enum Meanwhile {
     Nothing,

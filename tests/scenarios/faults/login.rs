@@ -1,4 +1,4 @@
-//! What a server, a pooler or a proxy answers to a login: whoever runs the sync reads it in their
+//! Answers of a server, a pooler or a proxy to a login: the operator reads them in their
 //! words, at once, unless it passes.
 
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ const FINAL: &[(&str, &str, &str)] = &[
     ("0A000", "words that nobody has heard of", "console"),
 ];
 
-/// What passes in time.
+/// An error that passes in time.
 const PASSING: &[(&str, &str)] = &[
     ("57P03", "the database system is starting up"),
     ("57P03", "das Datenbanksystem startet"),

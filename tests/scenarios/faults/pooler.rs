@@ -54,7 +54,7 @@ async fn complete(reconcile: &Function) -> Result<()> {
 
 #[tokio::test]
 async fn twenty_instances_and_a_run_and_provision_share_one_or_two_connections() -> Result<()> {
-    // Who says what, statement by statement.
+    // Each statement, and the backend that ran it.
     let options = Options::default()
         .set("log_statement", "all")
         .set("log_line_prefix", "<%u> ");

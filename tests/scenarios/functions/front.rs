@@ -1,4 +1,4 @@
-//! `webhook` behind whatever can stand before it, and at events that nobody expects: no event ends
+//! `webhook` and each front that can stand before it, and events that nobody expects: no event ends
 //! the process, and each is answered by the contract's table.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use tests::letter::{Letter, event_id};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What can stand before the function.
+/// A front that can stand before the function.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Front {
     Url,

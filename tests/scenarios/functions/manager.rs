@@ -25,7 +25,7 @@ const CANARY: &str = "hiddenvalue";
 /// The same in base64, from each of its places.
 const ENCODED: [&str; 3] = ["aGlkZGVudmFsd", "hpZGRlbnZhbHVl", "oaWRkZW52YWx1"];
 
-/// What is answered to whatever is asked.
+/// The answer to every request.
 #[derive(Clone, Debug)]
 struct Answer {
     status: u16,
@@ -42,7 +42,7 @@ fn answer(status: u16, body: impl ToString) -> Answer {
     }
 }
 
-/// What Secrets Manager answers, with this in it.
+/// Secrets Manager's answer, with this in it.
 fn good(value: Value) -> Value {
     let mut good = json!({
         "ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:users-sync-AbCdEf",

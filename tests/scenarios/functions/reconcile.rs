@@ -16,7 +16,7 @@ use serde_json::Value;
 /// Users of a page, as the adapter asks for them.
 const PAGE: usize = 1_000;
 
-/// A little longer than a read of Stack Auth's may be behind.
+/// A little longer than a read of Stack Auth's may lag.
 const STALENESS: Duration = Duration::from_millis(1_300);
 
 /// All figures but the time.

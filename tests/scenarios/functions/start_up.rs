@@ -1,4 +1,4 @@
-//! What each function does with its environment and its secret before it takes an event.
+//! Each function's start: its environment and its secret, before it takes an event.
 
 mod addresses;
 mod fields;

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use tests::simulator::Message;
 use tests::stage::Stage;
 
-/// A little longer than a read of Stack Auth's may be behind.
+/// A little longer than a read of Stack Auth's may lag.
 const STALENESS: Duration = Duration::from_millis(1_300);
 
 async fn assert_nothing_kept(stage: &Stage) -> Result<()> {
@@ -43,7 +43,7 @@ fn about_a_user(messages: &[Message]) -> Result<&Message> {
         .context("a message about a user")
 }
 
-/// What is told of somebody who came and went.
+/// The messages about a user that came and went.
 fn created_and_deleted(stage: &Stage) -> Result<(Message, Message)> {
     let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;

@@ -1,4 +1,4 @@
-//! What only Auth0 does: hints that hold little, tokens that end, searches with a ceiling, slow
+//! Facts of Auth0 alone: hints that hold little, tokens that end, searches with a ceiling, slow
 //! plans, ids that come back, and accounts' tokens that are nobody's profile.
 
 use std::time::Duration;

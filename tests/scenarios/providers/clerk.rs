@@ -1,4 +1,4 @@
-//! What is Clerk's own: versions that order deliveries, a deletion's time that is in the event
+//! Facts of Clerk alone: versions that order deliveries, a deletion's time that is in the event
 //! alone, the primary email by its id, and listings that move under the walk.
 
 mod deliveries;

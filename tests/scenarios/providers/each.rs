@@ -1,5 +1,5 @@
-//! What holds for every provider, with the real binaries: one set of facts, run against each
-//! simulated provider. What only one of them does is in a file of its own beside this one.
+//! Facts that hold for every provider, with the real binaries: one set, run against each
+//! simulated provider. Facts of one provider are in a file of its own beside this one.
 
 mod answers;
 mod deliveries;

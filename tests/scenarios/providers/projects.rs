@@ -18,7 +18,7 @@ use tests::secret_file::SecretFile;
 use super::shared::{SVIX, Stage};
 use tests::letter::{Letter, client, event_id, send};
 
-/// What the address answers that names the project.
+/// An answer of the address that names the project.
 type Naming = (u16, &'static str);
 
 /// A provider's words.
@@ -72,7 +72,7 @@ struct Provider {
     naming: Arc<Mutex<Vec<Naming>>>,
     /// How often it was asked.
     asked: Arc<AtomicUsize>,
-    /// What the other addresses refuse with; 0: nothing.
+    /// The status with which the other addresses refuse; 0: none.
     refusing: Arc<AtomicU16>,
 }
 
@@ -135,7 +135,7 @@ impl Provider {
     }
 }
 
-/// What the other addresses answer: one user, listed and counted, and no other.
+/// The answers of the other addresses: one user, listed and counted, and no other.
 fn answer(words: Words, path: &str) -> (u16, String) {
     let body = match (words.name, path) {
         ("clerk", "/users") => format!("[{}]", words.user),
@@ -330,7 +330,7 @@ async fn a_schema_bound_by_its_key_is_bound_by_name_as_soon_as_there_is_one() ->
         let by_name = format!("{} {}", words.name, words.project);
         assert_eq!(site.provision().await?, by_name);
         assert_eq!(site.reconcile().await?["outcome"], "complete");
-        // An instance of before, too.
+        // An instance that was started before, too.
         assert_eq!(delivers("user_b").await?, 200);
 
         // And by the better one for good.

@@ -1,4 +1,4 @@
-//! What only some providers do, with the real binaries: a key that names no project, a record of
+//! Facts of some providers, with the real binaries: a key that names no project, a record of
 //! events. Each provider's answers are written out here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,7 @@ impl Provider {
         Ok(Self { url, asked })
     }
 
-    /// What it was asked since the last time.
+    /// The paths that were asked for since the last time.
     fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().expect("the list"))
     }
@@ -167,7 +167,7 @@ fn user(id: &str, second: u32) -> Value {
     json!({"id": id, "email": "a@example.com", "updated_at": format!("2026-01-15T12:00:{second:02}.000Z")})
 }
 
-/// WorkOS' answer to a question for a user whom it doesn't have.
+/// WorkOS' answer about a user that it doesn't have.
 fn nobody() -> (u16, Value) {
     (
         404,

@@ -1,4 +1,4 @@
-//! What only Stack Auth does: a listing whose cursor's user is in the page on some servers and not
+//! Facts of Stack Auth alone: a listing whose cursor's user is in the page on some servers and not
 //! on others, and a name that has changed.
 
 use anyhow::{Result, ensure};

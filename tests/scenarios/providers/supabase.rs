@@ -1,4 +1,4 @@
-//! What only Supabase does: whole rows in webhooks, password hash included, of which the id alone
+//! Facts of Supabase alone: whole rows in webhooks, password hash included, of which the id alone
 //! may be taken; soft deletions; listings of two kinds; SQL to install.
 
 use anyhow::{Context, Result, ensure};
@@ -99,7 +99,7 @@ async fn fields_that_only_a_read_shows_survive_a_listing() -> Result<()> {
     stage.complete(json!({})).await?;
     assert_eq!(identities(&told).await?[0]["provider"], "email");
     assert_eq!(identities(&listed).await?, Value::Null);
-    // What changed without a delivery is read, so that it stays whole.
+    // A profile that changed without a delivery is read, so that it stays whole.
     simulator.rename(&told, "Ada King")?;
     simulator.take_messages();
     let report = stage.complete(json!({})).await?;

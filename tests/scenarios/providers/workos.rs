@@ -61,7 +61,7 @@ impl Site {
         clock.advance(Duration::from_secs(1));
     }
 
-    /// What was told since the last time; it is not delivered by itself.
+    /// The messages since the last time; they are not delivered by themselves.
     fn told(&self) -> Vec<Message> {
         self.stage.simulator.take_messages()
     }

@@ -28,7 +28,7 @@ fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-/// What stands between backticks and reads like a test's name.
+/// The words between backticks that read like a test's name.
 fn named(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     let like_a_test = |name: &&str| {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-/// It may have to wait for whoever else builds in this folder.
+/// It may have to wait for another build in this folder.
 const LONG: Duration = Duration::from_secs(300);
 
 /// Runs a line in a shell, as somebody does who copies it; gives what it prints.

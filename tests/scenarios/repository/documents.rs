@@ -135,7 +135,7 @@ async fn the_secret_of_the_documentation_is_one() -> Result<()> {
     let fields = shown.as_object().context("an object")?;
     let ours = stage.secret();
     let ours = ours.as_object().context("an object")?;
-    // What stands in it can't connect to anything; its fields are those that are read.
+    // Its values can't connect to anything; its fields are those that are read.
     for field in fields.keys() {
         let known = ours.contains_key(field) || field == "admin_database_url";
         ensure!(known, "{field} is not in the secret that the tests use");

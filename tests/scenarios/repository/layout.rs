@@ -1,4 +1,4 @@
-//! Who may import what: the arrows of ARCHITECTURE.md, read off the sources.
+//! Which module imports which: the arrows of ARCHITECTURE.md, read off the sources.
 
 mod modules;
 

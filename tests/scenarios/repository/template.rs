@@ -1,4 +1,5 @@
-//! What cfn-lint does not see in `template.yaml`, and what it cannot know: the workspace.
+//! Mistakes in `template.yaml` that cfn-lint does not see, and those that it cannot see, since it does
+//! not know the workspace.
 //!
 //! Each rule takes the template and returns what it finds wrong. It is tested twice: the template
 //! follows it, and a template that was broken on purpose does not.
@@ -373,7 +374,7 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::URLSuffix",
 ];
 
-/// What CloudFormation's reference lists as return values, for the types in use.
+/// The return values that CloudFormation's reference lists, for the types in use.
 fn attribute_problem(template: &Value, path: &str) -> Option<String> {
     let (name, attribute) = path.split_once('.')?;
     let resource = |name: &str| &template["Resources"][name];
@@ -412,8 +413,8 @@ fn schedules(template: &Value) -> Vec<String> {
     problems
 }
 
-/// What schedules invoke `reconcile` with: a run over the listing always, and one over the record of
-/// events, which most providers don't keep, only where a parameter's default was changed.
+/// The events with which schedules invoke `reconcile`: always a run over the listing; one over the
+/// record of events, which most providers don't keep, only where a parameter's default was changed.
 fn inputs(template: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     let mut listings = 0;

@@ -27,7 +27,7 @@ async fn control(
     Ok((status, body))
 }
 
-/// What is answered to a request that is taken.
+/// The answer to a request that is taken.
 async fn done(simulator: &Simulator, method: Method, path: &str, body: Value) -> Result<Value> {
     let (status, answer) = control(simulator, method, path, body.to_string()).await?;
     assert_eq!(status, StatusCode::OK, "{path} {body}: {answer}");

@@ -21,7 +21,7 @@ use crate::providers::workos::emulator::Emulator;
 /// it says that all has been started.
 const REPORT: &str = "ENDINGS_REPORT";
 
-/// What a test may start, by words of the commands.
+/// The programs that a test may start, by words of their commands.
 const STARTED: [&str; 7] = [
     "moto_server",
     "bin/node",
@@ -197,7 +197,7 @@ fn look(number: u32) -> Option<(Process, String, u32)> {
     let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
     let (_, tail) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = tail.split_whitespace().collect();
-    // A zombie has ended; whoever has inherited it is to take notice.
+    // A zombie has ended, and waits for its parent to take notice.
     let (state, above, started) = (fields.first()?, fields.get(1)?, fields.get(19)?);
     let process = Process {
         number,

@@ -1,4 +1,4 @@
-//! Who may ask, and how the simulator refuses.
+//! Keys that are let in, and how the simulator refuses the others.
 
 use anyhow::Result;
 use axum::http::{Method, StatusCode};

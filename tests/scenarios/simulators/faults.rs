@@ -1,4 +1,4 @@
-//! What can be made to go wrong, and at which request.
+//! Faults of the simulators: each of them, and at which request it happens.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Replicas that lag behind.
+//! Replicas that lag.
 
 use std::time::Duration;
 

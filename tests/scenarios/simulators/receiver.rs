@@ -28,7 +28,7 @@ impl Delivery {
     }
 }
 
-/// What the endpoint answers once.
+/// One answer of the endpoint.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reply {
     pub(super) status: u16,

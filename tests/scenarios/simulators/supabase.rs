@@ -162,7 +162,7 @@ async fn a_server_with_cursors_goes_by_them_unless_asked_for_a_page() -> Result<
         assert!(!answer.headers.contains_key("x-total-count"));
         let body = answer.json()?;
         all.extend(ids(&body));
-        // Whoever the cursor names may be deleted meanwhile.
+        // The user that the cursor names may be deleted meanwhile.
         simulator.delete(all.last().context("nobody")?)?;
         match body["pagination"]["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),

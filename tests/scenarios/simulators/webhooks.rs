@@ -1,4 +1,4 @@
-//! What Stack Auth tells its subscribers, and what it does not.
+//! Stack Auth's webhooks: the changes that it tells its subscribers, and those that it does not.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! What the crate lets through PostgreSQL takes, to the digit, or the store says that it can't:
-//! never an error that would be answered with 503 or end a run. A second opinion says what each
-//! profile means (`fuzz::oracle`).
+//! PostgreSQL takes each profile that the crate lets through, to the digit, or the store says that
+//! it can't: never an error that would be answered with 503 or end a run. A second opinion says
+//! what each profile means (`fuzz::oracle`).
 
 use anyhow::{Context, Result, ensure};
 use fuzz::oracle::{Tree, tree};

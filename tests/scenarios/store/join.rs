@@ -384,7 +384,7 @@ async fn where_ids_return_a_deletion_ends_only_what_was_before() -> Result<()> {
     Ok(())
 }
 
-/// What may be learnt of a user.
+/// The things that may be learnt of a user.
 #[derive(Clone, Copy)]
 enum Learnt {
     Present(&'static str, i64),

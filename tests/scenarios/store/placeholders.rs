@@ -1,5 +1,5 @@
 //! Rows that an application made with `ensure_user`: they are nobody until a profile arrives, so
-//! they hold no run, and whoever the provider doesn't have is tombstoned.
+//! they hold no run, and those that the provider doesn't have are tombstoned.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn placeholders_of_nobody_are_tombstoned_and_hold_no_deletion() -> Result<
 
 async fn placeholders_of_nobody(setup: Setup) -> Result<()> {
     let stage = synced(setup, USERS).await?;
-    // What looks like nobody's id, and what the provider would not even take for one.
+    // Ids of nobody's, and texts that the provider would not even take for an id.
     let uuid = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
     let nobody = (0..8).map(uuid).chain((0..3).map(|n| format!("no id {n}")));
     ensure_users(&stage, nobody).await?;

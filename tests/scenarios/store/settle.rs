@@ -31,7 +31,7 @@ async fn a_look_tells_every_write_apart() -> Result<()> {
         assert!(!seen.contains(&look.token), "{write}");
         seen.push(look.token);
     }
-    // What only reads or refers, changes nothing.
+    // Reading a row, or referring to it, changes nothing.
     bench
         .run(
             "SELECT neon_identity.ensure_user('u');

@@ -1,5 +1,5 @@
 //! A table that belongs to somebody else's application: its triggers, constraints, policies and
-//! columns, and whoever else may create something in its database.
+//! columns, and roles that may create something in its database.
 
 mod hostile;
 mod locked;

@@ -1,4 +1,4 @@
-//! What PostgreSQL can't hold is told apart from what it can't take just now.
+//! Profiles that PostgreSQL can't hold are told apart from those that it can't take just now.
 
 use anyhow::Result;
 use shared::profile::Profile;

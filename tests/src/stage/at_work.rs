@@ -14,7 +14,7 @@ use crate::letter::{self, Letter, event_id};
 use crate::runtime_api::FunctionError;
 use crate::simulator::Message;
 
-/// What a run may take: Lambda's own limit. On a busy machine less would make a large run rightly
+/// The time limit of a run: Lambda's own. On a busy machine less would make a large run rightly
 /// partial.
 const LIMIT: Duration = Duration::from_secs(900);
 

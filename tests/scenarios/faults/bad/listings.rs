@@ -1,4 +1,4 @@
-//! Bad users in the listing of every provider: whoever is readable is taken in, the others are kept
+//! Bad users in the listing of every provider: readable ones are taken in, the others are kept
 //! apart, no page stops and no run fails.
 
 use anyhow::{Context, Result, ensure};
@@ -72,8 +72,8 @@ async fn check(provider: &Provider, seed: u64) -> Result<()> {
     let kept = stage.rejections().await?.len();
     ensure!(kept > 0 && kept <= rejected, "{kept} kept: {report}");
 
-    // Whom a listing can't show whole is read once; after that nothing is told twice, or written.
-    // Who is shown under an id that is nobody's is gone when asked for by it.
+    // A user that a listing can't show whole is read once; then nothing is told twice, or written.
+    // A user that is shown under an id of nobody's is gone when asked for by it.
     complete(&reconcile).await?;
     let ids: Vec<_> = users.iter().map(|user| format!("'{}'", user.id)).collect();
     let versions = format!(
@@ -94,7 +94,7 @@ async fn check(provider: &Provider, seed: u64) -> Result<()> {
             simulator.rename(&user.id, &format!("Good {place}"))?;
         }
     }
-    // Who was stored under another id is gone.
+    // A user that was stored under another id is gone.
     let event = json!({"max_deletes": BAD});
     let report = reconcile.invoke(event).await?;
     ensure!(report["outcome"] == "complete", "{report}");

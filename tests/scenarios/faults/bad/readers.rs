@@ -34,7 +34,7 @@ fn no_reader_breaks_its_promises_at_bad_bodies() {
     let checked = TestRunner::new(config).run(&inputs, |(target, seed, random, changes)| {
         let number = target.index(TARGETS.len());
         let seed = seed.get(&seeds[number]);
-        // What stands before the body says how it is read.
+        // The bytes before the body say how it is read.
         let head = usize::from(!matches!(TARGETS[number].name, "json" | "settings"));
         let mut random = fastrand::Rng::with_seed(random);
         let mut body = seed[head..].to_vec();

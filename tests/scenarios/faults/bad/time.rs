@@ -35,7 +35,7 @@ fn fastest(work: impl Fn()) -> Duration {
 
 fn check(what: &str, body: impl Fn(usize) -> String, work: impl Fn(&str)) {
     let (small, large) = (body(SMALL), body(LARGE));
-    // What takes no time at all has no ratio.
+    // A reader that takes no time at all has no ratio.
     let base = fastest(|| work(&small)).max(Duration::from_millis(1));
     let took = fastest(|| work(&large));
     assert!(took < base * MOST, "{what}: {base:?}, then {took:?}");
@@ -102,7 +102,7 @@ fn hostile_json_is_read_in_a_time_that_grows_with_its_length() {
     }
 }
 
-/// An HMAC over a body, as whoever verifies has to make one.
+/// An HMAC over a body, as each verification makes one.
 fn hmac(body: &[u8]) {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"a key of some length").expect("a key");
     mac.update(body);

@@ -236,7 +236,7 @@ async fn a_login_that_does_not_own_the_database_is_told_to_name_its_owner() -> R
     assert!(message.contains("admin_database_url"), "{message}");
     assert!(message.contains("owner"), "{message}");
 
-    // And whoever comes after the owner.
+    // A login that comes after the owner is told, too.
     let owner = site.database.owner_url().to_owned();
     site.change(|secret| secret["admin_database_url"] = owner.into())?;
     site.provision().await?;

@@ -54,7 +54,7 @@ async fn eight_at_once_do_what_one_does() -> Result<()> {
             answers.0?, answers.1?, answers.2?, answers.3?, answers.4?, answers.5?, answers.6?,
             answers.7?,
         ];
-        // Each migration is one's, whoever was next.
+        // Each migration was applied by exactly one of them.
         let mut applied = Vec::new();
         for answer in &answers {
             assert_eq!(answer["version"], NEWEST, "round {round}");

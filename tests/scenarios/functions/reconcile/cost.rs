@@ -1,4 +1,4 @@
-//! What a run costs: seconds, bytes from the database, memory.
+//! The cost of a run: seconds, bytes from the database, memory.
 
 use std::time::{Duration, Instant};
 

@@ -178,7 +178,7 @@ async fn a_run_that_runs_out_of_time_goes_on_in_the_next() -> Result<()> {
     let listed = sum("created") + sum("updated") + sum("unchanged") + sum("revived");
     assert_eq!(sum("listed"), listed);
     assert!((11_990..=12_001).contains(&sum("listed")), "{reports:#?}");
-    // Who was deleted when the walk was past is the next one's.
+    // Users deleted after the walk had passed them are left to the next one.
     stage.complete(json!({})).await?;
     stage.assert_in_sync().await?;
     let outcomes = stage.runs().await?;

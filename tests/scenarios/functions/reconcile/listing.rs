@@ -96,7 +96,7 @@ async fn a_user_whom_the_cursor_names_may_be_deleted_meanwhile() -> Result<()> {
             });
         let most = deleted.len();
         stage.complete(json!({"max_deletes": most})).await?;
-        // Who was gone when the walk was past is the next one's.
+        // Users deleted after the walk had passed them are left to the next one.
         for id in &ids[PAGE + 201..] {
             let row = stage.row(id).await?;
             assert!(row.is_some_and(|row| row.lives()), "{gone:?}");
@@ -156,7 +156,7 @@ async fn users_may_come_go_and_move_at_every_page() -> Result<()> {
             "a living user is tombstoned"
         );
     }
-    // What changed behind the walk is the next one's.
+    // Changes to users that the walk has passed are left to the next one.
     tokio::time::sleep(STALENESS).await;
     stage.complete(json!({"max_deletes": 100})).await?;
     stage.assert_in_sync().await

@@ -77,7 +77,7 @@ async fn each_column_edited_by_hand_is_put_right() -> Result<()> {
     ];
     let users = u64::try_from(edits.len())? + 10;
     let stage = Stage::backfilled(users).await?;
-    // Whoever never gave a name can't lose it.
+    // A user that never gave a name can't lose it.
     let named = stage.simulator.truth().filter(|user| {
         let reading = &user.reading;
         reading.name.is_some() && reading.email.is_some()

@@ -96,7 +96,7 @@ async fn a_database_url_that_cannot_be_one_is_named() -> Result<()> {
     };
     field("database_url", &FUNCTIONS).await?;
     field("admin_database_url", &["provision"]).await?;
-    // Who does not read it does not mind it.
+    // Functions that do not read it do not mind it.
     let stage = Stage::new().await?;
     stage.change_secret(|secret| secret["admin_database_url"] = json!(HIDDEN))?;
     stage.webhook().await?;

@@ -175,7 +175,7 @@ async fn a_rotated_secret_that_is_not_usable_changes_nothing() -> Result<()> {
     let failure = reconcile.invoke(json!({})).await.err().context("it ran")?;
     assert!(!failure.error_message.contains(HIDDEN), "{failure}");
     assert!(!reconcile.logs()?.contains(HIDDEN), "{}", reconcile.logs()?);
-    // What it had is good again.
+    // The secret that it had is good again.
     managed.stage.execute(&password(&login)).await?;
     let answer = reconcile.invoke(json!({})).await?;
     assert_eq!(answer["created"], 5);

@@ -45,17 +45,6 @@ async fn a_late_update_does_not_resurrect() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_deletion_may_arrive_before_the_creation() -> Result<()> {
-    let stage = Stage::receiving().await?;
-    let (created, deleted) = created_and_deleted(&stage)?;
-    assert_eq!(stage.deliver(&deleted).await?, 200);
-    assert!(!stage.table().await?[0].lives());
-    assert_eq!(stage.deliver(&created).await?, 200);
-    assert!(!stage.table().await?[0].lives());
-    stage.assert_in_sync().await
-}
-
-#[tokio::test]
 async fn the_deletion_of_somebody_unknown_is_taken() -> Result<()> {
     let stage = Stage::receiving().await?;
     let id = "00000000-0000-4000-8000-000000000000";

@@ -44,7 +44,7 @@ async fn numbers_that_postgres_can_hold_are_kept_to_the_last_digit() -> Result<(
     let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     let digits = "123456789012345678901234567890";
     let long = format!("1{}", "0".repeat(400));
-    // What the profile holds beside the rest, and what the row is to show of it.
+    // A field of the profile, and what the row is to show of it.
     let cases: Vec<(String, &str, String)> = vec![
         (r#""n":"a\u0000b""#.into(), "n", "\"a\u{fffd}b\"".into()),
         (r#""n":"a\\u0000b""#.into(), "n", r#""a\\u0000b""#.into()),

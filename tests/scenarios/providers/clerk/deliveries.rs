@@ -81,7 +81,7 @@ async fn a_deletion_is_of_the_events_time_in_either_unit_and_final() -> Result<(
         );
         assert_eq!((after.raw_json, after.name), (before.raw_json, before.name));
 
-        // What comes late makes nobody alive.
+        // A late event makes nobody alive.
         for message in [&late, &renamed, &deleted] {
             site.deliver(message).await?;
             let row = site.stage.the_row(&id).await?;

@@ -82,7 +82,7 @@ async fn listing_under_change(cursors: Cursors) -> Result<()> {
         under_way.store(false, Ordering::SeqCst);
         let deleted = world.deleted().len() - deleted;
         ensure!(deleted > 90, "only {deleted} users went");
-        // Whoever lived all the time is there, and nobody who lives is marked as deleted.
+        // Each user that lived all the time is there, and no living user is marked as deleted.
         let table = site.stage.table().await?;
         let shown: BTreeSet<&str> = table
             .iter()
@@ -193,7 +193,7 @@ async fn a_field_that_is_listed_otherwise_is_noticed_and_nobody_is_read_for_it_a
         .filter(|line| line.contains("\"field\":\"banned\""));
     ensure!(said.count() == 1, "{logs}");
 
-    // What else changes is seen all the same, and changes of that very field by their version.
+    // Other changes are seen all the same, and changes of that very field by their version.
     let ids: Vec<_> = site.stage.simulator.truth().map(|user| user.id).collect();
     site.world().clock().advance(Duration::from_secs(5));
     site.world().rename(&ids[250], "Renamed")?;

@@ -16,7 +16,7 @@ for_each_provider! {
     a_long_rate_limit_is_reported_with_its_end
 }
 
-/// What a run of the usual length says that fails.
+/// The message of a run of the usual length, which is to fail.
 async fn failure(stage: &Stage) -> Result<String> {
     let limit = Duration::from_secs(60);
     let report = stage
@@ -71,7 +71,7 @@ async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
             "{fault:?}: {logs}"
         );
 
-        // Who needs no read is taken all the same.
+        // An event that needs no read is taken all the same.
         let status = stage.deliver(&message).await?;
         let read = simulator.count(Call::Read) > 0;
         assert!(status == 200 || status == 503, "{status}");

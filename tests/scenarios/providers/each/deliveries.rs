@@ -127,7 +127,7 @@ async fn an_unproven_delivery_is_refused(setup: Setup) -> Result<()> {
 
 async fn a_signed_body_that_is_no_user_is_kept_once(setup: Setup) -> Result<()> {
     let stage = Stage::at_work(setup).await?;
-    // What is kept is not a failure where nobody would send it again.
+    // A body that is kept is no failure where nobody would send it again.
     let kept = match stage.secret()["signing_secrets"].is_array() {
         true => 400,
         false => 202,

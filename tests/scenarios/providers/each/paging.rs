@@ -23,7 +23,7 @@ pub(crate) async fn users_may_come_and_go_at_every_page(setup: Setup) -> Result<
     let simulator = &stage.simulator;
     simulator.seed(2_600);
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
-    // At each page some go, of those before it as well as of those behind it.
+    // At each page some go, of those listed already as well as of those yet to be listed.
     for page in 0..4_usize {
         let going: Vec<String> = ids.iter().skip(page * 97).step_by(211).cloned().collect();
         simulator.once(

@@ -116,7 +116,7 @@ async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Se
     stage.complete(json!({})).await?;
     simulator.add_trouble(Trouble::every(Fault::EmptyListing).on(Call::List));
     // By the run's own judgement nobody is to be deleted; nor when a person permits it, because
-    // whoever is read is there.
+    // each user that is read is there.
     let held = stage
         .run(json!({}))
         .await

@@ -147,7 +147,7 @@ impl Following {
         report.with_context(|| reconcile.logs().unwrap_or_default())
     }
 
-    /// Who is in the table: first the living ones' names, then those of the deleted.
+    /// The names in the table: first of the users that live, then of the deleted.
     async fn names(&self) -> Result<[Vec<String>; 2]> {
         let sql = "SELECT deleted_at IS NOT NULL, name FROM neon_identity.users_sync
             ORDER BY name";

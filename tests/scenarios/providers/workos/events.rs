@@ -217,7 +217,7 @@ async fn a_run_killed_between_a_page_and_its_cursor_loses_nothing() -> Result<()
     let (asked, page) = tokio::sync::oneshot::channel();
     let (held, go_on) = std::sync::mpsc::channel();
     simulator.once(Moment::Before, Call::Events, 0, move |_| {
-        // Whoever waits for these has gone if they can't be told.
+        // The receiver is gone if sending fails.
         let _ = asked.send(());
         let _ = go_on.recv_timeout(Duration::from_secs(20));
     });

@@ -80,7 +80,7 @@ async fn users_come_and_go_under_a_listing_that_skips_nobody() -> Result<()> {
             simulator.once(Moment::Before, Call::List, page, deed);
         }
         site.complete(json!({})).await.context(way.clone())?;
-        // Who lives was listed or read: nobody is missing, nobody shown as deleted.
+        // Each living user was listed or read: nobody is missing, nobody shown as deleted.
         for user in simulator.truth() {
             let row = site.stage.row(&user.id).await?;
             let lives = row.as_ref().is_some_and(|row| row.lives());

@@ -16,7 +16,7 @@ pub(super) const PAGE: &str = "moving-from-your-own-table.md";
 /// The id that the page's new code names: of a user whose profile has not arrived.
 const LATE: &str = "3241a285-8329-4d69-8f3d-316e08cf140c";
 
-/// What the old code asks.
+/// The old code's query.
 const OLD: &str = "SELECT task, users.name FROM public.todos
     JOIN public.users ON users.id = user_id ORDER BY todos.id";
 
@@ -104,7 +104,7 @@ impl Ground {
         self.step(step)?;
         let matched = "SELECT name, provider_id FROM public.users
             WHERE provider_id IS NOT NULL ORDER BY id";
-        // Only whom one verified address means, and nobody else.
+        // Only users with one verified address, and nobody else.
         assert_eq!(self.owner(matched)?, format!("Ada {}", self.ids[0]));
         let left = self.step(step)?;
         assert_eq!(

@@ -38,7 +38,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Runs SQL as who owns the schema.
+    /// Runs SQL as the owner of the schema.
     fn owner(&self, sql: &str) -> Result<String> {
         psql(self.server, self.stage.database.admin_url(), sql)
     }
@@ -83,7 +83,7 @@ async fn the_trigger_fires_once_for_each_real_change(setup: Setup) -> Result<()>
     assert_eq!(outbox.changes()?, "updated Ada King ada@example.com");
     assert!(stage.the_row(&ada).await?.updated_at > before.updated_at);
 
-    // What nobody asked to hear of, told or found.
+    // Changes that nobody asked to hear of, told or found.
     simulator.set_metadata(&ada, json!({"plan": "pro"}))?;
     outbox.deliver_all_twice().await?;
     simulator.touch_activity(&ada)?;
@@ -161,7 +161,7 @@ async fn a_program_takes_changes_out_of_the_outbox_as_the_page_says() -> Result<
     let remove = outbox.page.take("Doing the work")?;
     let both =
         format!("1 created {ID} Ada ada@example.com\n2 updated {ID} Ada King ada@example.com");
-    // Who dies in between has taken nothing away.
+    // A program that dies in between has taken nothing away.
     assert_eq!(outbox.owner(&take)?, both);
     assert_eq!(outbox.owner(&format!("{take}{remove}"))?, both);
     assert_eq!(outbox.changes()?, "");

@@ -1,4 +1,4 @@
-//! What CloudFormation makes of `template.yaml`: it is translated by AWS' own translator, for two
+//! `template.yaml` as CloudFormation sees it: it is translated by AWS' own translator, for two
 //! stacks, for changed parameters and for a new build.
 
 use std::io::Write;
@@ -218,7 +218,7 @@ fn every_reference_in_the_translation_names_something_in_it() {
     );
 }
 
-/// What `Provision` runs: the function as it is, or the version that an alias stands for.
+/// The function that `Provision` runs: as it is, or the version that an alias stands for.
 fn invoked(template: &Value) -> Value {
     let token = &resource(template, "Provision")["Properties"]["ServiceToken"];
     let alias = resource(template, text(&token["Ref"]));

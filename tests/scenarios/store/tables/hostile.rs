@@ -1,4 +1,4 @@
-//! Whoever may create in `public` puts functions and operators there that fit our statements
+//! A role that may create in `public` puts functions and operators there that fit our statements
 //! better than the server's own; none is ever called, by the owner or by the writer.
 
 use std::collections::BTreeSet;

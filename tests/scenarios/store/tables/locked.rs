@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(35);
 /// ends after 8 seconds.
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the simulator tells of one user.
+/// The simulator's messages about one user.
 fn about_user(stage: &Stage, kind: &str) -> Result<Message> {
     let mut messages = stage.simulator.take_messages().into_iter();
     let found = messages.find(|message| message.kind == kind);

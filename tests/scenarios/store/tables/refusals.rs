@@ -1,4 +1,4 @@
-//! One user whom the table refuses stops nobody else, whatever refuses them and under whatever
+//! One user that the table refuses stops nobody else, whatever refuses them and under whatever
 //! SQLSTATE; what refuses everybody fails the run and is named.
 
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use tests::letter::{Letter, client, event_id, send};
 /// The name of the user who is refused.
 const EVE: &str = "Eve";
 
-/// A constraint or a trigger that refuses whoever is called Eve, and how the reason begins and
+/// A constraint or a trigger that refuses users called Eve, and how the reason begins and
 /// what it names.
 struct Refusal {
     sql: String,
