@@ -164,7 +164,7 @@ impl Stage {
         let logs = self.reconcile().await?.logs().unwrap_or_default();
         let report = report.context(logs)?;
         ensure!(report["outcome"] == "complete", "{report}");
-        let run = self.last_run_is(&report).await?;
+        let run = self.row_of(&report).await?;
         ensure!(
             run["finished_at"].is_string() && run["error"].is_null(),
             "{run}"
@@ -189,17 +189,17 @@ impl Stage {
         let error = self.fails(event, "Held").await?;
         let report: Value = serde_json::from_str(&error.error_message)?;
         ensure!(report["outcome"] == "held" && report["deleted"] == 0);
-        self.last_run_is(&report).await?;
+        self.row_of(&report).await?;
         Ok(report)
     }
 
-    /// The last row of `runs`, which has this report's figures.
-    async fn last_run_is(&self, report: &Value) -> Result<Value> {
-        let run = self.runs().await?.pop().context("a run")?;
-        for figure in FIGURES {
-            ensure!(run[figure] == report[figure], "{figure}: {run} {report}");
-        }
-        Ok(run)
+    /// The latest row of `runs` that has this report's figures; one has to have them.
+    async fn row_of(&self, report: &Value) -> Result<Value> {
+        let mut runs = self.runs().await?;
+        let has = |run: &Value| FIGURES.iter().all(|figure| run[figure] == report[figure]);
+        let place = runs.iter().rposition(has);
+        let place = place.with_context(|| format!("no run is {report}: {runs:?}"))?;
+        Ok(runs.swap_remove(place))
     }
 
     /// The ids of all users at the provider, in the order of their sign-up.
