@@ -17,6 +17,12 @@ fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
             let mut lines = code.lines();
             while let Some(line) = lines.next() {
                 let attribute = line.trim();
+                if attribute == "for_each_provider! {" {
+                    // A fact of each provider, whose tests the macro makes.
+                    let facts = lines.by_ref().take_while(|line| *line != "}");
+                    names.extend(facts.map(|line| line.trim().to_owned()));
+                    continue;
+                }
                 if attribute != "#[test]" && !attribute.starts_with("#[tokio::test") {
                     continue;
                 }
