@@ -541,7 +541,7 @@ async fn any_other_table_is_refused_by_what_differs_and_left_as_it_was() -> Resu
     let virtual_columns = site
         .ask("SELECT current_setting('server_version_num')")
         .await?;
-    if virtual_columns >= "180000".to_owned() {
+    if &*virtual_columns >= "180000" {
         let is_virtual = stored_name.replace("STORED", "VIRTUAL");
         cases.push((
             generated(stored_name, &is_virtual),
