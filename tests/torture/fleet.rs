@@ -199,10 +199,10 @@ impl Fleet {
                     reconcile::handle(&mut app, event, until),
                 );
                 Ok(match handled.await {
-                    Ok(Ok(report)) | Ok(Err(reconcile::Failure::Held(report))) => {
+                    Ok(Ok(report)) | Ok(Err(reconcile::InvocationError::Held(report))) => {
                         Ended::Reported(serde_json::to_value(report)?)
                     }
-                    Ok(Err(reconcile::Failure::Failed(message))) => Ended::Failed(message),
+                    Ok(Err(reconcile::InvocationError::Failed(message))) => Ended::Failed(message),
                     Err(_) => Ended::Killed,
                 })
             }

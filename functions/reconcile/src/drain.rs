@@ -15,11 +15,10 @@ use shared::store::{Difference, Outcome, StoreError};
 use shared::time::At;
 use tokio::time::Instant;
 
-use crate::Stopped;
 use crate::lease::lost_lease;
-use crate::run::identify;
+use crate::stopped::Stopped;
 use crate::tally::Tally;
-use crate::walk::{keep_unanswered, settle, stopped, tombstone};
+use crate::walk::{identify, keep_unanswered, settle, tombstone};
 
 /// The first run goes back as far as this: every event that it meets again is
 /// joined to the same effect, and a week is longer than anybody should wait
@@ -116,7 +115,7 @@ async fn ask(
         .client
         .ask(sources.provider, &request, effort, read)
         .await;
-    asked.map_err(|error| stopped(error, until))
+    asked.map_err(|error| Stopped::by(error, until))
 }
 
 /// The record is kept for a limited time, and so is a place in it.

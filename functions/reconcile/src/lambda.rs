@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
-use reconcile::{App, Failure, Report, handle};
+use reconcile::{App, InvocationError, Report, handle};
 use serde_json::Value;
 use shared::start::{ended, start, until};
 use tokio::sync::Mutex;
@@ -30,11 +30,11 @@ async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Repor
         }
         Err(failure) => {
             let (error_type, error_message) = match failure {
-                Failure::Held(report) => {
+                InvocationError::Held(report) => {
                     log(&report);
                     ("Held", json(&report))
                 }
-                Failure::Failed(message) => ("Failed", message),
+                InvocationError::Failed(message) => ("Failed", message),
             };
             tracing::error!(error_type, error_message, "could not reconcile");
             Err(Diagnostic {

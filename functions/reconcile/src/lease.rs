@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::store::{Patience, Store, StoreError};
 use tokio::time::{Instant, interval_at};
 
-use crate::Stopped;
+use crate::stopped::Stopped;
 
 /// A run that dies gives the lease up after this long.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);

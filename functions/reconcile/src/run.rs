@@ -8,11 +8,13 @@ use shared::time::At;
 use tokio::time::Instant;
 
 use crate::lease::{LEASE, lost_lease};
+use crate::report::{Report, RunOutcome};
 use crate::request::{Mode, Request};
+use crate::stopped::Stopped;
 use crate::tally::Tally;
 use crate::unlisted::Unlisted;
-use crate::walk::{Walk, by_id, keep_unanswered, stopped};
-use crate::{Outcome, Report, Stopped, drain, lease, sweep};
+use crate::walk::{Walk, identify, keep_unanswered};
+use crate::{drain, lease, sweep};
 
 /// Of the time between `until` and the function's end, which is a quarter of
 /// what there is before or this much, the most of what it may take to end: five
@@ -21,7 +23,7 @@ const MARGIN: Duration = Duration::from_secs(20);
 
 /// What a run ends with.
 struct Ended {
-    outcome: Result<Outcome, Stopped>,
+    outcome: Result<RunOutcome, Stopped>,
     figures: Figures,
     /// Where the next run goes on; `None`: the walk's place is not this run's.
     walk: Option<Saved>,
@@ -30,7 +32,7 @@ struct Ended {
 }
 
 impl Ended {
-    fn early(outcome: Result<Outcome, Stopped>) -> Self {
+    fn early(outcome: Result<RunOutcome, Stopped>) -> Self {
         Self {
             outcome,
             figures: Figures::default(),
@@ -86,23 +88,10 @@ pub(crate) async fn run(
     })
 }
 
-/// Learns which project the key is for.
-pub(crate) async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
-    let identified = sources.identify(by_id(until)).await;
-    identified.map_err(|error| match stopped(error, until) {
-        Stopped::OutOfTime(_) => Stopped::Failed(
-            "the provider did not say in time which project the key is for: run reconcile again \
-             later"
-                .to_owned(),
-        ),
-        stopped => stopped,
-    })
-}
-
 async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run: i64) -> Ended {
     let lease = match sources.store.take_lease(run, LEASE, request.dry_run).await {
         Ok(Some(taken)) => taken,
-        Ok(None) => return Ended::early(Ok(Outcome::Busy)),
+        Ok(None) => return Ended::early(Ok(RunOutcome::Busy)),
         Err(error) => return Ended::early(Err(error.into())),
     };
     if request.mode == Mode::Events {
@@ -124,7 +113,7 @@ async fn with_lease(sources: Sources<'_>, request: &Request, until: Instant, run
         ended => ended,
     };
     let saved = match &outcome {
-        Ok(Outcome::Partial) => tally.saved(walk.position()),
+        Ok(RunOutcome::Partial) => tally.saved(walk.position()),
         Err(_) if !walk.is_spent() => tally.saved(walk.position()),
         _ => Saved::default(),
     };
@@ -143,18 +132,18 @@ fn out_of_time(
     tally: &mut Tally,
     began_at: Option<&str>,
     stopped: Stopped,
-) -> Result<Outcome, Stopped> {
+) -> Result<RunOutcome, Stopped> {
     tally.rejects_most()?;
     let figures = &mut tally.figures;
     let written = figures.created + figures.updated + figures.revived + figures.deleted;
     let got_on = began_at != Some(walk.position()) || written + tally.found > 0;
     if figures.pages > 0 && got_on {
         note(&stopped);
-        return Ok(Outcome::Partial);
+        return Ok(RunOutcome::Partial);
     }
     if let Some(missing) = tally.too_many_to_confirm {
         figures.held = missing;
-        return Ok(Outcome::Held);
+        return Ok(RunOutcome::Held);
     }
     if let Stopped::Unserved(_) = stopped {
         return Err(stopped);
@@ -204,10 +193,10 @@ async fn with_record(sources: Sources<'_>, until: Instant, run: i64, now: At) ->
         }
         Err(stopped) if stopped.passes() && tally.figures.pages > 0 => {
             note(&stopped);
-            Ok(Outcome::Partial)
+            Ok(RunOutcome::Partial)
         }
         Err(stopped) => Err(stopped),
-        Ok(()) => Ok(Outcome::Complete),
+        Ok(()) => Ok(RunOutcome::Complete),
     };
     Ended {
         outcome,
@@ -222,7 +211,7 @@ async fn work(
     tally: &mut Tally,
     request: &Request,
     now: At,
-) -> Result<Outcome, Stopped> {
+) -> Result<RunOutcome, Stopped> {
     let complete = walk.reach_the_end(tally, now).await?;
     if let Err(stopped) = tally.rejected_most() {
         walk.spend();
@@ -230,7 +219,7 @@ async fn work(
     }
     let swept = sweep::sweep(walk, tally, &complete, request.max_deletes).await?;
     keep_unanswered(walk.sources, tally).await?;
-    if swept == Outcome::Complete && !tally.dry_run {
+    if swept == RunOutcome::Complete && !tally.dry_run {
         walk.sources.store.resolve_rejections(tally.run).await?;
     }
     Ok(swept)

@@ -10,9 +10,11 @@ use shared::profile::UserId;
 use shared::store::Shown;
 use tokio::time::Instant;
 
+use crate::lease;
+use crate::report::RunOutcome;
+use crate::stopped::Stopped;
 use crate::tally::Tally;
 use crate::walk::{self, Gone, Walk, reread, time_to_reread};
-use crate::{Outcome, Stopped, lease};
 
 /// Users that are looked up together.
 const LOT: usize = 500;
@@ -26,12 +28,12 @@ pub(crate) async fn sweep(
     tally: &mut Tally,
     _: &Complete,
     max_deletes: Option<i64>,
-) -> Result<Outcome, Stopped> {
+) -> Result<RunOutcome, Stopped> {
     let store = walk.sources.store;
     let live = store.live_count().await?;
     if tally.met.is_empty() && live > 0 && max_deletes.is_none() {
         tally.figures.held = live;
-        return Ok(Outcome::Held);
+        return Ok(RunOutcome::Held);
     }
     // The larger of 10 and 5 % of the living.
     let most = max_deletes.unwrap_or_else(|| (live / 20).max(10));
@@ -46,7 +48,7 @@ pub(crate) async fn sweep(
         let count = confirmed.count;
         if exceeds(count, most) {
             tally.figures.held = figure(count + missing.living.len() - confirmed.asked);
-            return Ok(Outcome::Held);
+            return Ok(RunOutcome::Held);
         }
         if !certain && count > 0 {
             tally.too_many_to_confirm = Some(figure(missing.living.len()));
@@ -69,13 +71,13 @@ pub(crate) async fn sweep(
     if tally.dry_run {
         ended?;
         tally.figures.deleted = figure(confirmed.count);
-        return Ok(Outcome::Complete);
+        return Ok(RunOutcome::Complete);
     }
     // Behind all reads: a run that one of them fails tombstones nobody.
     if certain {
         tombstone(walk, tally, confirmed.gone).await?;
     }
-    ended.map(|()| Outcome::Complete)
+    ended.map(|()| RunOutcome::Complete)
 }
 
 /// Whom the provider was asked for, and whom it didn't have.

@@ -6,7 +6,7 @@ use shared::listing::{Met, Rejected};
 use shared::profile::UserId;
 use shared::store::{Difference, Figures, Outcome, Saved};
 
-use crate::Stopped;
+use crate::stopped::Stopped;
 use crate::unlisted::Unlisted;
 
 /// What a run has done so far.

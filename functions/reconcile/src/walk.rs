@@ -14,8 +14,8 @@ use shared::store::{DROPPED, Difference, Look, Outcome, StoreError};
 use shared::time::At;
 use tokio::time::Instant;
 
-use crate::Stopped;
 use crate::lease;
+use crate::stopped::Stopped;
 use crate::tally::Tally;
 
 /// Bytes that a page may have.
@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
                 return Ok(page);
             }
         }
-        Err(stopped(error, until))
+        Err(Stopped::by(error, until))
     }
 
     /// A run that got no further than where it began, because of what the
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
         if paging || misread && self.position == self.began_at {
             self.spend();
         }
-        stopped(error, self.listed_until)
+        Stopped::by(error, self.listed_until)
     }
 
     fn note_doubt(&mut self, tally: &Tally) {
@@ -234,39 +234,6 @@ async fn fetch(
                 if narrows && listing.narrow() => {}
             Err(error) if narrows && error.is_worth_asking_again() => limited = true,
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// What an unanswered question means for the run.
-pub(crate) fn stopped(error: Unanswered, until: Instant) -> Stopped {
-    // An attempt that would end after the time is not made: that is near enough.
-    let nearly_over = Instant::now() + Duration::from_secs(1) >= until;
-    match error {
-        limited @ Unanswered::RateLimited(_) => Stopped::Unserved(format!(
-            "{limited}. Nothing is to be done: a run after that goes on. If it happens often, run \
-             reconcile less often, or see which limit the provider grants"
-        )),
-        Unanswered::Trouble(said) if nearly_over => Stopped::Unserved(said),
-        Unanswered::Trouble(said) => Stopped::Failed(format!(
-            "{said}. If that does not help, see the provider's status page. The next run does what \
-             was not done now"
-        )),
-        Unanswered::Misread(AnswerError::Refused(advice)) => Stopped::Refused(advice),
-        Unanswered::Misread(AnswerError::Paging(broken)) => Stopped::Failed(broken),
-        Unanswered::Misread(misread) => Stopped::Failed(format!(
-            "{misread}. If a proxy stands between, see what it answers; else see the provider's \
-             status page. The next run does what was not done now"
-        )),
-        error => {
-            let said = format!(
-                "{error}. See the provider's status page and the function's way to the internet. \
-                 The next run does what was not done now"
-            );
-            match error {
-                Unanswered::Unreachable(_) if nearly_over => Stopped::OutOfTime(Some(said)),
-                _ => Stopped::Failed(said),
-            }
         }
     }
 }
@@ -586,7 +553,7 @@ pub(crate) async fn reread(
             Err(error) => error,
         };
         let reason = error.to_string();
-        match stopped(error, until) {
+        match Stopped::by(error, until) {
             stopped if stopped.passes() => {
                 return Ok((Gone { looked_at, looks }, Err(stopped)));
             }
@@ -662,6 +629,19 @@ fn unread(id: &UserId, reason: String) -> Rejected {
         reason,
         body: String::new(),
     }
+}
+
+/// Learns which project the key is for.
+pub(crate) async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
+    let identified = sources.identify(by_id(until)).await;
+    identified.map_err(|error| match Stopped::by(error, until) {
+        Stopped::OutOfTime(_) => Stopped::Failed(
+            "the provider did not say in time which project the key is for: run reconcile again \
+             later"
+                .to_owned(),
+        ),
+        stopped => stopped,
+    })
 }
 
 pub(crate) fn by_id(until: Instant) -> Effort {

@@ -1,0 +1,48 @@
+//! What a run answers.
+
+use shared::store::Figures;
+
+/// How a run ended, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// Every user was seen, and the table is in sync with what was seen.
+    Complete,
+    /// Time ran out; the next invocation goes on from there.
+    Partial,
+    /// Another run holds the lease.
+    Busy,
+    /// More users are missing than the run is allowed to tombstone.
+    Held,
+}
+
+impl RunOutcome {
+    /// As in the contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Busy => "busy",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// What the function answers.
+#[derive(Debug, serde::Serialize)]
+pub struct Report {
+    /// How the run ended.
+    pub outcome: RunOutcome,
+    /// What the run did.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// Why the invocation fails.
+#[derive(Debug)]
+pub enum InvocationError {
+    /// The brake held: an operator has to see this report.
+    Held(Report),
+    /// The run could not be finished.
+    Failed(String),
+}
