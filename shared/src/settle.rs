@@ -14,8 +14,7 @@ use crate::client::{Client, Effort, Unanswered};
 use crate::exchange::{Answer, AnswerError};
 use crate::profile::{Profile, UserId};
 use crate::provider::{Provider, Told};
-use crate::store::{Look, Outcome, Store, StoreError};
-use crate::time::At;
+use crate::store::{Authority, Look, Outcome, SettleOptions, Store, StoreError};
 
 /// Reads under way at once; the slowest plan allows a few requests a second.
 const AT_ONCE: usize = 8;
@@ -146,19 +145,19 @@ impl<'a> Sources<'a> {
     }
 
     /// Looks at the rows, waits until no replica can be older than that look,
-    /// and reads. Gives the time of the look.
+    /// and reads.
     pub async fn reread(
         self,
         ids: &[UserId],
         effort: Effort,
-    ) -> Result<(At, impl Stream<Item = Reread> + use<'a>), StoreError> {
-        let (looked_at, looks) = self.store.look(ids).await?;
+    ) -> Result<impl Stream<Item = Reread> + use<'a>, StoreError> {
+        let looks = self.store.look(ids).await?;
         sleep(self.provider.facts().staleness).await;
         let reads = stream::iter(looks).map(move |look| async move {
             let read = self.read(&look.id, effort).await;
             Reread { look, read }
         });
-        Ok((looked_at, reads.buffer_unordered(AT_ONCE)))
+        Ok(reads.buffer_unordered(AT_ONCE))
     }
 
     /// Takes in a profile that was read after `look`, as
@@ -168,30 +167,27 @@ impl<'a> Sources<'a> {
         self,
         look: &Look,
         profile: &Profile,
-        at: At,
-        revive: bool,
-        delivered: bool,
+        options: SettleOptions,
     ) -> Result<Option<Outcome>, StoreError> {
         let store = self.store;
-        let settled = store.settle_present(look, profile, at, revive, delivered);
+        let settled = store.settle_present(look, profile, options);
         match settled.await? {
             Some(Outcome::Stale) if self.is_edited(look).await? => {
-                let settled = store.settle_edited(look, profile, at, revive, delivered);
+                let settled = store.settle_edited(look, profile, options);
                 settled.await
             }
             settled => Ok(settled),
         }
     }
 
-    /// Marks users as deleted whom the provider did not have when it was asked
+    /// Marks users as deleted that the provider did not have when it was asked
     /// after these looks, as [`Store::settle_gone`] does.
     pub async fn settle_gone(
         self,
         looks: &[Look],
-        looked_at: At,
-        run: Option<i64>,
+        authority: Authority<'_>,
     ) -> Result<Tombstoned, StoreError> {
-        let written = self.store.settle_gone(looks, looked_at, run).await?;
+        let written = self.store.settle_gone(looks, authority).await?;
         let left = looks.iter().filter(|look| !written.contains(&look.id));
         let left: Vec<_> = left.cloned().collect();
         let dropped = match left.as_slice() {

@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use shared::migrate::migrate;
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
-use shared::store::{self, Look, Patience, Schema, Store, Target};
+use shared::store::{
+    self, Authority, Look, Origin, Patience, Schema, SettleOptions, Store, Target,
+};
 use shared::time::At;
 use tests::database::Database;
 use tests::postgres::Postgres;
@@ -121,7 +123,7 @@ impl Bench {
 
     async fn look(&self, count: usize) -> Result<Vec<Look>> {
         let ids: Result<Vec<_>, _> = (0..count).map(|i| UserId::new(id(i))).collect();
-        Ok(self.store.look(&ids?).await?.1)
+        Ok(self.store.look(&ids?).await?)
     }
 }
 
@@ -144,6 +146,20 @@ fn profile(i: usize, content: Content, version: Option<At>) -> Result<Profile> {
         version,
     };
     Ok(Profile::from_json(&raw(i, content), columns)?)
+}
+
+fn origin(delivered: bool) -> Origin {
+    match delivered {
+        true => Origin::Delivery,
+        false => Origin::Listing,
+    }
+}
+
+fn options(revive: bool, delivered: bool) -> SettleOptions {
+    SettleOptions {
+        origin: origin(delivered),
+        revive,
+    }
 }
 
 fn at(time: Time) -> At {
@@ -230,7 +246,7 @@ async fn the_models_join_is_the_statements() -> Result<()> {
                 .collect();
             let outcomes: BTreeMap<_, _> = bench
                 .store
-                .join(&new, delivered)
+                .join(&new, origin(delivered))
                 .await?
                 .into_iter()
                 .collect();
@@ -288,19 +304,11 @@ async fn the_model_settles_as_the_statements_do() -> Result<()> {
             for (i, (_, (content, time))) in cases.iter().enumerate() {
                 let profile = profile(i, *content, None)?;
                 let look = looks.iter().find(|look| look.id.as_str() == id(i));
-                let look = look.context("a look")?;
-                let (store, at) = (&bench.store, at(*time));
+                let look = look.context("a look")?.clone().as_if_at(at(*time));
+                let options = options(revive, delivered);
                 let settled = match edited {
-                    true => {
-                        store
-                            .settle_edited(look, &profile, at, revive, delivered)
-                            .await
-                    }
-                    false => {
-                        store
-                            .settle_present(look, &profile, at, revive, delivered)
-                            .await
-                    }
+                    true => bench.store.settle_edited(&look, &profile, options).await,
+                    false => bench.store.settle_present(&look, &profile, options).await,
                 };
                 answers.push(outcome(settled?.context("the row has not moved")?));
             }
@@ -318,21 +326,19 @@ async fn the_model_settles_as_the_statements_do() -> Result<()> {
                 let moved = model(*kept, *new).0.is_some();
                 let look = looks.iter().find(|look| look.id.as_str() == id(i));
                 let profile = profile(i, 1 - new.0, None)?;
-                let again = bench.store.settle_present(
-                    look.context("a look")?,
-                    &profile,
-                    at(3),
-                    true,
-                    true,
-                );
+                let look = look.context("a look")?.clone().as_if_at(at(3));
+                let options = options(true, true);
+                let again = bench.store.settle_present(&look, &profile, options);
                 assert_eq!(again.await?.is_none(), moved, "{kept:?} {new:?}");
             }
         }
         for looked in 0..=2 {
             let rows = all_rows(2);
             let before = bench.put(rows.iter().copied()).await?;
-            let looks = bench.look(rows.len()).await?;
-            bench.store.settle_gone(&looks, at(looked), None).await?;
+            let looks = bench.look(rows.len()).await?.into_iter();
+            let looks: Vec<_> = looks.map(|look| look.as_if_at(at(looked))).collect();
+            let authority = Authority::Delivery;
+            bench.store.settle_gone(&looks, authority).await?;
             let after = bench.kept().await?;
             for (i, kept) in rows.iter().enumerate() {
                 let written = rows::settle_gone(*kept, looked);

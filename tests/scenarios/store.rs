@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use shared::migrate::migrate;
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
-use shared::store::{Outcome, Patience, Schema, Store, Target};
+use shared::store::{Origin, Outcome, Patience, Schema, SettleOptions, Store, Target};
 use shared::time::At;
 use tests::database::Database;
 use tests::postgres::Postgres;
@@ -144,7 +144,7 @@ impl Bench {
 
 async fn join(store: &Store, profile: &Profile, at: i64, delivered: bool) -> Result<Outcome> {
     let profiles = [(profile, At::from_micros(at))];
-    let outcomes = store.join(&profiles, delivered).await?;
+    let outcomes = store.join(&profiles, origin(delivered)).await?;
     ensure!(outcomes.len() == 1 && outcomes[0].0 == profile.id);
     Ok(outcomes[0].1)
 }
@@ -152,6 +152,20 @@ async fn join(store: &Store, profile: &Profile, at: i64, delivered: bool) -> Res
 fn store(url: &str, facts: &Facts) -> Result<Store> {
     let target = Target::parse(url, "database_url")?;
     Ok(Store::new(target, Schema::default(), facts, PATIENCE))
+}
+
+fn origin(delivered: bool) -> Origin {
+    match delivered {
+        true => Origin::Delivery,
+        false => Origin::Listing,
+    }
+}
+
+fn options(revive: bool, delivered: bool) -> SettleOptions {
+    SettleOptions {
+        origin: origin(delivered),
+        revive,
+    }
 }
 
 /// A row of `users_sync`; times in microseconds.

@@ -1,19 +1,26 @@
-//! Lists every user and repairs the table: what differs is applied, who is
-//! missing is looked up by id, and only who is gone for certain is tombstoned.
+//! Lists every user and repairs the table: rows that differ are written, users
+//! that are missing are looked up by id, and only those that are gone for
+//! certain are tombstoned.
 //!
 //! Invariant: a listing that broke off tombstones nobody, and a run writes its
 //! row in `runs` whatever becomes of it.
 
 mod drain;
+mod fetch;
 mod lease;
+mod lifecycle;
+mod page;
+mod rejections;
 mod report;
 mod request;
 mod run;
+mod settling;
 mod stopped;
 mod sweep;
 mod tally;
 mod unlisted;
 mod walk;
+mod write;
 
 use std::time::Duration;
 
@@ -91,7 +98,7 @@ async fn attempt(
         provider,
         client: &app.client,
     };
-    let ended = run::run(sources, request, until, opened).await;
+    let ended = lifecycle::run(sources, request, until, opened).await;
     store.let_go().await;
     ended
 }

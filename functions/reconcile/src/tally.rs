@@ -1,6 +1,6 @@
-//! What a run counts, whom it has met, and whom it has yet to settle.
+//! What a run counts, which users it has met, and which it has yet to settle.
 //!
-//! Invariant: of the users that were walked past, only their hashes are kept.
+//! Invariant: of the users that the walk has passed, only their hashes are kept.
 
 use shared::listing::{Met, Rejected};
 use shared::profile::UserId;
@@ -11,32 +11,32 @@ use crate::unlisted::Unlisted;
 
 /// What a run has done so far.
 pub(crate) struct Tally {
-    pub(crate) run: i64,
-    pub(crate) dry_run: bool,
     pub(crate) figures: Figures,
-    /// Whom the walk is done with; a doubtful user only once they are settled.
+    /// Users that the walk is done with; a doubtful user only once it is settled.
     pub(crate) met: Met,
-    /// Users who were read by id, and are there.
+    /// Users that were read by id, and are there.
     pub(crate) found: i64,
-    /// How many are missing, if there are more than may be tombstoned: should
-    /// the time be too short to read them all, it may never suffice.
+    /// How many users are missing, if there are more than the run is allowed to
+    /// tombstone: if the time is too short to read them all, it may never suffice.
     pub(crate) too_many_to_confirm: Option<i64>,
-    /// Who was rejected: pages overlap, and a settled user may be listed twice.
+    /// Users that were rejected: pages overlap, and a settled user may be listed
+    /// twice.
     pub(crate) rejected: Met,
     pub(crate) doubtful: Vec<(UserId, Difference)>,
     /// Whether the table has taken a row of this run.
     pub(crate) taken: bool,
-    /// Why it refused one last.
+    /// Why the table refused the last row that it refused.
     pub(crate) refused: Option<String>,
     /// Reads by id that the provider answered, whatever the answer.
     pub(crate) answered: usize,
-    /// Users whom the provider fails to show, and what that means for the run
-    /// unless it shows others: one whom it can never show must not fail every run.
+    /// Users that the provider fails to show, and what that means for the run
+    /// unless it shows others: a user that it can never show must not fail every
+    /// run.
     pub(crate) unanswered: Vec<(Rejected, Stopped)>,
     /// What the walk has counted, and what of that is done with.
     pub(crate) counted: Counted,
     kept: Counted,
-    /// In what the listing differs from reads of everybody.
+    /// Fields in which the listing differs from reads of every user.
     pub(crate) unlisted: Unlisted,
 }
 
@@ -49,14 +49,12 @@ pub(crate) struct Counted {
 
 impl Tally {
     /// `saved`: what earlier runs of the walk have done.
-    pub(crate) fn new(run: i64, dry_run: bool, saved: &Saved) -> Self {
+    pub(crate) fn new(saved: &Saved) -> Self {
         let counted = Counted {
             rejected: saved.rejected,
             nameless: saved.nameless,
         };
         Self {
-            run,
-            dry_run,
             figures: Figures::default(),
             met: saved
                 .met
@@ -77,15 +75,15 @@ impl Tally {
         }
     }
 
-    /// Whoever was met so far is done with.
+    /// The run is done with all users that were met so far.
     pub(crate) fn keep(&mut self) {
         self.met.keep();
         self.kept = self.counted;
     }
 
-    /// What the next run has to know that goes on at `position`.
+    /// What the next run has to know, which goes on at `position`.
     pub(crate) fn saved(&mut self, position: &str) -> Saved {
-        // Whom a failed run didn't get to see was met, and is not done with.
+        // Users that the provider did not show were met, and are not done with.
         for (user, _) in std::mem::take(&mut self.unanswered) {
             if let Some(id) = user.id {
                 self.met.remove(id.as_str());
@@ -109,12 +107,12 @@ impl Tally {
         self.keep();
     }
 
-    /// Whether most of those whom this run was shown can't be stored.
+    /// Fails if most of the users that this run was shown can't be stored.
     pub(crate) fn rejects_most(&self) -> Result<(), Stopped> {
         self.most_are_good(self.figures.rejected, self.figures.listed)
     }
 
-    /// The same of the whole walk.
+    /// Fails if most of the users of the whole walk can't be stored.
     pub(crate) fn rejected_most(&self) -> Result<(), Stopped> {
         let met = i64::try_from(self.met.len()).unwrap_or(i64::MAX);
         self.most_are_good(self.counted.rejected, met)
@@ -138,7 +136,7 @@ impl Tally {
             Outcome::Created => &mut self.figures.created,
             Outcome::Updated => &mut self.figures.updated,
             Outcome::Revived => &mut self.figures.revived,
-            // Stale: the row knows newer, so a delivery has been quicker.
+            // Stale: the row is newer, so a delivery has been quicker.
             Outcome::Unchanged | Outcome::Stale | Outcome::Tied => &mut self.figures.unchanged,
         };
         *figure += 1;

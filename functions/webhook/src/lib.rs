@@ -18,7 +18,7 @@ use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, Facts, Told};
 use shared::settle::{Read, Sources, contradicts};
 use shared::signature::{Forged, Verified};
-use shared::store::{DROPPED, Outcome, StoreError};
+use shared::store::{Authority, DROPPED, Origin, Outcome, SettleOptions, StoreError};
 use shared::time::{At, WallClock};
 use tokio::time::{Instant, timeout_at};
 
@@ -304,7 +304,11 @@ impl Work<'_> {
     }
 
     async fn join_profile(&self, profile: &Profile, at: At) -> Result<Outcome, StoreError> {
-        let outcomes = self.sources.store.join(&[(profile, at)], true).await?;
+        let outcomes = self
+            .sources
+            .store
+            .join(&[(profile, at)], Origin::Delivery)
+            .await?;
         outcomes
             .first()
             .map(|(_, outcome)| *outcome)
@@ -318,7 +322,7 @@ impl Work<'_> {
         let facts = self.sources.provider.facts();
         for _ in 0..ROUNDS {
             let ids = std::slice::from_ref(&id);
-            let (looked_at, mut reads) = self.sources.reread(ids, self.effort).await?;
+            let mut reads = self.sources.reread(ids, self.effort).await?;
             let Some(reread) = reads.next().await else {
                 continue;
             };
@@ -333,7 +337,7 @@ impl Work<'_> {
                     return Err(NotApplied::TooEarly);
                 }
                 let looks = [reread.look];
-                match self.sources.settle_gone(&looks, looked_at, None).await {
+                match self.sources.settle_gone(&looks, Authority::Delivery).await {
                     Ok(gone) if !gone.written.is_empty() => {
                         return Ok(Applied::Joined("deleted"));
                     }
@@ -348,11 +352,13 @@ impl Work<'_> {
             if matches!(told, Some(Told::Deleted)) && !facts.ids_return {
                 return Err(NotApplied::Doubtful);
             }
-            let at = profile.version.unwrap_or(looked_at);
-            let revive = facts.ids_return;
+            let options = SettleOptions {
+                origin: Origin::Delivery,
+                revive: facts.ids_return,
+            };
             match self
                 .sources
-                .settle_present(&reread.look, &profile, at, revive, true)
+                .settle_present(&reread.look, &profile, options)
                 .await
             {
                 // The read lags longer than any is assumed to: again.

@@ -1,25 +1,11 @@
 //! Which of the provider's projects the schema is bound to, and which one this is.
 
-use std::sync::{PoisonError, RwLockWriteGuard};
-
 use tokio_postgres::types::Type;
 
 use super::connection::Parameters;
-use super::error::Foreign;
-use super::{Store, StoreError};
-use crate::signature::fingerprint;
-
-/// What the name of a project begins with that is known by its key alone.
-const A_KEY: &str = "key ";
-
-/// A project, as far as it is known.
-#[derive(Clone)]
-pub(super) struct Known {
-    /// All its names, the best one first; the schema may be bound to any.
-    pub(super) names: Vec<String>,
-    /// Whether the one name is its key's, for want of a better one.
-    pub(super) by_key: bool,
-}
+use super::error::{Foreign, StoreError};
+use super::handle::Store;
+use super::project::{Known, is_of_a_key};
 
 impl Store {
     /// Which of the provider's projects the key is for, once that is known.
@@ -32,11 +18,7 @@ impl Store {
     /// project's in any case: it was bound when the provider gave no name.
     /// Before this, nothing is written: the schema is bound to another.
     pub fn name_project(&self, given: Option<String>, key: &[u8]) {
-        let of_the_key = format!("{A_KEY}{}", &fingerprint(key)[..12]);
-        *self.known() = Some(Known {
-            by_key: given.is_none(),
-            names: given.into_iter().chain([of_the_key]).collect(),
-        });
+        *self.known() = Some(Known::new(given, key));
     }
 
     /// Forgets the project if it is known by its key alone, so that the
@@ -48,18 +30,6 @@ impl Store {
             *known = None;
         }
         by_key
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        let known = self.project.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .as_ref()
-            .map(|known| known.names.clone())
-            .unwrap_or_default()
-    }
-
-    pub(super) fn known(&self) -> RwLockWriteGuard<'_, Option<Known>> {
-        self.project.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the schema is this project's; else it is nobody's yet.
@@ -94,7 +64,7 @@ impl Store {
         Err(StoreError::Foreign(Foreign {
             bound: format!("{provider} project {project}"),
             asked: format!("{} project {asked}", self.facts.name),
-            known_by_key: [project, asked].iter().any(|name| name.starts_with(A_KEY)),
+            known_by_key: [project, asked].into_iter().any(is_of_a_key),
         }))
     }
 }

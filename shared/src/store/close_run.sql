@@ -1,14 +1,14 @@
 -- Ends a run's row, gives the lease back, and keeps where the walk is to go on;
--- gives back the outcome that the row has: whoever took the lease from a run
--- that seemed dead has called it failed, and what it did later is not trusted.
+-- gives back the outcome that the row has: a run that took the lease from one
+-- that seemed dead has called that one failed, and what it did later is not
+-- trusted.
 --
 -- $1  bigint  run
 -- $2  text    outcome
 -- $3  text    error, for the operator
--- $4  bigint[] listed, created, updated, unchanged, deleted, revived, rejected,
---              held, pages, duration_ms
+-- $4  text    figures: a JSON object, each by the name of its column
 -- $5  text    position of a walk that goes on; NULL: the next one begins anew
--- $6  bytea   whom that walk has met
+-- $6  bytea   hashes of the users that this walk has met
 -- $7  boolean whether the walk's place is as it was (a dry run, a busy one)
 -- $8  bigint  how many users that walk has rejected
 -- $9  bigint  how many of them had no id
@@ -30,19 +30,20 @@ WITH released AS (
     unlisted = coalesce($10, walk.unlisted)
   WHERE run_id = $1
 )
-UPDATE neon_identity.runs SET
-  finished_at = coalesce(finished_at, pg_catalog.clock_timestamp()),
-  outcome = CASE WHEN finished_at IS NULL THEN $2 ELSE outcome END,
-  error = CASE WHEN finished_at IS NULL THEN $3 ELSE error END,
-  listed = $4[1],
-  created = $4[2],
-  updated = $4[3],
-  unchanged = $4[4],
-  deleted = $4[5],
-  revived = $4[6],
-  rejected = $4[7],
-  held = $4[8],
-  pages = $4[9],
-  duration_ms = $4[10]
-WHERE id = $1
-RETURNING outcome;
+UPDATE neon_identity.runs AS run SET
+  finished_at = coalesce(run.finished_at, pg_catalog.clock_timestamp()),
+  outcome = CASE WHEN run.finished_at IS NULL THEN $2 ELSE run.outcome END,
+  error = CASE WHEN run.finished_at IS NULL THEN $3 ELSE run.error END,
+  listed = figures.listed,
+  created = figures.created,
+  updated = figures.updated,
+  unchanged = figures.unchanged,
+  deleted = figures.deleted,
+  revived = figures.revived,
+  rejected = figures.rejected,
+  held = figures.held,
+  pages = figures.pages,
+  duration_ms = figures.duration_ms
+FROM pg_catalog.jsonb_populate_record(NULL::neon_identity.runs, $4::jsonb) AS figures
+WHERE run.id = $1
+RETURNING run.outcome;

@@ -23,7 +23,7 @@ use self::conninfo::Conninfo;
 use self::race::race;
 use self::settings::{Host, Place, Settings};
 use self::tls::Tls;
-use super::StoreError;
+use super::error::StoreError;
 use crate::settings::Misconfigured;
 
 /// A database that can be connected to.

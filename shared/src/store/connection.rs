@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::connect::Way;
-use super::{Schema, StoreError, Target};
+use super::connect::{Target, Way};
+use super::error::StoreError;
+use super::schema::Schema;
 use crate::time::At;
 
 /// How long to wait for what.

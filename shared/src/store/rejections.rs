@@ -2,8 +2,10 @@
 
 use tokio_postgres::types::Type;
 
+use super::error::StoreError;
+use super::handle::Store;
+use super::runs::Lease;
 use super::users::outcome;
-use super::{Store, StoreError};
 use crate::profile::UserId;
 
 impl Store {
@@ -56,10 +58,10 @@ impl Store {
         outcome(row.get(0)).map(|_| ())
     }
 
-    /// Marks rejections as resolved whose users the walk of `run` took in.
-    pub async fn resolve_rejections(&self, run: i64) -> Result<(), StoreError> {
+    /// Marks rejections as resolved whose users the walk of the lease's run took in.
+    pub async fn resolve_rejections(&self, lease: &Lease) -> Result<(), StoreError> {
         self.connection
-            .all(sql!("resolve_rejections"), &[(&run, Type::INT8)])
+            .all(sql!("resolve_rejections"), &[(&lease.run, Type::INT8)])
             .await
             .map(|_| ())
     }

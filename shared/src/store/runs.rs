@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
 use super::connection::Parameters;
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::handle::Store;
 use crate::time::At;
 
 /// A run's figures, as `reconcile` answers them and `runs` keeps them.
@@ -38,19 +39,62 @@ pub struct Figures {
 /// A walk's place between two invocations.
 #[derive(Debug, Default)]
 pub struct Saved {
-    /// The adapter's own words for where it was.
+    /// Where the walk was, in the adapter's own words.
     pub position: Option<String>,
-    /// Whom it has met.
+    /// The users that the walk has met.
     pub met: Option<Vec<u8>>,
-    /// How many it has rejected.
+    /// How many users it has rejected.
     pub rejected: i64,
-    /// How many of them had no id.
+    /// How many of those had no id.
     pub nameless: i64,
+}
+
+/// The lease that a run has taken: what only one run at a time is allowed to do
+/// takes it. The run may have lost it since, which each statement checks.
+///
+/// Nothing but [`Store::take_lease`] makes one. A run can't write a tombstone
+/// by its number:
+///
+/// ```compile_fail
+/// # use shared::store::{Authority, Look, Store};
+/// # async fn sweep(store: &Store, looks: &[Look]) {
+/// let run: i64 = 7;
+/// let _ = store.settle_gone(looks, Authority::Run(run)).await;
+/// # }
+/// ```
+///
+/// nor by a lease that it has made up:
+///
+/// ```compile_fail
+/// # use shared::store::{Authority, Lease, Look, Store};
+/// # async fn sweep(store: &Store, looks: &[Look]) {
+/// let lease = Lease { run: 7 };
+/// let _ = store.settle_gone(looks, Authority::Run(&lease)).await;
+/// # }
+/// ```
+///
+/// It takes the lease:
+///
+/// ```
+/// # use shared::store::{Authority, Look, Store};
+/// # async fn sweep(store: &Store, looks: &[Look], run: i64) {
+/// # let length = std::time::Duration::from_secs(30);
+/// if let Ok(Some(taken)) = store.take_lease(run, length, false).await {
+///     let lease = taken.lease;
+///     let _ = store.settle_gone(looks, Authority::Run(&lease)).await;
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) run: i64,
 }
 
 /// What a run begins with.
 #[derive(Debug)]
-pub struct Lease {
+pub struct Taken {
+    /// The lease.
+    pub lease: Lease,
     /// The database's clock.
     pub now: At,
     /// Where the walk goes on.
@@ -66,9 +110,14 @@ pub struct Closing<'a> {
     pub outcome: &'a str,
     /// For the operator.
     pub error: Option<&'a str>,
-    /// What it did.
+    /// What the run did.
     pub figures: Figures,
-    /// Where the next one goes on; `None`: leave the walk as it was.
+}
+
+/// What a run that held the lease leaves to the next one.
+#[derive(Debug, Default)]
+pub struct LeftToNext<'a> {
+    /// Where the next run goes on; `None`: the walk stays as it was.
     pub walk: Option<Saved>,
     /// Fields in which listing and reads differ; `None`: nothing was learnt.
     pub unlisted: Option<&'a [String]>,
@@ -105,21 +154,22 @@ impl Store {
     pub async fn take_lease(
         &self,
         run: i64,
-        lease: Duration,
+        length: Duration,
         anew: bool,
-    ) -> Result<Option<Lease>, StoreError> {
+    ) -> Result<Option<Taken>, StoreError> {
         let rows = self
             .connection
             .all(
                 sql!("take_lease"),
                 &[
                     (&run, Type::INT8),
-                    (&lease.as_secs_f64(), Type::FLOAT8),
+                    (&length.as_secs_f64(), Type::FLOAT8),
                     (&anew, Type::BOOL),
                 ],
             )
             .await?;
-        Ok(rows.first().map(|row| Lease {
+        Ok(rows.first().map(|row| Taken {
+            lease: Lease { run },
             now: At::from_system(row.get(0)),
             saved: Saved {
                 position: row.get(1),
@@ -131,39 +181,56 @@ impl Store {
         }))
     }
 
-    /// Keeps the lease, and gives the time; `None`: it is another run's.
-    pub async fn renew_lease(&self, run: i64, lease: Duration) -> Result<Option<At>, StoreError> {
-        let parameters: Parameters<'_> =
-            &[(&run, Type::INT8), (&lease.as_secs_f64(), Type::FLOAT8)];
+    /// Keeps the lease, and gives the time; `None`: another run has taken it.
+    pub async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<At>, StoreError> {
+        let parameters: Parameters<'_> = &[
+            (&lease.run, Type::INT8),
+            (&length.as_secs_f64(), Type::FLOAT8),
+        ];
         let rows = self.connection.all(sql!("renew_lease"), parameters).await?;
         Ok(rows.first().map(|row| At::from_system(row.get(0))))
     }
 
-    /// Ends a run's row, and gives the lease back; false: another run has taken
-    /// the lease meanwhile, and this one's row says so. `by`: until when there is
-    /// time, past the store's own deadline: whom a walk of millions has met takes
-    /// seconds to be sent.
+    /// Ends the row of a run that never had the lease; false: another run has
+    /// ended it meanwhile. `by`: until when there is time, past the store's own
+    /// deadline.
     pub async fn close_run(
         &self,
         run: i64,
         closing: Closing<'_>,
         by: Instant,
     ) -> Result<bool, StoreError> {
-        let f = closing.figures;
-        let figures = vec![
-            f.listed,
-            f.created,
-            f.updated,
-            f.unchanged,
-            f.deleted,
-            f.revived,
-            f.rejected,
-            f.held,
-            f.pages,
-            f.duration_ms,
-        ];
-        let untouched = closing.walk.is_none();
-        let saved = closing.walk.unwrap_or_default();
+        self.close(run, closing, LeftToNext::default(), by).await
+    }
+
+    /// Ends a run's row, keeps what it leaves to the next one, and gives the
+    /// lease back; false: another run has taken the lease meanwhile, and this
+    /// one's row says so. `by`: until when there is time, past the store's own
+    /// deadline, because the hashes of millions of users take seconds to send.
+    pub async fn give_lease_back(
+        &self,
+        lease: Lease,
+        closing: Closing<'_>,
+        left: LeftToNext<'_>,
+        by: Instant,
+    ) -> Result<bool, StoreError> {
+        self.close(lease.run, closing, left, by).await
+    }
+
+    async fn close(
+        &self,
+        run: i64,
+        closing: Closing<'_>,
+        left: LeftToNext<'_>,
+        by: Instant,
+    ) -> Result<bool, StoreError> {
+        let figures = serde_json::json!(closing.figures).to_string();
+        let untouched = left.walk.is_none();
+        let saved = left.walk.unwrap_or_default();
         let rows = self
             .connection
             .all_by(
@@ -173,13 +240,13 @@ impl Store {
                     (&run, Type::INT8),
                     (&closing.outcome, Type::TEXT),
                     (&closing.error, Type::TEXT),
-                    (&figures, Type::INT8_ARRAY),
+                    (&figures, Type::TEXT),
                     (&saved.position, Type::TEXT),
                     (&saved.met, Type::BYTEA),
                     (&untouched, Type::BOOL),
                     (&saved.rejected, Type::INT8),
                     (&saved.nameless, Type::INT8),
-                    (&closing.unlisted, Type::TEXT_ARRAY),
+                    (&left.unlisted, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -194,13 +261,13 @@ impl Store {
         Ok(self.connection.one(sql!("event_cursor"), &[]).await?.get(0))
     }
 
-    /// Notes it, or that it has to begin anew; false: `run` has lost the lease.
+    /// Notes it, or that it has to begin anew; false: the run has lost the lease.
     pub async fn set_event_cursor(
         &self,
-        run: i64,
+        lease: &Lease,
         cursor: Option<&str>,
     ) -> Result<bool, StoreError> {
-        let parameters: Parameters<'_> = &[(&run, Type::INT8), (&cursor, Type::TEXT)];
+        let parameters: Parameters<'_> = &[(&lease.run, Type::INT8), (&cursor, Type::TEXT)];
         let rows = self
             .connection
             .all(sql!("set_event_cursor"), parameters)

@@ -1,16 +1,16 @@
--- Marks users as deleted whom the provider, asked after a look at their rows,
--- did not have; gives back whom. A row that changed since the look stays.
+-- Marks users as deleted that the provider, asked after a look at their rows,
+-- did not have; gives back their ids. A row that changed since the look stays.
 --
 -- One call has either users with rows or users without, never both: it would
 -- hold the rows that it has inserted while it waits for those that exist, and
 -- deadlock with a join, which goes through both in one order.
 --
--- $1 text[]      id
--- $2 text[]      token of the look; NULL: there was no row
--- $3 timestamptz when the rows were looked at
--- $4 bigint      the run that sweeps, which must hold the lease; NULL: a delivery
--- $5 text        provider
--- $6 text[]      project, by all its names
+-- $1 text[]        id
+-- $2 text[]        token of the look; NULL: there was no row
+-- $3 timestamptz[] when the row was looked at
+-- $4 bigint        the run that sweeps, which must hold the lease; NULL: a delivery
+-- $5 text          provider
+-- $6 text[]        project, by all its names
 WITH permitted AS (
   SELECT
   FROM neon_identity.connection AS bound
@@ -24,11 +24,14 @@ WITH permitted AS (
 ),
 asked AS (
   SELECT *
-  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))
-    AS asked (id, token)
+  FROM ROWS FROM (
+    pg_catalog.unnest($1::text[]),
+    pg_catalog.unnest($2::text[]),
+    pg_catalog.unnest($3::timestamptz[])
+  ) AS asked (id, token, at)
 ),
 looked AS (
-  SELECT kept.id
+  SELECT kept.id, asked.at
   FROM neon_identity.users_sync AS kept
   JOIN asked ON asked.id = kept.id AND asked.token = kept.xmin::text
   ORDER BY kept.id -- two sweeps lock in the same order
@@ -36,7 +39,7 @@ looked AS (
 ),
 created AS (
   INSERT INTO neon_identity.users_sync (raw_json, id, deleted_at)
-  SELECT '{}', asked.id, $3
+  SELECT '{}', asked.id, asked.at
   FROM asked
   WHERE asked.token IS NULL AND EXISTS (SELECT FROM permitted)
   ORDER BY asked.id -- as joins insert, or the two deadlock
@@ -48,10 +51,10 @@ updated AS (
     -- An endless time, put in by hand, ends here.
     deleted_at = greatest(
       CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
-      $3,
+      looked.at,
       CASE WHEN pg_catalog.isfinite(kept.updated_at) THEN kept.updated_at END
     ),
-    updated_at = CASE WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN $3 ELSE kept.updated_at END
+    updated_at = CASE WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN looked.at ELSE kept.updated_at END
   FROM looked
   WHERE kept.id = looked.id AND EXISTS (SELECT FROM permitted)
   RETURNING kept.id

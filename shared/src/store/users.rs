@@ -8,7 +8,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::connection::Parameters;
-use super::{Store, StoreError};
+use super::error::StoreError;
+use super::handle::Store;
+use super::runs::Lease;
 use crate::profile::{Profile, UserId};
 use crate::time::At;
 
@@ -56,15 +58,73 @@ pub enum Shown {
     Tombstone,
 }
 
-/// A look at a row.
+/// What tells every write of a row from the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowVersion(String);
+
+/// A look at a row. It carries its time, so that what is read later is given
+/// the time of no other look.
 #[derive(Debug, Clone)]
 pub struct Look {
-    /// Whom.
+    /// The user's id.
     pub id: UserId,
-    /// Changes with every write of the row; `None`: there is none.
-    pub token: Option<String>,
+    /// The row's version; `None`: there is no row.
+    pub row_version: Option<RowVersion>,
     /// Whether the row says that the user is deleted.
     pub deleted: bool,
+    at: At,
+}
+
+impl Look {
+    /// When this was, by the database's clock.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// The same look as though it had been at another time, for tests of times
+    /// that no clock shows.
+    #[must_use]
+    pub fn as_if_at(self, at: At) -> Self {
+        Self { at, ..self }
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.row_version.as_ref().map(|version| version.0.as_str())
+    }
+}
+
+/// What caused a profile to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A delivery, or an event of the provider's record: its time counts even if
+    /// the row says the same already.
+    Delivery,
+    /// A listing, which writes only what differs.
+    Listing,
+}
+
+impl Origin {
+    fn is_delivery(self) -> bool {
+        self == Self::Delivery
+    }
+}
+
+/// How a profile that was read after a look is taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettleOptions {
+    /// What caused the read.
+    pub origin: Origin,
+    /// Whether the profile clears a tombstone.
+    pub revive: bool,
+}
+
+/// What allows users to be marked as deleted.
+#[derive(Debug, Clone, Copy)]
+pub enum Authority<'a> {
+    /// A delivery about the one user that was read.
+    Delivery,
+    /// A run, for as long as it holds the lease.
+    Run(&'a Lease),
 }
 
 /// A row that is not written though nothing refuses it, or hidden though it is there.
@@ -84,7 +144,7 @@ impl Store {
     pub async fn join(
         &self,
         profiles: &[(&Profile, At)],
-        delivered: bool,
+        origin: Origin,
     ) -> Result<Vec<(UserId, Outcome)>, StoreError> {
         let mut sorted: Vec<&(&Profile, At)> = profiles.iter().collect();
         sorted.sort_by_key(|(profile, _)| &profile.id);
@@ -114,7 +174,7 @@ impl Store {
                     (&ats, Type::TIMESTAMPTZ_ARRAY),
                     (&staleness, Type::FLOAT8),
                     (&self.facts.ids_return, Type::BOOL),
-                    (&delivered, Type::BOOL),
+                    (&origin.is_delivery(), Type::BOOL),
                     (&self.facts.name, Type::TEXT),
                     (&self.names(), Type::TEXT_ARRAY),
                 ],
@@ -146,24 +206,26 @@ impl Store {
     }
 
     /// Looks at rows, before the provider is asked about their users.
-    pub async fn look(&self, ids: &[UserId]) -> Result<(At, Vec<Look>), StoreError> {
+    pub async fn look(&self, ids: &[UserId]) -> Result<Vec<Look>, StoreError> {
         let asked: Vec<_> = ids.iter().map(UserId::as_str).collect();
         let rows = self
             .connection
             .all(sql!("look"), &[(&asked, Type::TEXT_ARRAY)])
             .await?;
-        let now = match rows.first() {
-            Some(row) => At::from_system(row.get(0)),
-            None => self.now().await?,
+        let Some(first) = rows.first() else {
+            return Ok(Vec::new());
         };
+        // The clock goes on from row to row; the first time is before all of them.
+        let at = At::from_system(first.get(0));
         let looks = rows.iter().map(|row| {
             Ok(Look {
+                at,
                 id: id(row.get(1))?,
-                token: row.get(2),
+                row_version: row.get::<_, Option<String>>(2).map(RowVersion),
                 deleted: row.get(3),
             })
         });
-        Ok((now, looks.collect::<Result<_, StoreError>>()?))
+        looks.collect()
     }
 
     /// Takes in a profile that was read after `look`; `None` if the row has
@@ -172,12 +234,9 @@ impl Store {
         &self,
         look: &Look,
         profile: &Profile,
-        at: At,
-        revive: bool,
-        delivered: bool,
+        options: SettleOptions,
     ) -> Result<Option<Outcome>, StoreError> {
-        let flags = (revive, delivered, false);
-        self.settle(look, profile, at, flags).await
+        self.settle(look, profile, options, false).await
     }
 
     /// The same, of a row whose version is not the provider's own.
@@ -185,28 +244,26 @@ impl Store {
         &self,
         look: &Look,
         profile: &Profile,
-        at: At,
-        revive: bool,
-        delivered: bool,
+        options: SettleOptions,
     ) -> Result<Option<Outcome>, StoreError> {
-        let flags = (revive, delivered, true);
-        self.settle(look, profile, at, flags).await
+        self.settle(look, profile, options, true).await
     }
 
     async fn settle(
         &self,
         look: &Look,
         profile: &Profile,
-        at: At,
-        (revive, delivered, edited): (bool, bool, bool),
+        SettleOptions { origin, revive }: SettleOptions,
+        edited: bool,
     ) -> Result<Option<Outcome>, StoreError> {
+        let at = profile.version.unwrap_or(look.at);
         let row = self
             .connection
             .one(
                 sql!("settle_present"),
                 &[
                     (&look.id.as_str(), Type::TEXT),
-                    (&look.token, Type::TEXT),
+                    (&look.token(), Type::TEXT),
                     (&profile.raw_json, Type::TEXT),
                     (&profile.name, Type::TEXT),
                     (&profile.email, Type::TEXT),
@@ -214,7 +271,7 @@ impl Store {
                     (&at.to_system(), Type::TIMESTAMPTZ),
                     (&self.facts.versioned, Type::BOOL),
                     (&revive, Type::BOOL),
-                    (&delivered, Type::BOOL),
+                    (&origin.is_delivery(), Type::BOOL),
                     (&self.facts.name, Type::TEXT),
                     (&self.names(), Type::TEXT_ARRAY),
                     (&edited, Type::BOOL),
@@ -232,7 +289,7 @@ impl Store {
     /// when it was; the time has to be one that a clock can show.
     pub async fn kept(&self, look: &Look) -> Result<Option<(String, At)>, StoreError> {
         let parameters: Parameters<'_> =
-            &[(&look.id.as_str(), Type::TEXT), (&look.token, Type::TEXT)];
+            &[(&look.id.as_str(), Type::TEXT), (&look.token(), Type::TEXT)];
         let rows = self.connection.all(sql!("kept"), parameters).await?;
         Ok(rows.first().and_then(|row| {
             let at: Option<SystemTime> = row.try_get(1).ok()?;
@@ -240,29 +297,32 @@ impl Store {
         }))
     }
 
-    /// Whose rows are as they were at these looks.
+    /// Users whose rows are as they were at these looks.
     pub async fn unmoved(&self, looks: &[Look]) -> Result<Vec<UserId>, StoreError> {
         let ids: Vec<_> = looks.iter().map(|look| look.id.clone()).collect();
-        let (_, now) = self.look(&ids).await?;
+        let now = self.look(&ids).await?;
         let stands = |now: &Look| {
             looks
                 .iter()
-                .any(|look| look.id == now.id && look.token == now.token)
+                .any(|look| look.id == now.id && look.row_version == now.row_version)
         };
         Ok(now.into_iter().filter(stands).map(|look| look.id).collect())
     }
 
-    /// Marks users as deleted whom the provider did not have when asked after
-    /// the look at `looked_at`; `run` must hold the lease. Gives back whom:
-    /// rows that changed since are left out.
+    /// Marks users as deleted that the provider did not have when it was asked
+    /// after these looks. Gives back those that it has marked: rows that changed
+    /// since are left out, and so is every row if the run has lost the lease.
     pub async fn settle_gone(
         &self,
         looks: &[Look],
-        looked_at: At,
-        run: Option<i64>,
+        authority: Authority<'_>,
     ) -> Result<Vec<UserId>, StoreError> {
+        let run = match authority {
+            Authority::Delivery => None,
+            Authority::Run(lease) => Some(lease.run),
+        };
         let (with_row, without): (Vec<_>, Vec<_>) =
-            looks.iter().partition(|look| look.token.is_some());
+            looks.iter().partition(|look| look.row_version.is_some());
         let mut written = Vec::new();
         // Two statements: see settle_gone.sql.
         for looks in [with_row, without] {
@@ -270,7 +330,8 @@ impl Store {
                 continue;
             }
             let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
-            let tokens: Vec<_> = looks.iter().map(|look| look.token.as_deref()).collect();
+            let tokens: Vec<_> = looks.iter().map(|look| look.token()).collect();
+            let ats: Vec<_> = looks.iter().map(|look| look.at.to_system()).collect();
             let rows = self
                 .connection
                 .all(
@@ -278,7 +339,7 @@ impl Store {
                     &[
                         (&ids, Type::TEXT_ARRAY),
                         (&tokens, Type::TEXT_ARRAY),
-                        (&looked_at.to_system(), Type::TIMESTAMPTZ),
+                        (&ats, Type::TIMESTAMPTZ_ARRAY),
                         (&run, Type::INT8),
                         (&self.facts.name, Type::TEXT),
                         (&self.names(), Type::TEXT_ARRAY),

@@ -7,6 +7,7 @@ use fuzz::oracle::{Tree, tree};
 use fuzz::{bad, seeds};
 use shared::json::storable;
 use shared::profile::Profile;
+use shared::store::Origin;
 use shared::store::StoreError::Unstorable;
 use shared::time::At;
 
@@ -24,7 +25,7 @@ async fn join(bench: &Bench, profiles: &[Profile]) -> Result<Vec<usize>> {
             .iter()
             .map(|profile| (profile, At::from_micros(THEN)))
             .collect();
-        match bench.store.join(&joined, false).await {
+        match bench.store.join(&joined, Origin::Listing).await {
             Ok(outcomes) => ensure!(outcomes.len() == joined.len()),
             Err(Unstorable(reason)) => {
                 ensure!(reason.len() > 10, "{reason}");

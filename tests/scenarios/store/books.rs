@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use shared::store::{Closing, Figures, Saved, Shown};
+use shared::store::{Closing, Figures, Lease, LeftToNext, Saved, Shown};
 use tokio::time::Instant;
 
 use super::{Bench, THEN, hints, named, user};
@@ -28,16 +28,25 @@ impl Bench {
         Ok(taken.map(|lease| (lease.saved.position, lease.saved.met)))
     }
 
-    /// Whether the run was still the lease's, or never had it.
-    async fn close(&self, run: i64, outcome: &str, walk: Option<Saved>) -> Result<bool> {
-        let closing = Closing {
-            outcome,
-            error: None,
-            figures: Figures::default(),
+    /// Takes a lease that is free.
+    async fn lease(&self, run: i64) -> Result<Lease> {
+        let taken = self.store.take_lease(run, LEASE, false).await?;
+        Ok(taken.context("it is free")?.lease)
+    }
+
+    /// Ends a run that never had the lease.
+    async fn close(&self, run: i64, outcome: &str) -> Result<bool> {
+        Ok(self.store.close_run(run, closing(outcome), soon()).await?)
+    }
+
+    /// Ends a run; gives whether the lease was still its own.
+    async fn give_back(&self, lease: Lease, outcome: &str, walk: Option<Saved>) -> Result<bool> {
+        let left = LeftToNext {
             walk,
             unlisted: None,
         };
-        Ok(self.store.close_run(run, closing, soon()).await?)
+        let (closing, by) = (closing(outcome), soon());
+        Ok(self.store.give_lease_back(lease, closing, left, by).await?)
     }
 
     /// A run's outcome, and whether it is over.
@@ -63,6 +72,14 @@ fn place(position: &str, met: &[u8]) -> Saved {
     }
 }
 
+fn closing(outcome: &str) -> Closing<'_> {
+    Closing {
+        outcome,
+        error: None,
+        figures: Figures::default(),
+    }
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -76,19 +93,19 @@ async fn one_run_at_a_time_holds_the_lease() -> Result<()> {
     for anew in [false, true] {
         assert_eq!(bench.take(second, anew).await?, None);
     }
-    assert!(bench.store.renew_lease(first, LEASE).await?.is_some());
-    assert_eq!(bench.store.renew_lease(second, LEASE).await?, None);
-    // Whoever was busy gives nothing back.
-    bench.close(second, "busy", None).await?;
+    let (lease, given_back) = (bench.lease(first).await?, bench.lease(first).await?);
+    assert!(bench.store.renew_lease(&lease, LEASE).await?.is_some());
+    // A run that was busy gives nothing back.
+    bench.close(second, "busy").await?;
     assert_eq!(
         bench.run_row(second).await?,
         (Some("busy".to_owned()), true, None)
     );
     assert_eq!(bench.take(second, false).await?, None);
     bench
-        .close(first, "complete", Some(Saved::default()))
+        .give_back(given_back, "complete", Some(Saved::default()))
         .await?;
-    assert_eq!(bench.store.renew_lease(first, LEASE).await?, None);
+    assert_eq!(bench.store.renew_lease(&lease, LEASE).await?, None);
     let third = bench.open(false).await?;
     assert_eq!(bench.take(third, false).await?, Some((None, None)));
     let dry: String = bench
@@ -114,7 +131,7 @@ async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
             tasks.push(tokio::spawn(async move {
                 let (run, _) = store.open_run(false, None).await?;
                 let taken = store.take_lease(run, LEASE, false).await?;
-                anyhow::Ok(taken.map(|_| run))
+                anyhow::Ok(taken.map(|taken| taken.lease))
             }));
         }
         let mut holders = Vec::new();
@@ -122,8 +139,9 @@ async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
             holders.extend(task.await??);
         }
         assert_eq!(holders.len(), 1);
+        let lease = holders.remove(0);
         bench
-            .close(holders[0], "complete", Some(Saved::default()))
+            .give_back(lease, "complete", Some(Saved::default()))
             .await?;
     }
     Ok(())
@@ -154,11 +172,11 @@ async fn a_run_that_died_before_it_had_the_lease_is_marked_failed_in_the_end() -
 async fn a_run_that_died_is_marked_failed_when_its_lease_is_taken() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let died = bench.open(false).await?;
-    bench.take(died, false).await?;
+    let leases = [bench.lease(died).await?, bench.lease(died).await?];
     assert_eq!(bench.run_row(died).await?, (None, false, None));
     bench.expire().await?;
     let next = bench.open(false).await?;
-    assert!(bench.take(next, false).await?.is_some());
+    let held = bench.lease(next).await?;
     let (outcome, over, error) = bench.run_row(died).await?;
     assert_eq!((outcome.as_deref(), over), (Some("failed"), true));
     assert!(
@@ -168,17 +186,17 @@ async fn a_run_that_died_is_marked_failed_when_its_lease_is_taken() -> Result<()
             .contains("stopped before it could finish")
     );
     assert_eq!(bench.run_row(next).await?, (None, false, None));
-    // Should it live after all, it has lost the lease.
-    assert_eq!(bench.store.renew_lease(died, LEASE).await?, None);
-    for outcome in ["complete", "partial"] {
-        let closed = bench.close(died, outcome, Some(place("stolen", b"")));
+    // If it lives after all, it has lost the lease.
+    assert_eq!(bench.store.renew_lease(&leases[0], LEASE).await?, None);
+    for (outcome, lease) in ["complete", "partial"].into_iter().zip(leases) {
+        let closed = bench.give_back(lease, outcome, Some(place("stolen", b"")));
         assert!(!closed.await?, "it is told");
         let (kept, _, kept_error) = bench.run_row(died).await?;
         assert_eq!((kept.as_deref(), &kept_error), (Some("failed"), &error));
     }
-    assert!(bench.store.renew_lease(next, LEASE).await?.is_some());
+    assert!(bench.store.renew_lease(&held, LEASE).await?.is_some());
     bench
-        .close(next, "partial", Some(place("own", b"")))
+        .give_back(held, "partial", Some(place("own", b"")))
         .await?;
     let last = bench.open(false).await?;
     let saved = bench.take(last, false).await?.context("it is free")?;
@@ -204,10 +222,11 @@ async fn a_lease_ends_when_it_says() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let (first, second) = (bench.open(false).await?, bench.open(false).await?);
     let short = Duration::from_millis(400);
-    assert!(bench.store.take_lease(first, short, false).await?.is_some());
+    let taken = bench.store.take_lease(first, short, false).await?;
+    let lease = taken.context("it is free")?.lease;
     assert_eq!(bench.take(second, false).await?, None);
     tokio::time::sleep(Duration::from_millis(250)).await;
-    assert!(bench.store.renew_lease(first, short).await?.is_some());
+    assert!(bench.store.renew_lease(&lease, short).await?.is_some());
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!(bench.take(second, false).await?, None);
     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -220,24 +239,25 @@ async fn a_partial_walk_goes_on_where_it_was() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let met: Vec<u8> = (0..=255).cycle().take(800_000).collect();
     let first = bench.open(false).await?;
-    bench.take(first, false).await?;
+    let lease = bench.lease(first).await?;
     let begun = "SELECT begun_at::text FROM neon_identity.walk";
     let begun_at = bench.ask(begun).await?;
     assert!(!begun_at.is_empty());
     bench
-        .close(first, "partial", Some(place("page 7", &met)))
+        .give_back(lease, "partial", Some(place("page 7", &met)))
         .await?;
 
     // A busy one, a dry one and one that dies leave the place alone.
     let busy = bench.open(false).await?;
-    bench.close(busy, "busy", None).await?;
+    bench.close(busy, "busy").await?;
     let dry = bench.open(true).await?;
     assert_eq!(
         bench.take(dry, true).await?,
         Some((None, None)),
         "it begins anew"
     );
-    bench.close(dry, "complete", None).await?;
+    let lease = bench.lease(dry).await?;
+    bench.give_back(lease, "complete", None).await?;
     let died = bench.open(false).await?;
     bench.take(died, false).await?;
     bench.expire().await?;
@@ -250,8 +270,9 @@ async fn a_partial_walk_goes_on_where_it_was() -> Result<()> {
         begun_at,
         "it is still the same walk"
     );
+    let lease = bench.lease(second).await?;
     bench
-        .close(second, "complete", Some(Saved::default()))
+        .give_back(lease, "complete", Some(Saved::default()))
         .await?;
 
     let third = bench.open(false).await?;
@@ -264,7 +285,7 @@ async fn a_partial_walk_goes_on_where_it_was() -> Result<()> {
 async fn a_runs_row_holds_its_figures() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let run = bench.open(false).await?;
-    bench.take(run, false).await?;
+    let lease = bench.lease(run).await?;
     let figures = Figures {
         listed: 1,
         created: 2,
@@ -281,10 +302,15 @@ async fn a_runs_row_holds_its_figures() -> Result<()> {
         outcome: "failed",
         error: Some("what to do"),
         figures,
+    };
+    let left = LeftToNext {
         walk: Some(Saved::default()),
         unlisted: None,
     };
-    bench.store.close_run(run, closing, soon()).await?;
+    bench
+        .store
+        .give_lease_back(lease, closing, left, soon())
+        .await?;
     let row = bench
         .ask(
             "SELECT concat_ws(' ', listed, created, updated, unchanged, deleted, revived, rejected,
@@ -367,14 +393,16 @@ async fn a_whole_walk_resolves_rejections_of_users_it_took_in() -> Result<()> {
         .await?;
 
     let (run, other) = (bench.open(false).await?, bench.open(false).await?);
-    bench.take(run, false).await?;
+    let lost = bench.lease(other).await?;
+    bench.expire().await?;
+    let lease = bench.lease(run).await?;
     // Rejected in this very walk.
     reject("again").await?;
     let resolved = "SELECT coalesce(string_agg(event_id, ' ' ORDER BY id), '')
         FROM neon_identity.rejections WHERE resolved_at IS NOT NULL";
-    bench.store.resolve_rejections(other).await?;
+    bench.store.resolve_rejections(&lost).await?;
     assert_eq!(bench.ask(resolved).await?, "");
-    bench.store.resolve_rejections(run).await?;
+    bench.store.resolve_rejections(&lease).await?;
     assert_eq!(bench.ask(resolved).await?, "stored");
     // The same event again: it is open again.
     reject("stored").await?;
@@ -433,27 +461,25 @@ async fn a_place_is_kept_for_a_week_from_when_the_walk_came_to_it() -> Result<()
         format!("UPDATE neon_identity.walk SET saved_at = saved_at - interval '{days}'")
     };
     for (days, expected) in [("6 days", kept), ("8 days", Some((None, None)))] {
-        let run = bench.open(false).await?;
-        bench.take(run, false).await?;
+        let lease = bench.lease(bench.open(false).await?).await?;
         let left = Some(place("here", &[7; 8]));
-        assert!(bench.close(run, "failed", left).await?);
+        assert!(bench.give_back(lease, "failed", left).await?);
         bench.run(&age(days)).await?;
         // A run that leaves the walk where it was does not make the place younger.
         let run = bench.open(false).await?;
         assert_eq!(bench.take(run, false).await?, expected, "{days}");
         let same = Some(place("here", &[7; 8]));
-        assert!(bench.close(run, "failed", same).await?);
+        let lease = bench.lease(run).await?;
+        assert!(bench.give_back(lease, "failed", same).await?);
     }
-    let run = bench.open(false).await?;
-    bench.take(run, false).await?;
+    let lease = bench.lease(bench.open(false).await?).await?;
     bench
-        .close(run, "failed", Some(place("here", &[7; 8])))
+        .give_back(lease, "failed", Some(place("here", &[7; 8])))
         .await?;
     bench.run(&age("4 days")).await?;
-    let run = bench.open(false).await?;
-    bench.take(run, false).await?;
+    let lease = bench.lease(bench.open(false).await?).await?;
     bench
-        .close(run, "failed", Some(place("here", &[7; 8])))
+        .give_back(lease, "failed", Some(place("here", &[7; 8])))
         .await?;
     bench.run(&age("4 days")).await?;
     let run = bench.open(false).await?;

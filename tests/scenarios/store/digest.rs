@@ -7,10 +7,13 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use shared::profile::{Columns, Profile};
 use shared::store::Difference::{self, Created, Doubtful, Tombstone, Updated};
+use shared::store::{Authority, Origin};
 use shared::time::At;
 use tests::seeds;
 
-use super::{Bench, SECOND, STALE, THEN, hints, named, of_json, user, versioned, versions};
+use super::{
+    Bench, SECOND, STALE, THEN, hints, named, of_json, options, user, versioned, versions,
+};
 
 /// How these profiles differ from their rows, by place.
 async fn compare(
@@ -129,13 +132,13 @@ async fn a_hand_edited_column_is_noticed_whichever_it_is() -> Result<()> {
             .await?;
         let differences = compare(&bench, profiles, now).await?;
         assert_eq!(differences.len(), 1, "{edit}");
-        let (now, mut looks) = bench.store.look(&[user("u")]).await?;
+        let mut looks = bench.store.look(&[user("u")]).await?;
         let look = looks.remove(0);
         bench
             .store
-            .settle_present(&look, &profile, now, true, false)
+            .settle_present(&look, &profile, options(true, false))
             .await?;
-        let now = now.as_micros();
+        let now = look.at().as_micros();
         assert_eq!(compare(&bench, profiles, now).await?, [], "after {edit}");
         let row = bench.existing("u").await?;
         assert_eq!(row.created_at, Some(1_700_000_000_123_000), "{edit}");
@@ -173,8 +176,9 @@ async fn infinite_times_break_no_statement() -> Result<()> {
                 .join(&named(&id, "Bob"), now.as_micros(), false)
                 .await?;
             bench.store.gone(&user(&id), now).await?;
-            let (now, looks) = bench.store.look(&[user(&id)]).await?;
-            assert_eq!(bench.store.settle_gone(&looks, now, None).await?.len(), 1);
+            let looks = bench.store.look(&[user(&id)]).await?;
+            let gone = bench.store.settle_gone(&looks, Authority::Delivery);
+            assert_eq!(gone.await?.len(), 1);
         }
     }
     assert_eq!(bench.store.live_count().await?, 0);
@@ -326,7 +330,7 @@ fn a_printed_profile_is_what_postgres_prints() -> Result<()> {
             bench.run("TRUNCATE neon_identity.users_sync").await?;
             let then = At::from_micros(THEN);
             let joined: Vec<_> = profiles.iter().map(|profile| (profile, then)).collect();
-            bench.store.join(&joined, false).await?;
+            bench.store.join(&joined, Origin::Listing).await?;
             compare(&bench, &profiles, THEN).await
         });
         let differences = differences.expect("PostgreSQL takes what storable() lets through");

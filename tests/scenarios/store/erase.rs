@@ -3,10 +3,11 @@
 
 use anyhow::{Context, Result};
 use shared::provider::Facts;
+use shared::store::Authority;
 use shared::store::Outcome::{Created, Revived, Stale, Unchanged, Updated};
 use shared::time::At;
 
-use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versions};
+use super::{Bench, SECOND, STALE, THEN, facts, hints, named, options, user, versions};
 
 /// A bench with the user `u`, deleted and erased.
 async fn erased(facts: Facts) -> Result<Bench> {
@@ -66,10 +67,10 @@ async fn nothing_that_arrives_late_fills_an_erased_user_again() -> Result<()> {
             }
         }
         // In doubt, a delivery looks and reads: it revives nobody.
-        let (now, looks) = bench.store.look(&[user("u")]).await?;
+        let looks = bench.store.look(&[user("u")]).await?;
         let settled = bench
             .store
-            .settle_present(&looks[0], &named("u", "Ada"), now, false, true)
+            .settle_present(&looks[0], &named("u", "Ada"), options(false, true))
             .await?;
         assert_eq!(settled, Some(Unchanged));
         assert_eq!(bench.existing("u").await?, row);
@@ -79,8 +80,8 @@ async fn nothing_that_arrives_late_fills_an_erased_user_again() -> Result<()> {
             assert_eq!(bench.store.gone(&user("u"), at).await?, Unchanged);
             assert_erased(&bench).await?;
         }
-        let (_, looks) = bench.store.look(&[user("u")]).await?;
-        let gone = bench.store.settle_gone(&looks, now, None).await?;
+        let looks = bench.store.look(&[user("u")]).await?;
+        let gone = bench.store.settle_gone(&looks, Authority::Delivery).await?;
         assert_eq!(gone.len(), 1);
         assert_erased(&bench).await?;
         assert_eq!(
@@ -90,10 +91,10 @@ async fn nothing_that_arrives_late_fills_an_erased_user_again() -> Result<()> {
             Stale
         );
         // The provider shows the user alive, in a read of a run: they are back.
-        let (now, looks) = bench.store.look(&[user("u")]).await?;
+        let looks = bench.store.look(&[user("u")]).await?;
         let settled = bench
             .store
-            .settle_present(&looks[0], &named("u", "Ada"), now, true, false)
+            .settle_present(&looks[0], &named("u", "Ada"), options(true, false))
             .await?;
         assert_eq!(settled, Some(Revived));
         assert_eq!(bench.existing("u").await?.name.as_deref(), Some("Ada"));
@@ -286,8 +287,8 @@ async fn a_deletion_leaves_no_endless_time() -> Result<()> {
         let at = At::from_micros(THEN + 10 * SECOND);
         let outcome = bench.store.gone(&user("u"), at).await?;
         if ids_return {
-            let (now, looks) = bench.store.look(&[user("u")]).await?;
-            bench.store.settle_gone(&looks, now, None).await?;
+            let looks = bench.store.look(&[user("u")]).await?;
+            bench.store.settle_gone(&looks, Authority::Delivery).await?;
         } else {
             assert_eq!(outcome, Unchanged);
         }
@@ -297,8 +298,8 @@ async fn a_deletion_leaves_no_endless_time() -> Result<()> {
         bench
             .run("UPDATE neon_identity.users_sync SET updated_at = 'infinity' WHERE id = 'v'")
             .await?;
-        let (now, looks) = bench.store.look(&[user("v")]).await?;
-        bench.store.settle_gone(&looks, now, None).await?;
+        let looks = bench.store.look(&[user("v")]).await?;
+        bench.store.settle_gone(&looks, Authority::Delivery).await?;
         assert_finite(&bench).await?;
         let row = bench.existing("v").await?;
         assert_eq!(row.name.as_deref().context("a name")?, "Bob");

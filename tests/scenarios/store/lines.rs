@@ -162,25 +162,28 @@ async fn a_transaction_pooler_with_few_connections_serves_many_stores() -> Resul
 
 /// All the store's statements, several times over.
 async fn every_statement(store: Store, client: usize) -> Result<()> {
-    use shared::store::{Closing, Figures, Saved};
+    use shared::store::{Authority, Closing, Figures, LeftToNext, Origin, Saved};
     for round in 0..4 {
         let id = user(&format!("u{client}-{round}"));
         let mut profile = named(id.as_str(), "Ada");
         let now = store.now().await?;
         store.bind().await?;
-        store.join(&[(&profile, now)], true).await?;
+        store.join(&[(&profile, now)], Origin::Delivery).await?;
         profile.name = Some("Bob".to_owned());
         store
             .compare(std::slice::from_ref(&profile), now, &[])
             .await?;
-        let (now, looks) = store.look(std::slice::from_ref(&id)).await?;
+        let looks = store.look(std::slice::from_ref(&id)).await?;
         let settled = store
-            .settle_present(&looks[0], &profile, now, true, true)
+            .settle_present(&looks[0], &profile, super::options(true, true))
             .await?;
         assert_eq!(settled, Some(Updated));
         store.gone(&id, now).await?;
-        let (now, looks) = store.look(std::slice::from_ref(&id)).await?;
-        assert_eq!(store.settle_gone(&looks, now, None).await?.len(), 1);
+        let looks = store.look(std::slice::from_ref(&id)).await?;
+        assert_eq!(
+            store.settle_gone(&looks, Authority::Delivery).await?.len(),
+            1
+        );
         store
             .reject_delivery(id.as_str(), "reason", b"body", Some(&id))
             .await?;
@@ -191,19 +194,26 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
         store.ids(None, 10).await?;
         let (run, permitted) = store.open_run(false, None).await?;
         assert_eq!(permitted, Ok(()));
-        let lease = Duration::from_secs(30);
-        store.take_lease(run, lease, false).await?;
-        store.renew_lease(run, lease).await?;
-        store.resolve_rejections(run).await?;
+        let length = Duration::from_secs(30);
         let closing = Closing {
             outcome: "complete",
             error: None,
             figures: Figures::default(),
+        };
+        let by = tokio::time::Instant::now() + length;
+        let Some(taken) = store.take_lease(run, length, false).await? else {
+            store.close_run(run, closing, by).await?;
+            continue;
+        };
+        store.renew_lease(&taken.lease, length).await?;
+        store.resolve_rejections(&taken.lease).await?;
+        let left = LeftToNext {
             walk: Some(Saved::default()),
             unlisted: None,
         };
-        let by = tokio::time::Instant::now() + lease;
-        store.close_run(run, closing, by).await?;
+        store
+            .give_lease_back(taken.lease, closing, left, by)
+            .await?;
     }
     Ok(())
 }

@@ -1,26 +1,27 @@
 //! Reads after a look: whatever the row says, unless it has changed since.
 
 use anyhow::{Context, Result};
-use shared::store::Look;
+use shared::profile::Profile;
 use shared::store::Outcome::{Created, Revived, Stale, Unchanged, Updated};
+use shared::store::{Authority, Look};
 use shared::time::At;
 use tests::postgres::connect;
 
-use super::{Bench, SECOND, STALE, THEN, facts, hints, named, user, versioned, versions};
+use super::{Bench, SECOND, STALE, THEN, facts, hints, named, options, user, versioned, versions};
 
 async fn look(bench: &Bench, id: &str) -> Result<(i64, Look)> {
-    let (now, mut looks) = bench.store.look(&[user(id)]).await?;
+    let mut looks = bench.store.look(&[user(id)]).await?;
     let look = looks.pop().context("no look")?;
     assert_eq!((looks.len(), look.id.as_str()), (0, id));
-    Ok((now.as_micros(), look))
+    Ok((look.at().as_micros(), look))
 }
 
 #[tokio::test]
 async fn a_look_tells_every_write_apart() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     let (before, none) = look(&bench, "u").await?;
-    assert_eq!(none.token, None);
-    let mut seen = vec![none.token];
+    assert_eq!(none.row_version, None);
+    let mut seen = vec![none.row_version];
     for write in [
         "SELECT neon_identity.ensure_user('u')",
         "UPDATE neon_identity.users_sync SET name = 'a'",
@@ -28,8 +29,8 @@ async fn a_look_tells_every_write_apart() -> Result<()> {
     ] {
         bench.run(write).await?;
         let (_, look) = look(&bench, "u").await?;
-        assert!(!seen.contains(&look.token), "{write}");
-        seen.push(look.token);
+        assert!(!seen.contains(&look.row_version), "{write}");
+        seen.push(look.row_version);
     }
     // Reading a row, or referring to it, changes nothing.
     bench
@@ -40,11 +41,10 @@ async fn a_look_tells_every_write_apart() -> Result<()> {
         )
         .await?;
     let (after, same) = look(&bench, "u").await?;
-    assert_eq!(Some(&same.token), seen.last());
+    assert_eq!(Some(&same.row_version), seen.last());
     assert!(before < after && after <= bench.store.now().await?.as_micros());
 
-    let (now, nobody) = bench.store.look(&[]).await?;
-    assert!(now.as_micros() > after && nobody.is_empty());
+    assert!(bench.store.look(&[]).await?.is_empty());
     Ok(())
 }
 
@@ -54,10 +54,10 @@ async fn a_user_whom_nobody_knew_is_created_unless_somebody_was_quicker() -> Res
     let (at, nobody) = look(&bench, "u").await?;
     let settle = async |name, at| {
         let profile = named("u", name);
-        let at = At::from_micros(at);
+        let nobody = nobody.clone().as_if_at(At::from_micros(at));
         bench
             .store
-            .settle_present(&nobody, &profile, at, false, true)
+            .settle_present(&nobody, &profile, options(false, true))
             .await
     };
     assert_eq!(settle("Ada", at).await?, Some(Created));
@@ -86,10 +86,9 @@ async fn a_read_after_a_look_beats_whatever_the_row_says() -> Result<()> {
                 ))
                 .await?;
             let (now, look) = look(&bench, "u").await?;
-            let profile = versioned(&named("u", "new"), THEN + 5);
             let settled = bench
                 .store
-                .settle_present(&look, &profile, At::from_micros(now), false, false)
+                .settle_present(&look, &named("u", "new"), options(false, false))
                 .await?;
             assert_eq!(settled, Some(Updated), "{by_hand}");
             let row = bench.existing("u").await?;
@@ -111,15 +110,14 @@ async fn a_row_that_changed_since_the_look_stays() -> Result<()> {
         .join(&named("u", "newer"), now + 9 * SECOND, true)
         .await?;
     let row = bench.existing("u").await?;
-    let (profile, at) = (named("u", "new"), At::from_micros(now));
     let settled = bench
         .store
-        .settle_present(&looked, &profile, at, true, true)
+        .settle_present(&looked, &named("u", "new"), options(true, true))
         .await?;
     assert_eq!(settled, None);
     let gone = bench
         .store
-        .settle_gone(std::slice::from_ref(&looked), at, None)
+        .settle_gone(std::slice::from_ref(&looked), Authority::Delivery)
         .await?;
     assert!(gone.is_empty());
     assert_eq!(bench.existing("u").await?, row);
@@ -136,10 +134,10 @@ async fn a_delivery_that_changes_nothing_is_noticed_by_an_earlier_look() -> Resu
         bench.join(&kept, THEN, true).await?;
         let (_, looked) = look(&bench, "u").await?;
         assert_eq!(bench.join(&kept, THEN, true).await?, Unchanged);
-        let (between, at) = (named("u", "between"), At::from_micros(THEN));
+        let between = versioned(&named("u", "between"), THEN);
         let settled = bench
             .store
-            .settle_present(&looked, &between, at, false, true)
+            .settle_present(&looked, &between, options(false, true))
             .await?;
         assert_eq!(settled, None);
         assert_eq!(bench.existing("u").await?.name.as_deref(), Some("there"));
@@ -156,10 +154,14 @@ async fn a_settled_listing_writes_only_what_differs() -> Result<()> {
         let kept = bench.existing("u").await?;
         let (now, looked) = look(&bench, "u").await?;
         let at = At::from_micros(if version { THEN } else { now });
+        let read = Profile {
+            version: version.then_some(at),
+            ..profile
+        };
         let settle = async |delivered| {
             bench
                 .store
-                .settle_present(&looked, &profile, at, true, delivered)
+                .settle_present(&looked, &read, options(true, delivered))
                 .await
         };
         assert_eq!(settle(false).await?, Some(Unchanged));
@@ -182,18 +184,17 @@ async fn a_version_that_was_edited_by_hand_is_put_right() -> Result<()> {
         bench.run("TRUNCATE neon_identity.users_sync").await?;
         bench.join(&profile, edited, true).await?;
         let (_, looked) = look(&bench, "u").await?;
-        let at = At::from_micros(THEN);
         if edited > THEN {
             // Who doesn't know that a person has set it takes the read for a stale one.
             let settled = bench
                 .store
-                .settle_present(&looked, &profile, at, true, false);
+                .settle_present(&looked, &profile, options(true, false));
             assert_eq!(settled.await?, Some(Stale));
             assert_eq!(bench.existing("u").await?.times(), (Some(edited), None));
         }
         let settled = bench
             .store
-            .settle_edited(&looked, &profile, at, true, false)
+            .settle_edited(&looked, &profile, options(true, false))
             .await?;
         assert_eq!(settled, Some(Updated));
         assert_eq!(bench.existing("u").await?.times(), (Some(THEN), None));
@@ -216,7 +217,11 @@ async fn only_where_ids_return_is_a_tombstone_cleared() -> Result<()> {
             let (_, looked) = look(&bench, "u").await?;
             let settled = bench
                 .store
-                .settle_present(&looked, &profile, At::from_micros(at), may, delivered)
+                .settle_present(
+                    &looked.as_if_at(At::from_micros(at)),
+                    &profile,
+                    options(may, delivered),
+                )
                 .await?;
             let row = bench.existing("u").await?;
             assert_eq!(row.updated_at, Some(at));
@@ -251,11 +256,12 @@ async fn a_settled_deletion_is_not_older_than_anything_it_ends() -> Result<()> {
         .store
         .gone(&user("gone"), At::from_micros(future))
         .await?;
-    let (looked_at, looks) = bench.store.look(&ids).await?;
-    let mut gone = bench.store.settle_gone(&looks, looked_at, None).await?;
+    let looks = bench.store.look(&ids).await?;
+    let authority = Authority::Delivery;
+    let mut gone = bench.store.settle_gone(&looks, authority).await?;
     gone.sort();
     assert_eq!(gone, ids);
-    let now = looked_at.as_micros();
+    let now = looks[0].at().as_micros();
     for (id, times) in [
         ("fresh", (Some(THEN), Some(now))),
         ("future", (Some(future), Some(future))),
@@ -278,13 +284,14 @@ async fn of_several_deletions_those_that_moved_are_left_out() -> Result<()> {
         bench.join(&named(id, "Ada"), THEN, true).await?;
     }
     let ids = ["appeared", "moved", "stays"].map(user);
-    let (looked_at, looks) = bench.store.look(&ids).await?;
+    let looks = bench.store.look(&ids).await?;
     for id in ["appeared", "moved"] {
         bench
             .join(&named(id, "Bob"), THEN + 9 * SECOND, true)
             .await?;
     }
-    let gone = bench.store.settle_gone(&looks, looked_at, None).await?;
+    let authority = Authority::Delivery;
+    let gone = bench.store.settle_gone(&looks, authority).await?;
     assert_eq!(gone, [user("stays")]);
     for (id, alive) in [("appeared", true), ("moved", true), ("stays", false)] {
         assert_eq!(
@@ -300,27 +307,35 @@ async fn of_several_deletions_those_that_moved_are_left_out() -> Result<()> {
 async fn a_sweep_that_lost_its_lease_tombstones_nobody() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "Ada"), THEN, true).await?;
-    let lease = super::PATIENCE.connect;
+    let length = super::PATIENCE.connect;
     let (run, _) = bench.store.open_run(false, None).await?;
     let (other, _) = bench.store.open_run(false, None).await?;
-    let (looked_at, looks) = bench.store.look(&[user("u"), user("nobody")]).await?;
-    let sweep = async |run| bench.store.settle_gone(&looks, looked_at, Some(run)).await;
+    let taken = bench.store.take_lease(run, length, false).await?;
+    let lease = taken.context("it is free")?.lease;
+    let looks = bench.store.look(&[user("u"), user("nobody")]).await?;
+    let sweep = async || {
+        let authority = Authority::Run(&lease);
+        bench.store.settle_gone(&looks, authority).await
+    };
     // Nobody holds it.
-    assert!(sweep(run).await?.is_empty());
+    bench
+        .run("UPDATE neon_identity.walk SET run_id = NULL, lease_until = NULL")
+        .await?;
+    assert!(sweep().await?.is_empty());
     // Another run does.
-    bench.store.take_lease(other, lease, false).await?;
-    assert!(sweep(run).await?.is_empty());
+    bench.store.take_lease(other, length, false).await?;
+    assert!(sweep().await?.is_empty());
     // It was this run's, and is over.
     bench
         .run(&format!(
             "UPDATE neon_identity.walk SET run_id = {run}, lease_until = now() - interval '1 second'"
         ))
         .await?;
-    assert!(sweep(run).await?.is_empty());
+    assert!(sweep().await?.is_empty());
     assert_eq!(bench.existing("u").await?.deleted_at, None);
     assert_eq!(bench.row("nobody").await?, None);
-    bench.store.renew_lease(run, lease).await?;
-    assert_eq!(sweep(run).await?.len(), 2);
+    bench.store.renew_lease(&lease, length).await?;
+    assert_eq!(sweep().await?.len(), 2);
     Ok(())
 }
 
@@ -329,8 +344,7 @@ async fn a_row_that_changes_while_a_deletion_waits_for_it_stays() -> Result<()> 
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "old"), THEN, true).await?;
     for present in [true, false] {
-        let (now, looked) = look(&bench, "u").await?;
-        let at = At::from_micros(now);
+        let (_, looked) = look(&bench, "u").await?;
         let mut other = connect(bench.database.admin_url()).await?;
         let writing = other.transaction().await?;
         writing
@@ -341,12 +355,13 @@ async fn a_row_that_changes_while_a_deletion_waits_for_it_stays() -> Result<()> 
                 let profile = named("u", "new");
                 let settled = bench
                     .store
-                    .settle_present(&looked, &profile, at, true, true)
+                    .settle_present(&looked, &profile, options(true, true))
                     .await?;
                 assert_eq!(settled, None);
             } else {
                 let looks = std::slice::from_ref(&looked);
-                assert!(bench.store.settle_gone(looks, at, None).await?.is_empty());
+                let authority = Authority::Delivery;
+                assert!(bench.store.settle_gone(looks, authority).await?.is_empty());
             }
             anyhow::Ok(())
         };
@@ -378,16 +393,15 @@ async fn an_applications_open_transaction_holds_nothing_up() -> Result<()> {
             .join(&named("u", "Bob"), THEN + 9 * SECOND, true)
             .await?;
         let (now, looked) = look(&bench, "u").await?;
-        let (profile, at) = (named("u", "Cyd"), At::from_micros(now));
         bench
             .store
-            .settle_present(&looked, &profile, at, true, true)
+            .settle_present(&looked, &named("u", "Cyd"), options(true, true))
             .await?;
-        bench.store.gone(&user("u"), at).await?;
-        let (now, looked) = look(&bench, "u").await?;
+        bench.store.gone(&user("u"), At::from_micros(now)).await?;
+        let (_, looked) = look(&bench, "u").await?;
         let gone = bench
             .store
-            .settle_gone(&[looked], At::from_micros(now), None)
+            .settle_gone(&[looked], Authority::Delivery)
             .await?;
         assert_eq!(gone.len(), 1);
         anyhow::Ok(())

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use shared::store::StoreError::{self, NotProvisioned, NotThisProject};
-use shared::store::{Foreign, Store};
+use shared::store::{Authority, Foreign, Origin, Store};
 use shared::time::At;
 
-use super::{Bench, SECOND, THEN, hints, named, user};
+use super::{Bench, SECOND, THEN, hints, named, options, user};
 
 /// Everything that writes users or rejections, by a store that may not.
 async fn check(bench: &Bench, store: &Store) -> Result<()> {
@@ -14,18 +14,24 @@ async fn check(bench: &Bench, store: &Store) -> Result<()> {
     let stranger = named("nobody", "Eve");
     let later = At::from_micros(THEN + 3600 * SECOND);
     let ids = [user("u"), user("nobody")];
-    let (_, looks) = store.look(&ids).await?;
+    let looks = store.look(&ids).await?;
     let refusals: Vec<Result<(), StoreError>> = vec![
-        store.join(&[(&profile, later)], true).await.map(|_| ()),
-        store.join(&[(&stranger, at)], false).await.map(|_| ()),
-        store.gone(&user("u"), at).await.map(|_| ()),
-        store.gone(&user("nobody"), at).await.map(|_| ()),
         store
-            .settle_present(&looks[0], &profile, at, true, true)
+            .join(&[(&profile, later)], Origin::Delivery)
             .await
             .map(|_| ()),
         store
-            .settle_present(&looks[1], &stranger, at, true, true)
+            .join(&[(&stranger, at)], Origin::Listing)
+            .await
+            .map(|_| ()),
+        store.gone(&user("u"), at).await.map(|_| ()),
+        store.gone(&user("nobody"), at).await.map(|_| ()),
+        store
+            .settle_present(&looks[0], &profile, options(true, true))
+            .await
+            .map(|_| ()),
+        store
+            .settle_present(&looks[1], &stranger, options(true, true))
             .await
             .map(|_| ()),
         store
@@ -38,7 +44,8 @@ async fn check(bench: &Bench, store: &Store) -> Result<()> {
     for (number, refusal) in refusals.into_iter().enumerate() {
         assert_eq!(refusal, Err(NotThisProject), "{number}");
     }
-    assert!(store.settle_gone(&looks, at, None).await?.is_empty());
+    let gone = store.settle_gone(&looks, Authority::Delivery);
+    assert!(gone.await?.is_empty());
     let counts = bench
         .ask(
             "SELECT (SELECT count(*) FROM neon_identity.users_sync) || ' '

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use shared::profile::{Profile, UserId};
 use shared::store::Outcome::{Created, Stale, Tied, Unchanged, Updated};
-use shared::store::Store;
+use shared::store::{Authority, Origin, Store};
 use shared::time::At;
 use tests::postgres::connect;
 
@@ -30,8 +30,8 @@ async fn storm(bench: &Bench, rounds: usize, sweeps: bool) -> Result<BTreeMap<St
                 numbers.truncate(30);
                 if sweeps && round % 3 == 2 {
                     let ids: Vec<_> = numbers.iter().map(|n| user(&format!("u{n}"))).collect();
-                    let (at, looks) = store.look(&ids).await?;
-                    store.settle_gone(&looks, at, None).await?;
+                    let looks = store.look(&ids).await?;
+                    store.settle_gone(&looks, Authority::Delivery).await?;
                     continue;
                 }
                 let made: Vec<(Profile, At)> = numbers
@@ -48,7 +48,7 @@ async fn storm(bench: &Bench, rounds: usize, sweeps: bool) -> Result<BTreeMap<St
                     *newest = at.as_micros().max(*newest);
                 }
                 let profiles: Vec<_> = made.iter().map(|(profile, at)| (profile, *at)).collect();
-                store.join(&profiles, true).await?;
+                store.join(&profiles, Origin::Delivery).await?;
             }
             anyhow::Ok(newest)
         }));
@@ -178,7 +178,7 @@ async fn a_deadlock_with_somebody_else_is_tried_again() -> Result<()> {
         writing.batch_execute(&lock("a")).await.expect("lock a");
         writing.commit().await.expect("commit");
     };
-    let (joined, ()) = tokio::join!(bench.store.join(&batch, true), end);
+    let (joined, ()) = tokio::join!(bench.store.join(&batch, Origin::Delivery), end);
     let outcomes: Vec<_> = joined?.into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!(outcomes, [Updated, Updated]);
     assert_ne!(deadlocks(&bench).await?, "0");
@@ -190,7 +190,7 @@ async fn a_sweep_holds_no_row_that_it_made_while_it_waits_for_another() -> Resul
     let bench = Bench::new(hints()).await?;
     bench.join(&named("a", "Ada"), THEN, true).await?;
     let ids = ["z", "a"].map(user);
-    let (at, looks) = bench.store.look(&ids).await?;
+    let looks = bench.store.look(&ids).await?;
     let mut other = connect(bench.database.admin_url()).await?;
     let writing = other.transaction().await?;
     // As a join does that has come to "a", and goes on to "z".
@@ -208,7 +208,7 @@ async fn a_sweep_holds_no_row_that_it_made_while_it_waits_for_another() -> Resul
             .expect("nothing is in the way");
         writing.commit().await.expect("commit");
     };
-    let (gone, ()) = tokio::join!(bench.store.settle_gone(&looks, at, None), end);
+    let (gone, ()) = tokio::join!(bench.store.settle_gone(&looks, Authority::Delivery), end);
     assert!(gone?.contains(&user("a")));
     assert_eq!(deadlocks(&bench).await?, "0");
     Ok(())
@@ -231,13 +231,13 @@ async fn a_batch_in_any_order_answers_each_by_name() -> Result<()> {
         .iter()
         .map(|(profile, at)| (profile, *at))
         .collect();
-    let mut outcomes = bench.store.join(&batch, false).await?;
+    let mut outcomes = bench.store.join(&batch, Origin::Listing).await?;
     outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
     let expected: Vec<(UserId, _)> = [("a", Created), ("b", Updated), ("c", Created), ("d", Stale)]
         .map(|(id, outcome)| (user(id), outcome))
         .to_vec();
     assert_eq!(outcomes, expected);
-    assert!(bench.store.join(&[], true).await?.is_empty());
+    assert!(bench.store.join(&[], Origin::Delivery).await?.is_empty());
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use shared::profile::Profile;
+use shared::store::Origin;
 use shared::store::Outcome::Created;
 use shared::store::StoreError::Unstorable;
 use shared::time::At;
 
-use super::{Bench, THEN, hints, named, of_json, user};
+use super::{Bench, THEN, hints, named, of_json, options, user};
 
 fn with(value: &str) -> Profile {
     of_json(&format!(r#"{{"id":"u","value":{value}}}"#))
@@ -37,12 +38,12 @@ async fn a_user_that_postgres_cannot_hold_is_unstorable_and_says_why() -> Result
         let (at, refused) = (At::from_micros(THEN), Unstorable(reason.to_owned()));
         let beside = named("beside", "Bob");
         let together = [(&beside, at), (&profile, at)];
-        let joined = bench.store.join(&together, true).await;
+        let joined = bench.store.join(&together, Origin::Delivery).await;
         assert_eq!(joined.as_ref(), Err(&refused));
-        let (_, looks) = bench.store.look(&[user("u")]).await?;
+        let looks = bench.store.look(&[user("u")]).await?;
         let settled = bench
             .store
-            .settle_present(&looks[0], &profile, at, false, true)
+            .settle_present(&looks[0], &profile, options(false, true))
             .await;
         assert_eq!(settled.as_ref(), Err(&refused));
         // And the connection is as good as before.

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// For each to answer before the next one is tried beside it: a database that
 /// sleeps and an address that is dead look the same.

@@ -1,0 +1,280 @@
+//! One run from its row in `runs` to its end: it takes the lease, works, and
+//! gives the lease back.
+
+use std::time::Duration;
+
+use shared::settle::Sources;
+use shared::store::{Closing, Figures, Lease, LeftToNext, Saved, Taken};
+use shared::time::At;
+use tokio::time::Instant;
+
+use crate::lease::{self, LEASE, lost_lease};
+use crate::report::{Report, RunOutcome};
+use crate::request::{Mode, Request};
+use crate::run::{Run, identify};
+use crate::stopped::Stopped;
+use crate::tally::Tally;
+use crate::unlisted::Unlisted;
+use crate::walk::Walk;
+
+/// The most that a run takes of the time between `until` and the function's end,
+/// which is a quarter of what there is before, or this much if that is less: the
+/// hashes of five million users are 40 MB to send.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// What a run ends with.
+struct Ended {
+    outcome: Result<RunOutcome, Stopped>,
+    figures: Figures,
+    /// The lease, if the run had it.
+    lease: Option<Lease>,
+    /// Where the next run goes on; `None`: the walk's place is not this run's.
+    walk: Option<Saved>,
+    /// Fields in which listing and reads differ, if that was learnt.
+    unlisted: Option<Vec<String>>,
+}
+
+impl Ended {
+    fn without_lease(outcome: Result<RunOutcome, Stopped>) -> Self {
+        Self {
+            outcome,
+            figures: Figures::default(),
+            lease: None,
+            walk: None,
+            unlisted: None,
+        }
+    }
+}
+
+/// Does one run. `opened`: the run's row, where an earlier attempt of this
+/// invocation has made it; an attempt that lost Postgres may still hold the
+/// lease under it.
+pub(crate) async fn run(
+    sources: Sources<'_>,
+    request: &Request,
+    until: Instant,
+    opened: &mut Option<i64>,
+) -> Result<Report, Stopped> {
+    let begun = Instant::now();
+    // A run leaves its row even if the provider can't be asked. One that drains
+    // the record asks once there is something to apply.
+    let identified = match request.mode {
+        Mode::Listing => identify(sources, until).await,
+        Mode::Events => Ok(()),
+    };
+    let (id, permitted) = sources.store.open_run(request.dry_run, *opened).await?;
+    *opened = Some(id);
+    let mut ended = match identified.and(permitted.map_err(Stopped::from)) {
+        Ok(()) => take_lease_and_work(sources, request, until, id).await,
+        Err(stopped) => Ended::without_lease(Err(stopped)),
+    };
+    ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let figures = ended.figures;
+    let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
+    let outcome = close(sources, id, ended, until + margin * 3 / 4).await?;
+    Ok(Report { outcome, figures })
+}
+
+/// Ends the run's row, and gives the lease back.
+async fn close(
+    sources: Sources<'_>,
+    id: i64,
+    ended: Ended,
+    by: Instant,
+) -> Result<RunOutcome, Stopped> {
+    let error = ended.outcome.as_ref().err().map(ToString::to_string);
+    let closing = Closing {
+        outcome: ended
+            .outcome
+            .as_ref()
+            .map_or("failed", |outcome| outcome.word()),
+        error: error.as_deref(),
+        figures: ended.figures,
+    };
+    let left = LeftToNext {
+        walk: ended.walk,
+        unlisted: ended.unlisted.as_deref(),
+    };
+    let store = sources.store;
+    let closed = match ended.lease {
+        Some(lease) => store.give_lease_back(lease, closing, left, by).await,
+        None => store.close_run(id, closing, by).await,
+    };
+    let outcome = ended.outcome?;
+    if !closed? {
+        return Err(lost_lease());
+    }
+    Ok(outcome)
+}
+
+async fn take_lease_and_work(
+    sources: Sources<'_>,
+    request: &Request,
+    until: Instant,
+    id: i64,
+) -> Ended {
+    let taken = sources.store.take_lease(id, LEASE, request.dry_run).await;
+    let taken = match taken {
+        Ok(Some(taken)) => taken,
+        Ok(None) => return Ended::without_lease(Ok(RunOutcome::Busy)),
+        Err(error) => return Ended::without_lease(Err(error.into())),
+    };
+    match request.mode {
+        Mode::Listing => work_on_listing(sources, request, until, taken).await,
+        Mode::Events => work_on_record(sources, until, taken).await,
+    }
+}
+
+async fn work_on_listing(
+    sources: Sources<'_>,
+    request: &Request,
+    until: Instant,
+    taken: Taken,
+) -> Ended {
+    let Taken {
+        lease, now, saved, ..
+    } = taken;
+    let mut run = Run {
+        sources,
+        until,
+        dry_run: request.dry_run,
+        lease: &lease,
+        tally: Tally::new(&saved),
+    };
+    run.tally.unlisted = Unlisted::new(taken.unlisted);
+    let began_at = saved.position.as_deref();
+    let mut walk = Walk::new(sources, began_at, until);
+    let worked = tokio::select! {
+        worked = work(&mut walk, &mut run, request, now) => worked,
+        lost = lease::keep(sources.store, &lease) => Err(lost),
+    };
+    let outcome = match worked {
+        Err(stopped) if stopped.passes() => match run.keep_unanswered().await {
+            Ok(()) => out_of_time(&mut walk, &mut run.tally, began_at, stopped),
+            Err(stopped) => Err(stopped),
+        },
+        ended => ended,
+    };
+    let mut tally = run.tally;
+    let saved = match &outcome {
+        Ok(RunOutcome::Partial) => tally.saved(walk.position()),
+        Err(_) if !walk.is_spent() => tally.saved(walk.position()),
+        _ => Saved::default(),
+    };
+    Ended {
+        outcome,
+        figures: tally.figures,
+        lease: Some(lease),
+        walk: (!request.dry_run).then_some(saved),
+        unlisted: tally.unlisted.learnt().filter(|_| !request.dry_run),
+    }
+}
+
+async fn work(
+    walk: &mut Walk,
+    run: &mut Run<'_>,
+    request: &Request,
+    now: At,
+) -> Result<RunOutcome, Stopped> {
+    let complete = walk.reach_the_end(run, now).await?;
+    if let Err(stopped) = run.tally.rejected_most() {
+        walk.spend();
+        return Err(stopped);
+    }
+    let swept = run.sweep(&complete, request.max_deletes).await?;
+    run.keep_unanswered().await?;
+    if swept == RunOutcome::Complete && !run.dry_run {
+        run.store().resolve_rejections(run.lease).await?;
+    }
+    Ok(swept)
+}
+
+/// The next run goes on, if it has a better chance than this one: else it would
+/// come to the same end for ever, and nobody would notice.
+fn out_of_time(
+    walk: &mut Walk,
+    tally: &mut Tally,
+    began_at: Option<&str>,
+    stopped: Stopped,
+) -> Result<RunOutcome, Stopped> {
+    tally.rejects_most()?;
+    let figures = &mut tally.figures;
+    let written = figures.created + figures.updated + figures.revived + figures.deleted;
+    let got_on = began_at != Some(walk.position()) || written + tally.found > 0;
+    if figures.pages > 0 && got_on {
+        note(&stopped);
+        return Ok(RunOutcome::Partial);
+    }
+    if let Some(missing) = tally.too_many_to_confirm {
+        figures.held = missing;
+        return Ok(RunOutcome::Held);
+    }
+    if let Stopped::Unserved(_) = stopped {
+        return Err(stopped);
+    }
+    // Nothing was read: it is not the time that is short.
+    if figures.pages == 0 {
+        return Err(Stopped::Failed(no_page("listing", stopped)));
+    }
+    walk.spend();
+    Err(Stopped::Failed(
+        "the function's time is too short to get anywhere: give it a longer timeout (Lambda's \
+         longest is 900 seconds), and see whether Postgres or the provider is slow. The next run \
+         begins anew"
+            .to_owned(),
+    ))
+}
+
+/// Drains the record of events instead of walking the listing, whose place
+/// stays as it is.
+async fn work_on_record(sources: Sources<'_>, until: Instant, taken: Taken) -> Ended {
+    let Taken { lease, now, .. } = taken;
+    let mut run = Run {
+        sources,
+        until,
+        dry_run: false,
+        lease: &lease,
+        tally: Tally::new(&Saved::default()),
+    };
+    let drained = tokio::select! {
+        drained = run.drain(now) => drained,
+        lost = lease::keep(sources.store, &lease) => Err(lost),
+    };
+    let figures = run.tally.figures;
+    let outcome = match drained {
+        Err(stopped @ Stopped::OutOfTime(_)) if figures.pages == 0 => {
+            Err(Stopped::Failed(no_page("record of events", stopped)))
+        }
+        Err(stopped) if stopped.passes() && figures.pages > 0 => {
+            note(&stopped);
+            Ok(RunOutcome::Partial)
+        }
+        Err(stopped) => Err(stopped),
+        Ok(()) => Ok(RunOutcome::Complete),
+    };
+    Ended {
+        outcome,
+        figures,
+        lease: Some(lease),
+        walk: None,
+        unlisted: None,
+    }
+}
+
+/// What is said of a run to which the provider showed nothing.
+fn no_page(of: &str, stopped: Stopped) -> String {
+    match stopped {
+        Stopped::OutOfTime(Some(trouble)) => trouble,
+        _ => format!(
+            "the provider's {of} gave no page in time: see whether its API is up, and whether the \
+             function has time enough"
+        ),
+    }
+}
+
+/// A run that is not over says why it stopped, where that is not the time.
+fn note(stopped: &Stopped) {
+    if let Stopped::Unserved(why) = stopped {
+        tracing::warn!(why, "stopped before the end");
+    }
+}

@@ -1,0 +1,107 @@
+//! A page of the listing is applied: its users are compared with their rows,
+//! and those that differ are joined, or left to be settled.
+
+use std::collections::BTreeMap;
+
+use shared::listing::Page;
+use shared::profile::Profile;
+use shared::store::{Difference, Origin, Outcome};
+use shared::time::At;
+
+use crate::run::Run;
+use crate::stopped::Stopped;
+
+/// Rows and bytes of one statement.
+const BATCH: (usize, usize) = (500, 4 << 20);
+
+impl Run<'_> {
+    /// Applies a page; gives the database's clock. `seen`: a moment before the
+    /// page was asked for.
+    pub(crate) async fn apply_page(&mut self, page: Page, seen: At) -> Result<At, Stopped> {
+        self.tally.keep();
+        let clock = self.store().now().await?;
+        let mut twins = BTreeMap::new();
+        for rejected in page.rejected {
+            // Two users of a page may have the same bytes, if they have no id.
+            let twin = twins.entry(rejected.name()).or_insert(0);
+            *twin += 1;
+            let name = format!("{twin} {}", rejected.name());
+            self.reject_once(rejected, &name).await?;
+        }
+        let mut profiles = page.profiles;
+        profiles.retain(|profile| self.tally.met.insert(profile.id.as_str()));
+        let differences = self.compare(&profiles, seen, page.unloaded).await?;
+        for _ in differences.len()..profiles.len() {
+            self.tally.count(Outcome::Unchanged);
+        }
+        let mut newer = Vec::new();
+        let listed_at = self.facts().listed_at(seen);
+        for (place, difference) in differences {
+            let profile = &profiles[place];
+            match difference {
+                Difference::Tombstone | Difference::Doubtful | Difference::Unseen => {
+                    self.tally.unlisted.note(profile, page.unloaded);
+                    self.tally.doubt(&profile.id, difference);
+                }
+                Difference::Created if self.dry_run => self.tally.count(Outcome::Created),
+                Difference::Updated if self.dry_run => self.tally.count(Outcome::Updated),
+                Difference::Created | Difference::Updated => {
+                    newer.push((profile, profile.version.unwrap_or(listed_at)));
+                }
+            }
+        }
+        let mut rest = newer.as_slice();
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(batch_length(rest));
+            self.join_listed(batch).await?;
+            rest = after;
+        }
+        self.tally.keep();
+        Ok(clock)
+    }
+
+    /// The users that differ from their rows in more than the fields that are
+    /// left out, and a few of those that differ in these alone.
+    async fn compare(
+        &mut self,
+        profiles: &[Profile],
+        seen: At,
+        unloaded: &[&str],
+    ) -> Result<Vec<(usize, Difference)>, Stopped> {
+        let learnt = self.tally.unlisted.fields();
+        let left_out: Vec<&str> = unloaded
+            .iter()
+            .copied()
+            .chain(learnt.iter().map(String::as_str))
+            .collect();
+        let store = self.store();
+        let mut differences = store.compare(profiles, seen, &left_out).await?;
+        if self.tally.unlisted.is_to_be_sampled() {
+            let whole = store.compare(profiles, seen, unloaded).await?;
+            let sample = self.tally.unlisted.sample(profiles, &differences, &whole);
+            differences.extend(sample);
+        }
+        Ok(differences)
+    }
+
+    /// Joins a batch, and keeps the users that the table refuses.
+    async fn join_listed(&mut self, batch: &[(&Profile, At)]) -> Result<(), Stopped> {
+        let refused = self.join(batch, Origin::Listing).await?;
+        self.tally.taken |= refused.len() < batch.len();
+        for (profile, error) in refused {
+            self.reject_refused(&profile.id, Some(profile), error)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn batch_length(profiles: &[(&Profile, At)]) -> usize {
+    let (most_rows, most_bytes) = BATCH;
+    let mut bytes = 0;
+    let fit = profiles.iter().take(most_rows).take_while(|(profile, _)| {
+        bytes += profile.raw_json.len();
+        bytes <= most_bytes
+    });
+    fit.count().max(1)
+}

@@ -1,0 +1,96 @@
+//! Writes of many users at once. A batch that is refused is halved until the
+//! refused users are alone, so that one of them does not stop the others.
+
+use shared::profile::Profile;
+use shared::store::{Authority, Difference, Look, Origin, Outcome, StoreError};
+use shared::time::At;
+
+use crate::run::Run;
+use crate::stopped::Stopped;
+
+/// What is left to write of a batch, and what was refused alone.
+struct Halves<'a, T> {
+    left: Vec<&'a [T]>,
+    refused: Vec<(&'a T, StoreError)>,
+}
+
+impl<'a, T> Halves<'a, T> {
+    fn of(batch: &'a [T]) -> Self {
+        Self {
+            left: vec![batch],
+            refused: Vec::new(),
+        }
+    }
+
+    /// What to write next.
+    fn next(&mut self) -> Option<&'a [T]> {
+        self.left.pop()
+    }
+
+    /// Halves what was refused; fails if that was not because of a row.
+    fn refuse(&mut self, batch: &'a [T], error: StoreError) -> Result<(), StoreError> {
+        if !error.may_be_of_a_row() {
+            return Err(error);
+        }
+        match batch {
+            [alone] => self.refused.push((alone, error)),
+            _ => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                self.left.extend([second, first]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// Joins a batch and counts what came of it; gives the users that the table
+    /// refused.
+    pub(crate) async fn join<'b>(
+        &mut self,
+        batch: &[(&'b Profile, At)],
+        origin: Origin,
+    ) -> Result<Vec<(&'b Profile, StoreError)>, Stopped> {
+        let mut halves = Halves::of(batch);
+        while let Some(batch) = halves.next() {
+            match self.store().join(batch, origin).await {
+                Ok(outcomes) => {
+                    for (id, outcome) in outcomes {
+                        match (outcome, origin) {
+                            (Outcome::Tied, _) | (Outcome::Stale, Origin::Listing) => {
+                                self.tally.doubt(&id, Difference::Doubtful);
+                            }
+                            (outcome, _) => self.tally.count(outcome),
+                        }
+                    }
+                }
+                Err(error) => halves.refuse(batch, error)?,
+            }
+        }
+        let refused = halves.refused.into_iter();
+        Ok(refused
+            .map(|((profile, _), error)| (*profile, error))
+            .collect())
+    }
+
+    /// Tombstones users that the provider did not have, and counts them.
+    pub(crate) async fn tombstone(&mut self, gone: &[Look]) -> Result<(), Stopped> {
+        let mut count = 0;
+        let mut halves = Halves::of(gone);
+        while let Some(batch) = halves.next() {
+            let authority = Authority::Run(self.lease);
+            match self.sources.settle_gone(batch, authority).await {
+                Ok(gone) => {
+                    count += i64::try_from(gone.written.len()).unwrap_or(i64::MAX);
+                    self.reject_dropped(gone.dropped).await?;
+                }
+                Err(error) => halves.refuse(batch, error)?,
+            }
+            for (look, error) in std::mem::take(&mut halves.refused) {
+                self.reject_refused(&look.id, None, error).await?;
+            }
+        }
+        self.tally.figures.deleted += count;
+        Ok(())
+    }
+}
