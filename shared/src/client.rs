@@ -1,4 +1,4 @@
-//! The only HTTP: sends what adapters ask for, within a time, a size and a
+//! The only HTTP: it sends the requests of adapters, within a time, a size and a
 //! number of attempts.
 //!
 //! Invariant: no URL, header or body of a request or an answer gets into an
@@ -23,10 +23,10 @@ use crate::exchange::{Answer, AnswerError, Request};
 use crate::provider::Provider;
 use crate::time::WallClock;
 
-/// However long a token is said to be good for, a new one is asked for by then.
+/// Upper bound on the lifetime of any access token.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A token is not used in the last minute that it is good for.
+/// An access token is not used in the last minute of its lifetime.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 
 /// How far to go for one answer.
@@ -34,28 +34,28 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 pub struct Effort {
     /// When to give up.
     pub until: Instant,
-    /// How often to ask at most.
+    /// How many times to ask at most.
     pub attempts: u32,
     /// How long to wait for one attempt.
     pub attempt: Duration,
-    /// Bytes that an answer may have.
+    /// How many bytes an answer may have.
     pub size: usize,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    /// No connection, no answer in time, or an answer that says nothing but
-    /// that there is trouble.
+    /// No connection, no answer in time, or an answer that says only that there
+    /// is trouble.
     #[error("the provider's API can't be reached: {0}")]
     Unreachable(String),
-    /// The provider says itself what is the matter with it.
+    /// Trouble that the provider itself explains.
     #[error("{0}")]
     Trouble(String),
-    /// Too many requests, for longer than there was time to wait.
+    /// Too many requests, for longer than there is time to wait.
     #[error("the provider is rate limiting{}", Wait::until(.0.as_ref()))]
     RateLimited(Option<Wait>),
-    /// The answer is larger than it may be.
+    /// The answer is too large.
     #[error("the provider's answer is larger than {0} bytes")]
     TooLarge(usize),
     /// The answer was not what was asked for.
@@ -64,7 +64,7 @@ pub enum Unanswered {
 }
 
 impl Unanswered {
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt can end differently.
     pub fn is_worth_asking_again(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -81,22 +81,22 @@ impl Unanswered {
 pub struct Client {
     http: reqwest::Client,
     token: Arc<Mutex<Option<CachedToken>>>,
-    /// Held by the one request that asks again after it was rate limited: if
-    /// all that were asked again at once, most were refused again, and a slow
-    /// plan's limit would use up their attempts.
+    /// Held by the one request that asks again after a rate limit. If all of them
+    /// asked again at once, most would be refused again, and a low limit would
+    /// use up their attempts.
     turn: Arc<Mutex<()>>,
 }
 
-/// A provider's token, for as long as it is good.
+/// A provider's access token, until it expires.
 struct CachedToken {
-    /// What it was asked for with: another key's token is another.
+    /// The body of the request that asked for it, which names the key.
     asked_with: Bytes,
     authorization: HeaderValue,
     until: Instant,
 }
 
 impl Client {
-    /// Sends nothing yet.
+    /// Makes the pool, and sends nothing yet.
     pub fn new() -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("users-sync/", env!("CARGO_PKG_VERSION")))
@@ -111,8 +111,8 @@ impl Client {
         })
     }
 
-    /// Asks the provider until `read` can use the answer, or the effort is
-    /// spent; with a token, where the provider wants one.
+    /// Asks the provider until `read` can use the answer or the effort is spent,
+    /// with an access token if the provider wants one.
     pub async fn ask<T>(
         &self,
         provider: &dyn Provider,
@@ -141,8 +141,8 @@ impl Client {
                     read(answer)
                 })
                 .await;
-            // A token may be revoked before its time, and holds for good what
-            // the application might do when it was given.
+            // A token can be revoked early, and it carries the permissions that
+            // the application had when it was issued.
             if !unauthorized || refused.is_some() {
                 return answer;
             }
@@ -150,8 +150,8 @@ impl Client {
         }
     }
 
-    /// The token that is held, or a new one if it is about to expire or is
-    /// the one that was refused. One is asked for at a time.
+    /// The cached token, or a new one if that is about to expire or was refused.
+    /// Only one request at a time asks for a token.
     async fn access_token(
         &self,
         provider: &dyn Provider,
@@ -159,20 +159,20 @@ impl Client {
         refused: Option<&HeaderValue>,
         effort: Effort,
     ) -> Result<HeaderValue, Unanswered> {
-        let mut held = self.token.lock().await;
-        if let Some(held) = held.as_ref()
-            && held.asked_with == *request.body()
-            && held.until > Instant::now()
-            && refused != Some(&held.authorization)
+        let mut cached = self.token.lock().await;
+        if let Some(token) = cached.as_ref()
+            && token.asked_with == *request.body()
+            && token.until > Instant::now()
+            && refused != Some(&token.authorization)
         {
-            return Ok(held.authorization.clone());
+            return Ok(token.authorization.clone());
         }
         let token = self
             .ask_bare(provider, request, effort, |answer| {
                 provider.access_token(answer)
             })
             .await?;
-        *held = Some(CachedToken {
+        *cached = Some(CachedToken {
             asked_with: request.body().clone(),
             authorization: token.authorization.clone(),
             until: Instant::now() + token.lifetime.min(LONGEST).saturating_sub(BEFORE_EXPIRY),
@@ -254,7 +254,7 @@ impl Client {
         })
     }
 
-    /// Sends a body once, for an answer's status alone.
+    /// Sends a request once, and returns only the status of the answer.
     pub async fn send(&self, request: Request, within: Duration) -> Result<StatusCode, Unanswered> {
         let effort = Effort {
             until: Instant::now() + within,
@@ -266,7 +266,7 @@ impl Client {
     }
 }
 
-/// What the driver says without the URL, which may hold an id.
+/// Why there is no answer, without the URL, which can contain an id.
 fn unreachable_because(error: reqwest::Error) -> Unanswered {
     let what = if error.is_connect() {
         "no connection"
@@ -280,7 +280,7 @@ fn unreachable_because(error: reqwest::Error) -> Unanswered {
     Unanswered::Unreachable(what.to_owned())
 }
 
-/// The server's trouble, which no adapter needs to know.
+/// Trouble of the server's own, which no adapter has to handle.
 fn trouble(provider: &dyn Provider, answer: &Answer, wait: Option<Wait>) -> Option<Unanswered> {
     let status = answer.status;
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -298,7 +298,7 @@ fn trouble(provider: &dyn Provider, answer: &Answer, wait: Option<Wait>) -> Opti
     })
 }
 
-/// From a fifth of a second on, twice as long each time, up to 20 seconds.
+/// Begins at a fifth of a second and doubles each time, up to 20 seconds.
 fn back_off(attempt: u32) -> Duration {
     let most = 200_u64.saturating_mul(1 << attempt.min(10)).min(20_000);
     Duration::from_millis(most / 2) + jitter(most / 2)

@@ -1,5 +1,5 @@
-//! The secret, from AWS Secrets Manager or from a file, and again when it
-//! seems to have been rotated.
+//! Reads the secret from AWS Secrets Manager or from a file, and again when it
+//! may have been rotated.
 
 mod access;
 mod refusal;
@@ -18,15 +18,15 @@ use crate::settings::Misconfigured;
 
 pub use access::Access;
 
-/// How often the secret may be read again at once. A stray forgery must not
-/// keep the delivery after it from being checked against a fresh secret, and a
-/// flood of them must not make us ask each time.
+/// How many times in a row the secret is read again. One forged delivery must
+/// not keep the next delivery from being checked against a fresh secret, and a
+/// flood of them must not cost a request each.
 const REFRESHES: u32 = 5;
 
-/// How long it takes until it may be read once more than that.
+/// How long it takes until the secret is read once more.
 const REFILL: Duration = Duration::from_secs(10);
 
-/// What could not be read is not tried again sooner.
+/// After a failure the secret is not read again sooner.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Where the secret is.
@@ -35,12 +35,12 @@ pub struct Credentials {
     budget: Mutex<Budget>,
 }
 
-/// How often it may still be read again.
+/// How many times the secret is still read again.
 struct Budget {
     left: u32,
-    /// Up to when what comes back with time is counted in.
+    /// The moment up to which refills are counted.
     counted: Instant,
-    /// When it was last tried in vain.
+    /// When reading last failed.
     failed: Option<Instant>,
 }
 
@@ -53,7 +53,7 @@ impl Budget {
         }
     }
 
-    /// Takes one reading out of it.
+    /// Takes one reading out of the budget.
     fn spend(&mut self, now: Instant) -> Result<(), RefreshError> {
         while self.left < REFRESHES && now.duration_since(self.counted) >= REFILL {
             self.left += 1;
@@ -87,7 +87,8 @@ enum Source {
 }
 
 impl Credentials {
-    /// Takes exactly one of the two: a secret's name or ARN, or a file's path.
+    /// Takes exactly one of the two: the name or ARN of a secret, or the path of a
+    /// file.
     pub async fn new(id: Option<String>, file: Option<String>, client: &Client) -> Result<Self> {
         let source = match (id, file) {
             (Some(id), None) => {
@@ -102,7 +103,7 @@ impl Credentials {
             _ => {
                 return Err(Misconfigured {
                     field: "SECRET_ID or SECRET_FILE:".to_owned(),
-                    problem: "exactly one of the two has to be set".to_owned(),
+                    problem: "set exactly one of the two".to_owned(),
                 }
                 .into());
             }
@@ -127,7 +128,7 @@ impl Credentials {
                 match (answer.secret_string, answer.secret_binary) {
                     (Some(text), _) => text.into_bytes(),
                     (None, Some(binary)) => binary.into_inner(),
-                    (None, None) => bail!("SECRET_ID names a secret without a value: put one"),
+                    (None, None) => bail!("SECRET_ID names a secret without a value: put one in"),
                 }
             }
         };
@@ -139,11 +140,12 @@ impl Credentials {
         Ok(Access::new(secret)?)
     }
 
-    /// Reads it again if it may have been rotated: `None` if it is the same.
+    /// Reads the secret again, because it may have been rotated; `None` if it is
+    /// the same.
     pub async fn refresh(&self, known: &Access) -> Result<Option<Access>, RefreshError> {
         let mut budget = self.budget.lock().await;
         budget.spend(Instant::now())?;
-        // Should nobody wait for the answer any more, it was not read.
+        // If the caller stops waiting, this stands: the secret was not read.
         budget.failed = Some(Instant::now());
         match self.load().await {
             Ok(access) => {
@@ -163,18 +165,18 @@ impl Credentials {
     }
 }
 
-/// Why nobody knows whether the secret was rotated.
+/// Why it is not known whether the secret was rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshError {
     /// It could not be read.
     Failed,
-    /// It was read again so often lately that it was not tried.
+    /// The secret was read so often lately that it was not read again.
     TooOften,
 }
 
-/// The secret's text; without its bytes in the error.
+/// The secret's text. An error does not show its bytes.
 fn text(bytes: Vec<u8>) -> Result<String> {
-    // What Windows' own tools write, if nobody tells them otherwise.
+    // The default of Windows' own tools.
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         bail!("it is UTF-16: save it as UTF-8");
     }

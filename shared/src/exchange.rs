@@ -1,4 +1,4 @@
-//! A question to a provider and its answer, as bytes.
+//! A request to a provider and its answer, as bytes.
 //!
 //! Invariant: nothing here is sent, and Debug prints nothing of a body.
 
@@ -25,13 +25,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether it is a success, and JSON from its beginning to its end.
+    /// Whether it is a success, and complete JSON.
     pub fn is_whole(&self) -> bool {
         self.status.is_success() && serde_json::from_str::<&RawValue>(&self.text()).is_ok()
     }
 
-    /// The body as text. Bytes that are no UTF-8 become U+FFFD, as escapes do
-    /// that stand for no character: one bad name must not spoil a page.
+    /// The body as text. Bytes that are not UTF-8 become U+FFFD, because one bad
+    /// name must not spoil a page.
     pub fn text(&self) -> Cow<'_, str> {
         let body = self.body.strip_prefix(b"\xef\xbb\xbf");
         String::from_utf8_lossy(body.unwrap_or(&self.body))
@@ -44,21 +44,22 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Why an answer is of no use to whoever asked.
+/// Why an answer is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
-    /// Not the provider's own words (a proxy's page, half a body): ask again.
+    /// Not the provider's own words, such as a proxy's page or half a body: ask
+    /// again.
     #[error("{0}")]
     Garbled(&'static str),
-    /// The provider refuses, and says the same when asked again; the message
-    /// tells the operator what to do.
+    /// The provider refuses, and would refuse again. The message tells the
+    /// operator what to do.
     #[error("{0}")]
     Refused(String),
-    /// A listing that is not as the adapter assumes; asked again, it is the same.
+    /// A listing that is not as the adapter assumes. It would be the same again.
     #[error("{0}")]
     Paging(String),
     /// The provider says that no user can have this id.
-    #[error("the provider takes this for no user's id")]
+    #[error("the provider says that no user can have this id")]
     NoSuchId,
     /// The provider's words, but not a user that could be stored.
     #[error("{0}")]

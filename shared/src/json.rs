@@ -1,8 +1,7 @@
-//! A provider's JSON as text: what PostgreSQL's `jsonb` can't take is mended
-//! or refused, and everything else stays as it was sent, numbers to the last
-//! digit.
+//! A provider's JSON as text. What PostgreSQL's `jsonb` can't hold is mended or
+//! refused. Everything else stays as it was sent, numbers to the last digit.
 //!
-//! Invariant: nothing here recurses with the depth of its input, but
+//! Invariant: nothing here recurses with the depth of its input, except
 //! [`print_jsonb`], which stops at a fixed depth.
 
 use std::borrow::Cow;
@@ -14,24 +13,24 @@ use serde_json::value::RawValue;
 
 use crate::time::At;
 
-/// Why bytes that came with a good signature, or in a listing, are not a user.
+/// Why the bytes in a verified delivery or in a listing are not a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub &'static str);
 
-/// Exponents beyond this would unfold a few bytes into as many digits each
-/// time PostgreSQL prints the row.
+/// A larger exponent would unfold a few bytes into that many digits each time
+/// PostgreSQL prints the row.
 const MOST_EXPONENT: u32 = 1000;
 
-/// Digits that all exponents of a text may add together: many small ones
-/// unfold a small text into one that neither memory nor PostgreSQL has room for.
+/// How many digits all exponents of a text may add together. Many small exponents
+/// can unfold a small text into one that fits neither memory nor PostgreSQL.
 const MOST_UNFOLDED: u32 = 1 << 20;
 
-/// Depth at which [`print_jsonb`] leaves the printing to PostgreSQL.
+/// The depth beyond which [`print_jsonb`] leaves the printing to PostgreSQL.
 const MOST_DEPTH: u32 = 64;
 
-/// JSON text that `jsonb` takes: `\u0000` and lone surrogates, which it
-/// refuses, become U+FFFD; numbers that would unfold without bound are refused.
+/// JSON text that `jsonb` accepts. It refuses `\u0000` and lone surrogates, so
+/// they become U+FFFD. Numbers that would unfold without bound are refused here.
 pub fn storable(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     serde_json::from_str::<&RawValue>(raw).map_err(|_| Unreadable("not JSON"))?;
     let bytes = raw.as_bytes();
@@ -60,9 +59,9 @@ pub fn storable(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     Ok(Cow::Owned(mended))
 }
 
-/// Walks a string whose opening quote is behind, and gives the index after its
-/// closing one. What has to be replaced is written to `mended`, which then
-/// stands for all of `raw` up to `kept`.
+/// Walks a string from after its opening quote, and returns the index after its
+/// closing quote. Replacements are written to `mended`, which then stands for all
+/// of `raw` up to `kept`.
 fn mend_string(raw: &str, mut i: usize, mended: &mut String, kept: &mut usize) -> usize {
     let bytes = raw.as_bytes();
     loop {
@@ -113,18 +112,19 @@ fn exponent(number: &str) -> Result<u32, Unreadable> {
     }
 }
 
-/// The fields of a JSON object; of a key that stands twice the last, as in `jsonb`.
+/// The fields of a JSON object. If a key is there twice, the last one counts, as
+/// in `jsonb`.
 pub struct Fields<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    /// The fields of `raw`, which must be an object.
+    /// Reads the fields of `raw`, which must be an object.
     pub fn of(raw: &'a str) -> Result<Self, Unreadable> {
         serde_json::from_str(raw)
             .map(Self)
             .map_err(|_| Unreadable("not a JSON object"))
     }
 
-    /// The same of bytes, which must be UTF-8.
+    /// The same for bytes, which must be UTF-8.
     pub fn of_bytes(raw: &'a [u8]) -> Result<Self, Unreadable> {
         Self::of(std::str::from_utf8(raw).map_err(|_| Unreadable("not UTF-8"))?)
     }
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
         (raw != "null").then_some(raw)
     }
 
-    /// The field's JSON text, null too, unless it is missing.
+    /// The field's JSON text, even if it is null, unless it is missing.
     pub fn written(&self, key: &str) -> Option<&'a str> {
         self.0.get(key).map(|raw| raw.get())
     }
@@ -150,7 +150,7 @@ impl<'a> Fields<'a> {
         self.string(key).filter(|text| !text.trim().is_empty())
     }
 
-    /// The field, if it is a text that can stand in a line of a log.
+    /// The field, if it is a text that fits into one line of a log.
     pub fn line(&self, key: &str) -> Option<String> {
         self.text(key)
             .filter(|text| !text.contains(char::is_control))
@@ -190,9 +190,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Leaves out, of the values of the object's field `field`, every member that
-/// `is_secret` by its key, at any depth, and keeps all the other bytes. What is
-/// no object is given back as it is.
+/// Leaves out every member whose key `is_secret`, at any depth within the object's
+/// field `field`, and keeps all other bytes. Text that is not an object is
+/// returned as it is.
 pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) -> Cow<'a, str> {
     let Ok(Members(members)) = serde_json::from_str(raw) else {
         return Cow::Borrowed(raw);
@@ -214,8 +214,8 @@ pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) 
     Cow::Owned(out)
 }
 
-/// An object's members as they stand: also those that [`Fields`] passes over
-/// because their key stands twice, or refuses because it is no text.
+/// An object's members as they stand, including those that [`Fields`] drops
+/// because their key is there twice, or refuses because it is not text.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -240,7 +240,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A key as text, in which a lone surrogate is something else.
+/// A key as text, with lone surrogates replaced.
 struct Key(String);
 
 impl<'de> Deserialize<'de> for Key {
@@ -267,7 +267,7 @@ fn without_members(raw: &str, is_secret: impl Fn(&str) -> bool, out: &mut String
         let blank = |b: &&u8| b.is_ascii_whitespace();
         i + bytes[i.min(bytes.len())..].iter().take_while(blank).count()
     };
-    // Of each open bracket whether it is an object's.
+    // For each open bracket, whether it is an object's.
     let mut open: Vec<bool> = Vec::new();
     let mut at_key = false;
     let (mut i, mut kept) = (0, 0);
@@ -302,7 +302,7 @@ fn without_members(raw: &str, is_secret: impl Fn(&str) -> bool, out: &mut String
                     i = blanks(i + 1);
                     at_key = true;
                 } else if out.trim_end().ends_with(',') {
-                    // The last member takes the comma before it along.
+                    // With the last member goes the comma before it.
                     out.truncate(out.trim_end().len() - 1);
                 }
                 kept = i;
@@ -341,7 +341,7 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
                 depth -= 1;
                 i += 1;
             }
-            // The end of a bare value, which is what is around it.
+            // A number, `true`, `false` or `null` ends at what follows it.
             b'}' | b']' | b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return i,
             _ => {
                 i += 1;
@@ -355,7 +355,7 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
     i
 }
 
-/// Whether two JSON texts mean the same to `jsonb`; in doubt, no.
+/// Whether two JSON texts mean the same to `jsonb`; false if that is in doubt.
 pub fn same(a: &str, b: &str) -> bool {
     let print = |raw: &str| {
         let mut out = String::new();
@@ -364,9 +364,9 @@ pub fn same(a: &str, b: &str) -> bool {
     a == b || print(a).is_some_and(|a| Some(a) == print(b))
 }
 
-/// Prints JSON text as PostgreSQL prints it once it is `jsonb`: keys by length,
-/// then bytes, the last of equal ones; `", "` and `": "`; numbers as `numeric`.
-/// `None` where that is left to PostgreSQL itself (deep nesting, bad escapes).
+/// Prints JSON text as PostgreSQL prints it as `jsonb`: keys by length, then by
+/// bytes, and the last of equal ones; `", "` and `": "`; numbers as `numeric`.
+/// `None` if only PostgreSQL can tell (deep nesting, bad escapes).
 ///
 /// Source: PostgreSQL's `jsonb.c` (`JsonbToCString`), `jsonb_util.c`
 /// (`lengthCompareJsonbStringValue`), `json.c` (`escape_json`).
@@ -374,7 +374,7 @@ pub fn print_jsonb(raw: &str, out: &mut String) -> Option<()> {
     print_value(raw, &[], out, 0)
 }
 
-/// As [`print_jsonb`], without these fields of the object: `jsonb - text[]`.
+/// The same without these fields of the object, as `jsonb - text[]` does it.
 pub fn print_jsonb_without(raw: &str, fields: &[&str], out: &mut String) -> Option<()> {
     print_value(raw, fields, out, 0)
 }

@@ -1,10 +1,10 @@
 //! A walk over every user of a provider, page by page, and the proof that it
 //! reached the end.
 //!
-//! Invariant: a [`Complete`] is made only by a page that its adapter called
-//! the last one, of a walk that met as many users as the provider counts, and
-//! a sweep takes nothing else (absence from a listing that broke off means
-//! nothing).
+//! Invariant: a [`Complete`] is made only from a page that its adapter called
+//! the last one, at the end of a walk that met about as many users as the
+//! provider counts. A sweep takes nothing else, because absence from a listing
+//! that broke off means nothing.
 
 mod cursor;
 mod overlap;
@@ -27,41 +27,43 @@ pub trait Listing: Send + Sync {
     /// Asks for the next page.
     fn request(&self) -> Request;
 
-    /// Reads the answer and moves on. After an error the walk is where it was.
+    /// Reads the answer and moves on. After an error the walk is where it was
+    /// before.
     fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError>;
 
-    /// Where the walk is, for [`crate::provider::Provider::listing`] to go on
-    /// from in a later invocation.
+    /// Where the walk is. In a later invocation
+    /// [`crate::provider::Provider::listing`] goes on from there.
     fn position(&self) -> String;
 
-    /// Asks for smaller pages; false where they can't be smaller.
+    /// Asks for smaller pages; false if they can't be smaller.
     fn shrink(&mut self) -> bool;
 
-    /// Whether what takes the server too long can be asked for in smaller parts.
+    /// Whether a request that takes the server too long can be split into
+    /// smaller ones.
     fn can_narrow(&self) -> bool {
         false
     }
 
-    /// Asks for a smaller part; false where there is none.
+    /// Asks for a smaller part; false if there is none.
     fn narrow(&mut self) -> bool {
         false
     }
 }
 
-/// What an operator is told whose provider's listing is not as its adapter
-/// assumes: what was seen, and what may be the matter. `whose` in the genitive.
+/// Tells the operator that a listing is not as its adapter assumes: what was
+/// seen, and what to do. `whose` is the provider's name in the genitive.
 pub fn broken(whose: &str, seen: &str) -> AnswerError {
     AnswerError::Paging(format!(
         "{whose} listing {seen}: the provider's paging has changed, or users are being deleted or \
-         imported by the thousand. Run reconcile again once that is over; if it fails the same, see \
-         that no proxy changes queries, and take a newer release (what this one assumes: the \
-         adapter's head, shared/src/provider)"
+         imported by the thousand. Run reconcile again when that is over. If it fails the same way, \
+         check that no proxy changes queries, and update to a newer release (the comment at the \
+         head of the adapter in shared/src/provider says what this release assumes)"
     ))
 }
 
-/// Of a page with which a walk by ascending places can't go on: it shows the
-/// newest first. A few users are no order: one may have any place, if a
-/// provider's data is bad.
+/// Whether a page shows the newest first, so that a walk by ascending places
+/// can't go on with it. A few users show no order, because bad data may give one
+/// of them any place.
 pub(crate) fn descends<'a>(places: impl Iterator<Item = &'a Place>) -> bool {
     let keys: Vec<i64> = places.map(|place| place.key).collect();
     let descending = keys.windows(2).filter(|pair| pair[0] > pair[1]).count();
@@ -69,11 +71,11 @@ pub(crate) fn descends<'a>(places: impl Iterator<Item = &'a Place>) -> bool {
     !ascending && descending >= 4
 }
 
-/// More users than any project has; a walk that counts further was not here.
+/// More users than any project has. No walk counts further.
 pub(crate) const MOST_USERS: u64 = 1 << 40;
 
-/// Where a walk goes on: at a position that it gave itself, or at the start,
-/// if it gave none or the one that was kept makes no sense.
+/// Where a walk goes on: at the position that it gave earlier, or at the start if
+/// there is none or if it makes no sense.
 pub(crate) fn resume<P: DeserializeOwned + Default>(
     position: Option<&str>,
     is_sound: fn(&P) -> bool,
@@ -93,27 +95,27 @@ pub struct Page {
     pub rejected: Vec<Rejected>,
     /// Whether no page follows.
     pub last: bool,
-    /// Fields that these profiles leave open, and that the same users have when
-    /// read by id: they are not compared.
+    /// Fields that the listing leaves out and a read by id shows. They are not
+    /// compared.
     pub unloaded: &'static [&'static str],
-    /// With the last page: how many users the provider says that there are,
-    /// where it says so.
+    /// With the last page: the number of users by the provider's own count, if it
+    /// gives one.
     pub counted: Option<u64>,
 }
 
 /// A listed user that can't be stored.
 #[derive(Clone)]
 pub struct Rejected {
-    /// Whom, where that could be read.
+    /// The user's id, if it could be read.
     pub id: Option<UserId>,
-    /// Why, in words for the operator.
+    /// The reason, in words for the operator.
     pub reason: String,
     /// The user as listed.
     pub body: String,
 }
 
 impl Rejected {
-    /// What tells it from others: the id, or the bytes.
+    /// A name that tells it from others, by its id or by its bytes.
     pub fn name(&self) -> String {
         match &self.id {
             Some(id) => format!("user {}", id.as_str()),
@@ -128,14 +130,15 @@ impl std::fmt::Debug for Rejected {
     }
 }
 
-/// Which users a walk has met: 8 bytes each, however many there are.
+/// The users that a walk has met, in 8 bytes each.
 ///
-/// Two ids with the same hash are taken for one, so that a user who is gone
-/// may be kept a while longer (one chance in 2^64 a pair), never the reverse.
+/// Two ids with the same hash are taken for one, with a chance of one in 2^64 for
+/// each pair. A user who is gone could then stay a while longer; no user is
+/// tombstoned because of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Met {
     hashes: HashSet<u64>,
-    /// Who was noted since [`Met::keep`].
+    /// Users noted since the last [`Met::keep`].
     fresh: Vec<u64>,
 }
 
@@ -150,18 +153,18 @@ impl Met {
         new
     }
 
-    /// Takes a user back, who was listed and is gone all the same.
+    /// Forgets a user who was listed but is gone.
     pub fn remove(&mut self, id: &str) {
         self.hashes.remove(&hash(id));
     }
 
-    /// All who were noted are done with.
+    /// Keeps all users noted so far: they have been dealt with.
     pub fn keep(&mut self) {
         self.fresh.clear();
     }
 
-    /// Takes back whoever was noted since: something broke off before they were
-    /// done with, and the walk goes on from before them.
+    /// Forgets the users noted since the last [`Met::keep`]: something broke off
+    /// before they were dealt with, and the walk goes on from before them.
     pub fn take_back(&mut self) {
         for hash in self.fresh.drain(..) {
             self.hashes.remove(&hash);
@@ -173,7 +176,7 @@ impl Met {
         self.hashes.contains(&hash(id))
     }
 
-    /// How many.
+    /// The number of users.
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
@@ -183,7 +186,7 @@ impl Met {
         self.hashes.is_empty()
     }
 
-    /// Eight bytes a user, to be kept between invocations.
+    /// Eight bytes for each user, to be kept between invocations.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 * self.hashes.len());
         for hash in &self.hashes {
@@ -202,9 +205,9 @@ impl Met {
     }
 }
 
-/// The hash is kept in the database between invocations, perhaps of two
-/// releases: it must be the same in both, so it is SHA-256's first 8 bytes
-/// and not the standard library's, which promises no such thing.
+/// The hash is kept in the database between invocations, perhaps of two releases,
+/// so it must be the same in both. The standard library's hash does not promise
+/// that; the first 8 bytes of SHA-256 do.
 fn hash(id: &str) -> u64 {
     let digest = Sha256::digest(id);
     digest
@@ -220,7 +223,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The walk's end, if `page` was the last one.
+    /// The end of the walk, if `page` was the last one.
     pub fn after(page: &Page) -> Option<Self> {
         let counted = page.counted;
         page.last.then_some(Self { counted })
@@ -228,10 +231,10 @@ impl Ending {
 
     /// The proof, if the walk met about as many users as the provider counts.
     ///
-    /// Users come and go while a walk is under way and one count is never of
-    /// the same moment as all pages, so 10 users or 1 % may be wanting. That
-    /// tells a listing that was cut short; nobody is tombstoned for a smaller
-    /// gap either, because whom a listing lacks is read by id.
+    /// Users come and go during a walk, and the count is not from the same moment
+    /// as the pages, so 10 users or 1 % may be missing. A larger gap means that
+    /// the listing was cut short. Even a smaller gap tombstones nobody, because
+    /// users that a listing lacks are read by id.
     pub fn complete(self, met: &Met) -> Result<Complete, CutShort> {
         let counted = self.counted.unwrap_or(0);
         let listed = u64::try_from(met.len()).unwrap_or(u64::MAX);
@@ -246,8 +249,8 @@ impl Ending {
 /// A listing that came to an end too early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the provider counts {counted} users and listed {listed}: run reconcile again; if that does \
-     not help, see the provider's status page"
+    "the provider counts {counted} users and listed {listed}: run reconcile again. If that does \
+     not help, check the provider's status page"
 )]
 pub struct CutShort {
     /// Users that the walk met.

@@ -1,9 +1,8 @@
-//! The words that everything else shares: who a user is, what is known of
-//! them, and since when.
+//! The types that everything else shares: a user's id, a profile, and an
+//! observation of a user at a time.
 //!
-//! Invariant: a [`Profile`] holds only what PostgreSQL can be asked to store;
-//! whoever reads a provider's bytes makes one through [`Profile::from_json`]
-//! and says by field what the columns are.
+//! Invariant: a [`Profile`] holds only what PostgreSQL can store. An adapter
+//! makes it through [`Profile::from_json`], and says which field is which column.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +19,7 @@ use crate::time::At;
 pub struct UserId(String);
 
 impl UserId {
-    /// Takes an id as the provider wrote it, or says why it can't be one.
+    /// Takes an id as the provider wrote it, or says why it can't be used.
     pub fn new(id: impl Into<String>) -> Result<Self, Unreadable> {
         let id = id.into();
         if id.is_empty() {
@@ -30,7 +29,8 @@ impl UserId {
             return Err(Unreadable("the user's id is longer than 1024 bytes"));
         }
         if matches!(id.as_str(), "." | "..") {
-            // In a URL's path these are steps, encoded or not, and what is read is not a user.
+            // In the path of a URL these are steps, encoded or not, so the
+            // request would not be for a user.
             return Err(Unreadable(
                 "the user's id is a dot segment, which no URL can name",
             ));
@@ -47,7 +47,7 @@ impl UserId {
     }
 }
 
-/// An id names a person: it is not printed by accident.
+/// An id names a person, so it is not printed by accident.
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UserId(…)")
@@ -67,13 +67,13 @@ pub struct Profile {
     pub email: Option<String>,
     /// Column `created_at`.
     pub created_at: Option<At>,
-    /// The provider's own version of the profile, where it has one.
+    /// The provider's own version of the profile, if it has one.
     pub version: Option<At>,
 }
 
 /// What an adapter reads from a profile's fields.
 pub struct Columns {
-    /// Field `id`, as the provider wrote it; `None` where it isn't a string.
+    /// The id as the provider wrote it; `None` if it isn't a string.
     pub id: Option<String>,
     /// Display name.
     pub name: Option<String>,
@@ -81,7 +81,7 @@ pub struct Columns {
     pub email: Option<String>,
     /// Sign-up.
     pub created_at: Option<At>,
-    /// The provider's own version, where it has one.
+    /// The provider's own version, if it has one.
     pub version: Option<At>,
 }
 
@@ -99,7 +99,7 @@ impl Profile {
         let id = columns.id.ok_or(Unreadable(
             "the user has no id, or one that is not a string",
         ))?;
-        // What was put in place of a character makes it another user's.
+        // With a character replaced, it would be another user's id.
         if mended && id.contains('\u{FFFD}') {
             return Err(Unreadable(
                 "the user's id holds a character that Postgres can't hold",
@@ -118,7 +118,7 @@ impl Profile {
     /// The profile as PostgreSQL would print the row's
     /// `jsonb_build_array(raw_json - unloaded, name, email, extract(epoch FROM created_at))`,
     /// so that digests of the two can be compared without sending a profile.
-    /// `None` where only PostgreSQL can tell; that costs bytes, nothing else.
+    /// `None` if only PostgreSQL can tell, which costs nothing but bytes.
     pub fn printed(&self, unloaded: &[&str]) -> Option<String> {
         let mut out = String::with_capacity(self.raw_json.len() + self.raw_json.len() / 4 + 96);
         out.push('[');
@@ -148,9 +148,9 @@ impl Profile {
         Some(out)
     }
 
-    /// Whether this profile, just read, shows all that `told` said of the
-    /// user, leaving aside fields that the provider fills in later.
-    /// A field that only one of them has says nothing.
+    /// Whether this profile, just read, agrees with what an event `told` about
+    /// the user, except for fields that the provider fills in later. A field that
+    /// only one of the two has is ignored.
     pub fn shows(&self, told: &Profile, filled_in_later: &[&str]) -> bool {
         let (Ok(told), Ok(read)) = (Fields::of(&told.raw_json), Fields::of(&self.raw_json)) else {
             return false;
@@ -171,27 +171,27 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// What is true of a user, and since when it is known to be.
+/// What was true of a user, and a time that is not later than that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Observation {
     /// The provider has the user.
     Present {
         /// The user as the provider showed them.
         profile: Profile,
-        /// Not later than the moment this was the provider's state.
+        /// Not later than the moment at which this was the provider's state.
         at: At,
     },
     /// The provider has no such user any more.
     Gone {
-        /// Whom.
+        /// The user's id.
         id: UserId,
-        /// Not later than the moment this was the provider's state.
+        /// Not later than the moment at which this was the provider's state.
         at: At,
     },
 }
 
 impl Observation {
-    /// Whom this is about.
+    /// The user that this is about.
     pub fn id(&self) -> &UserId {
         match self {
             Self::Present { profile, .. } => &profile.id,

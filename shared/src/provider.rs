@@ -34,8 +34,8 @@ pub use refusal::Words;
 pub struct Facts {
     /// As in the secret's `provider.name`.
     pub name: &'static str,
-    /// Which of the provider's projects, for the schema to be bound to; `None`
-    /// where the secret doesn't say and [`Provider::project_request`] does.
+    /// The provider's project that the schema is bound to; `None` if the secret
+    /// doesn't name it and [`Provider::project_request`] asks for it.
     pub project: Option<String>,
     /// A read may show the state of this long ago.
     pub staleness: Duration,
@@ -45,16 +45,16 @@ pub struct Facts {
     pub versioned: bool,
     /// Whether a deleted user's id may be given to a user again.
     pub ids_return: bool,
-    /// Whether a delivery is sent again after it was answered with a 4xx.
+    /// Whether the provider sends a delivery again after a 4xx.
     pub sends_again: bool,
 }
 
 impl Facts {
-    /// The `at` of a listed profile without a version, where `seen` is a moment
-    /// before the listing was asked for. A listing may be staler than a read,
-    /// and the row keeps no more than a time: so the time makes up for it, and
-    /// of every row holds what holds of a read's, that it shows a state of
-    /// after `at` less [`Facts::staleness`].
+    /// The `at` of a listed profile without a version; `seen` is a moment before
+    /// the listing was asked for. A listing can be staler than a read, and a row
+    /// keeps only a time. So that time is moved back by the difference, and each
+    /// row shows a state that is not older than its `at` less
+    /// [`Facts::staleness`], whether it was read or listed.
     pub fn listed_at(&self, seen: At) -> At {
         let staler = self.listing_staleness.saturating_sub(self.staleness);
         let micros = i64::try_from(staler.as_micros()).unwrap_or(i64::MAX);
@@ -62,18 +62,32 @@ impl Facts {
     }
 }
 
-/// What a delivery tells.
+/// What a delivery tells. Only a verified delivery can be read:
+///
+/// ```compile_fail,E0308
+/// # use shared::{json::Unreadable, provider::{Event, Provider}};
+/// fn read(provider: &dyn Provider, body: &[u8]) -> Result<Event, Unreadable> {
+///     provider.event(body)
+/// }
+/// ```
+///
+/// ```
+/// # use shared::{json::Unreadable, provider::{Event, Provider}, signature::Verified};
+/// fn read(provider: &dyn Provider, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
+///     provider.event(delivery)
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Event {
     /// Nothing about a user's profile.
     OfNoUser,
-    /// What is true, with the provider's own version: applied as it is.
+    /// What is true, with the provider's own version. It is applied as it is.
     Statement(Observation),
-    /// That a user changed; how, a read says.
+    /// A user changed. Only a read says how.
     Hint {
-        /// Whom to read.
+        /// The user to read.
         id: UserId,
-        /// What the event says happened.
+        /// What happened, according to the event.
         told: Told,
     },
 }
@@ -83,10 +97,10 @@ pub enum Event {
 pub enum Told {
     /// The user exists.
     Exists {
-        /// As the event showed them, where it did.
+        /// The user as the event shows them, if it does.
         profile: Option<Profile>,
-        /// Top-level fields in which a read may differ all the same, because
-        /// the provider fills them in after it made the event.
+        /// Top-level fields in which a read can differ nevertheless, because the
+        /// provider fills them in after it made the event.
         filled_in_later: &'static [&'static str],
     },
     /// The user was deleted.
@@ -106,10 +120,10 @@ impl Told {
 
 /// One auth provider.
 pub trait Provider: Send + Sync {
-    /// What holds whatever is asked.
+    /// What holds for this provider, whatever it is asked.
     fn facts(&self) -> &Facts;
 
-    /// What its answers mean that are none.
+    /// What it says when it refuses or fails.
     fn words(&self) -> &'static Words;
 
     /// How its deliveries are verified.
@@ -132,9 +146,8 @@ pub trait Provider: Send + Sync {
         self.verifier().has_secret()
     }
 
-    /// When the event was made that a delivery tells, by the provider's clock;
-    /// attempts to deliver it again don't make it any younger. `None` where
-    /// nothing says so.
+    /// When the provider made the event, by its own clock; the same for every
+    /// attempt to deliver it. `None` if the delivery doesn't say.
     fn made_at(&self, _delivery: &Verified<'_>) -> Option<At> {
         None
     }
@@ -145,64 +158,62 @@ pub trait Provider: Send + Sync {
     /// Asks for one user, deleted or not.
     fn user_request(&self, id: &UserId) -> Request;
 
-    /// Reads the answer to [`Provider::user_request`]: the user, or `None`
-    /// where the provider itself says that it has no such user.
+    /// Reads the answer to [`Provider::user_request`]: the user, or `None` if the
+    /// provider itself says that there is no such user.
     fn user(&self, id: &UserId, answer: &Answer) -> Result<Option<Profile>, AnswerError>;
 
-    /// A walk over every user, from the start or from where an earlier one,
-    /// by its [`Listing::position`], left off.
+    /// A walk over every user, from the start or from the
+    /// [`Listing::position`] at which an earlier one stopped.
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing>;
 
-    /// Asks which project the key is for, where [`Facts::project`] is `None`;
-    /// the key is what its header `Authorization` carries.
+    /// Asks which project the key belongs to, if [`Facts::project`] is `None`.
+    /// The key is in the request's header `Authorization`.
     fn project_request(&self) -> Option<Request> {
         None
     }
 
-    /// Reads the answer to [`Provider::project_request`], a success or a refusal
-    /// (401, 403): the project's name, the same for every key of the project;
-    /// `None` where the answer gives none.
+    /// Reads the answer to [`Provider::project_request`], which is a success or a
+    /// refusal (401, 403): the project's name, the same for all of its keys, or
+    /// `None` if the answer names none.
     fn project(&self, _answer: &Answer) -> Result<Option<String>, AnswerError> {
         Ok(None)
     }
 
-    /// Asks for the token that all other requests need, where the secret's key
-    /// is not itself what they carry.
+    /// Asks for the access token that all other requests carry, if they don't
+    /// carry the secret's key itself.
     fn access_token_request(&self) -> Option<Request> {
         None
     }
 
     /// Reads the answer to [`Provider::access_token_request`].
     fn access_token(&self, _answer: &Answer) -> Result<AccessToken, AnswerError> {
-        Err(AnswerError::Garbled(
-            "the provider was not asked for a token",
-        ))
+        Err(AnswerError::Garbled("this provider gives no access tokens"))
     }
 
-    /// The provider's own record of what happened, where it keeps one.
+    /// The provider's own record of events, if it keeps one.
     fn events(&self) -> Option<&dyn EventSource> {
         None
     }
 
-    /// Whom a delivery is about, where [`Provider::event`] can read no more
-    /// than that: once the user can be read, the delivery is settled.
+    /// The user in a delivery that [`Provider::event`] can't read, if at least
+    /// the id can be. Once that user can be stored, the rejection is resolved.
     fn user_in_rejected(&self, _body: &[u8]) -> Option<UserId> {
         None
     }
 
-    /// What of a delivery's body may be kept when it can't be applied: a
-    /// provider's rows may hold password hashes.
+    /// What is kept of the body of a delivery that can't be applied, without the
+    /// password hashes and tokens that some providers send.
     fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(body)
     }
 
-    /// SQL to be run at the provider, where that is how deliveries are set up.
+    /// SQL that sets up the deliveries, to be run in the provider's database.
     fn install_sql(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// What requests carry instead of the secret's key.
+/// What requests carry in place of the secret's key.
 #[derive(Clone)]
 pub struct AccessToken {
     /// The header `Authorization`.
@@ -219,8 +230,8 @@ impl fmt::Debug for AccessToken {
 
 /// A provider's record of events, in an order that doesn't change.
 pub trait EventSource: Send + Sync {
-    /// Where to go on after the event `cursor`, when it is `now`: after it, or
-    /// at a moment, if it is so old that the record can't be asked for it.
+    /// Where to go on after the event `cursor`: after that event, or at a moment,
+    /// if at `now` the event is too old to be asked for.
     fn go_on(&self, cursor: String, now: At) -> Since;
 
     /// Asks for the events that follow.
@@ -230,12 +241,12 @@ pub trait EventSource: Send + Sync {
     fn read(&self, since: &Since, answer: &Answer) -> Result<Recorded, AnswerError>;
 }
 
-/// Up to where the record is known.
+/// Where in the record to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Since {
-    /// Up to an event, by its id.
+    /// After the event with this id.
     Event(String),
-    /// Up to a moment.
+    /// At this moment.
     Time(At),
 }
 
@@ -249,15 +260,15 @@ pub enum Recorded {
         /// Whether there are no more.
         last: bool,
     },
-    /// The record doesn't know the event to go on from, or not any more.
+    /// The record doesn't have the event to go on from, or no longer has it.
     CursorUnknown,
 }
 
 /// One event of a provider's record.
 #[derive(Debug)]
 pub struct RecordedEvent {
-    /// The event's id, the same as its delivery's; `None` where it has none
-    /// that could be kept.
+    /// The event's id, the same as its delivery's; `None` if it has none that can
+    /// be stored.
     pub id: Option<String>,
     /// What it tells, as [`Provider::event`] has it.
     pub event: Result<Event, Unreadable>,

@@ -11,25 +11,25 @@ use serde_json::Value;
 use crate::provider::{Provider, registry};
 use crate::settings::{Misconfigured, Settings, is_blank};
 
-/// A secret that was read and understood, whole.
+/// A secret, parsed whole.
 #[derive(Clone)]
 pub struct Secret {
     /// Where `webhook` and `reconcile` connect.
     pub database_url: String,
     /// Where `provision` connects: the owner's, or the same.
     pub admin_database_url: String,
-    /// The authorities that may vouch for the database, as PEM text, where the
-    /// secret names them.
+    /// The authorities that may vouch for the database, as PEM text, if the secret
+    /// names any.
     pub database_root_certificates: Option<String>,
     /// The provider's adapter, keys included.
     pub provider: Arc<dyn Provider>,
-    /// The bytes it was read from; tells whether a secret was rotated.
+    /// The text that it was parsed from, which tells whether it was rotated.
     source: String,
 }
 
 impl Secret {
-    /// Reads the secret's JSON; a byte order mark and white space around it are
-    /// what editors put there.
+    /// Parses the secret's JSON. Editors put a byte order mark or white space
+    /// around it.
     pub fn parse(json: &str) -> Result<Self, Misconfigured> {
         let json = json.trim_matches(is_blank);
         let value: Value = serde_json::from_str(json).map_err(|_| Misconfigured {
@@ -54,7 +54,7 @@ impl Secret {
         })
     }
 
-    /// Whether `other` was read from the same bytes.
+    /// Whether `other` was parsed from the same text.
     pub fn is(&self, other: &Self) -> bool {
         self.source == other.source
     }
@@ -157,11 +157,11 @@ mod tests {
     fn an_error_names_the_field() {
         check(
             |s| s["databse_url"] = "x".into(),
-            "databse_url is not a field that is known here",
+            "databse_url is not a known field",
         );
         check(
             |s| s["provider"]["x"] = "y".into(),
-            "provider.x is not a field that is known here",
+            "provider.x is not a known field",
         );
         check(
             |s| {
@@ -242,7 +242,7 @@ mod tests {
         for name in ["postgres://hidden@h/d", "ssk_hidden1", &"hidden".repeat(9)] {
             check(
                 |s| s[name] = "".into(),
-                "(a name that may be a value, and is not shown) is not a field that is known here",
+                "(a name that may be a value, and is not shown) is not a known field",
             );
         }
         let error = with(|s| s["signing_secrets"] = serde_json::json!(["whsec_hidden!"]));

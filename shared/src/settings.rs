@@ -50,13 +50,13 @@ impl Settings {
         }
     }
 
-    /// Takes a string that has to be there.
+    /// Takes a string, which must be there.
     pub fn required(&mut self, name: &str) -> Result<String, Misconfigured> {
         self.optional(name)?
             .ok_or_else(|| self.refuse(name, "is missing"))
     }
 
-    /// Takes a string that may be left out.
+    /// Takes a string, if it is there.
     pub fn optional(&mut self, name: &str) -> Result<Option<String>, Misconfigured> {
         match self.left.remove(name) {
             None => Ok(None),
@@ -68,7 +68,7 @@ impl Settings {
         }
     }
 
-    /// Takes a text of lines that may be left out: PEM ends with a line's end.
+    /// Takes a text of several lines, if it is there. PEM ends with a line break.
     pub(crate) fn lines(&mut self, name: &str) -> Result<Option<String>, Misconfigured> {
         if let Some(Value::String(text)) = self.left.get_mut(name) {
             *text = text.trim_matches(is_blank).to_owned();
@@ -76,7 +76,7 @@ impl Settings {
         self.optional(name)
     }
 
-    /// Takes a list of strings that may be left out, or be empty.
+    /// Takes a list of strings, which can be empty, if it is there.
     pub(crate) fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, Misconfigured> {
         let Some(value) = self.left.remove(name) else {
             return Ok(None);
@@ -106,25 +106,23 @@ impl Settings {
         Self::of(name, value)
     }
 
-    /// Refuses what nobody took.
+    /// Refuses a field that was not taken.
     pub(crate) fn end(&self) -> Result<(), Misconfigured> {
         match self.left.keys().next() {
             None => Ok(()),
-            Some(name) if is_name(name) => {
-                Err(self.refuse(name, "is not a field that is known here"))
-            }
-            // A value may have been put where a name belongs.
+            Some(name) if is_name(name) => Err(self.refuse(name, "is not a known field")),
+            // Somebody may have put a value where a name belongs.
             Some(_) => Err(self.refuse(
                 "(a name that may be a value, and is not shown)",
-                "is not a field that is known here",
+                "is not a known field",
             )),
         }
     }
 
-    /// A key as the value of a header that no log shows.
+    /// A key as the value of a header, which Debug does not show.
     pub fn header(&self, name: &str, key: &str) -> Result<HeaderValue, Misconfigured> {
         let mut value = HeaderValue::from_str(key)
-            .map_err(|_| self.refuse(name, "holds a character that no key has"))?;
+            .map_err(|_| self.refuse(name, "contains a character that no key has"))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -134,7 +132,7 @@ impl Settings {
         self.header(name, &format!("Bearer {key}"))
     }
 
-    /// An address, in the one spelling that stands for all.
+    /// An address, in the one spelling that stands for all of its spellings.
     pub fn url(&self, name: &str, url: &str) -> Result<Url, Misconfigured> {
         Url::new(url).map_err(|problem| self.refuse(name, problem))
     }
@@ -146,12 +144,12 @@ impl Settings {
     }
 }
 
-/// White space, and characters that show as little.
+/// White space, and characters that are just as invisible.
 pub(crate) fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// No key and no address has white space at its ends; a paste often does.
+/// No key and no address has white space at its ends, but pasted text often does.
 fn wrong_at_the_ends(text: &str) -> Option<&'static str> {
     let trimmed = text.trim_matches(is_blank);
     if trimmed.is_empty() {
@@ -163,8 +161,8 @@ fn wrong_at_the_ends(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Advice where text was given and JSON belongs: the key/value editor of Secrets
-/// Manager's console makes text of everything.
+/// Advice if a value is text and should be JSON: the key/value editor of Secrets
+/// Manager's console turns everything into text.
 fn flat(value: &Value) -> &'static str {
     match value {
         Value::String(_) => {

@@ -1,8 +1,8 @@
 //! Signing secrets, and the proof that a delivery was signed with one.
 //!
-//! Invariants: a [`Verified`] is made here and nowhere else, so a body that
-//! was not verified can't be read by an adapter; and nothing is read out of a
-//! body before it is verified, which takes one HMAC over it and no more.
+//! Invariants: a [`Verified`] is made here and nowhere else, so no adapter can
+//! read a body that was not verified. Nothing is read from a body before it is
+//! verified, which takes a single HMAC over it.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -17,12 +17,12 @@ use crate::json;
 use crate::settings::Misconfigured;
 use crate::time::{At, WallClock};
 
-/// A delivery's timestamp may be this far off, either way.
+/// How far a delivery's timestamp may be off, in either direction.
 /// Source: Standard Webhooks and Svix, "tolerance of 5 minutes".
 const TOLERANCE_SECONDS: i64 = 5 * 60;
 
-/// Bytes of a key, at least: what is shorter can be guessed, or is a stand-in
-/// that was never anybody's secret. Providers' own keys have 24 and more.
+/// How many bytes a key has at least. A shorter one can be guessed, or is a
+/// placeholder. Providers' own keys have 24 and more.
 const SHORTEST_KEY: usize = 16;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -30,7 +30,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A key that deliveries are signed with. Prints nothing of itself.
+/// A key that deliveries are signed with. Debug prints none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret(Vec<u8>);
 
@@ -59,19 +59,19 @@ impl SigningSecret {
         Ok(Self(key))
     }
 
-    /// All of the secret's `signing_secrets`, of a provider that signs the
-    /// Svix way. None at all: the provider has not shown one yet.
+    /// The secret's `signing_secrets`, for a provider that signs as Svix does. An
+    /// empty list means that the provider has not shown one yet.
     pub fn all_svix(secrets: Option<Vec<String>>) -> Result<Vec<Self>, Misconfigured> {
         Self::all(secrets, Self::from_svix)
     }
 
-    /// The same of a provider whose secrets are keys as they stand.
+    /// The same for a provider whose secrets are the keys as they stand.
     pub fn all_bytes(secrets: Option<Vec<String>>) -> Result<Vec<Self>, Misconfigured> {
         Self::all(secrets, Self::from_bytes)
     }
 
-    /// Refuses `signing_secrets` for a provider that signs nothing: whoever
-    /// put them there believes that they protect something.
+    /// Refuses `signing_secrets` for a provider that signs nothing: the operator
+    /// would believe that they protect something.
     pub fn none(secrets: Option<&Vec<String>>, provider: &str) -> Result<(), Misconfigured> {
         match secrets {
             None => Ok(()),
@@ -117,7 +117,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// The token that deliveries of a provider carry that signs nothing.
+/// The token in the deliveries of a provider that signs nothing.
 #[derive(Clone)]
 pub struct BearerToken(String);
 
@@ -127,8 +127,8 @@ impl BearerToken {
         Self(token.trim().to_owned())
     }
 
-    /// Whether `given` is the token. The time it takes tells nothing of how
-    /// much of it is right: digests are compared, in constant time.
+    /// Whether `given` is the token. Digests are compared in constant time, so the
+    /// time that takes does not tell how much of it is right.
     fn is(&self, given: &str) -> bool {
         let digest = |text: &str| {
             #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
@@ -147,7 +147,7 @@ impl fmt::Debug for BearerToken {
     }
 }
 
-/// A signing secret that can't be one.
+/// Why a signing secret can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
     /// Not of the form that the provider's secrets have.
@@ -163,23 +163,26 @@ pub enum BadSecret {
     TooShort,
 }
 
-/// Why a delivery is not taken for the provider's.
+/// Why it is not believed that the provider sent a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forged {
-    /// There is no signing secret yet that could tell.
+    /// There is no signing secret yet.
     #[error(
-        "signing_secrets is empty, so that no delivery can be verified: put the signing secret in \
-         that the provider shows for this endpoint"
+        "signing_secrets is empty, so no delivery can be verified: add the signing secret that the \
+         provider shows for this endpoint"
     )]
     NoSecretYet,
     /// A header of the signature is missing or makes no sense.
     #[error("the signature's (or token's) headers are missing or malformed")]
     Malformed,
     /// Signed too long ago, or in the future.
-    #[error("the timestamp is more than 5 minutes off")]
+    #[error("the signature's timestamp is more than 5 minutes off")]
     Expired,
     /// No secret made this signature, or it is not the token.
-    #[error("no signing secret (or webhook_token) matches: is it the one of this very endpoint?")]
+    #[error(
+        "no signing secret (or webhook_token) matches: check that the secret holds the one of this \
+         very endpoint"
+    )]
     Mismatch,
 }
 
@@ -221,7 +224,7 @@ impl Verifier {
 #[derive(Clone)]
 pub struct Verified<'a> {
     body: &'a [u8],
-    /// Empty where the body has it, and nobody has asked for it yet.
+    /// Empty until somebody asks for it, if it has to be read from the body.
     event_id: OnceLock<String>,
 }
 
@@ -231,7 +234,7 @@ impl<'a> Verified<'a> {
         self.body
     }
 
-    /// The same over all attempts to deliver one event.
+    /// The event's id, the same for all attempts to deliver it.
     pub fn event_id(&self) -> &str {
         self.event_id.get_or_init(|| id_in(self.body))
     }
@@ -283,8 +286,8 @@ pub fn verify_svix<'a>(
     verified(signed, body, OnceLock::from(id.to_owned()))
 }
 
-/// When a Svix message was made, which its id tells: `msg_` and a KSUID, whose
-/// first 4 bytes count seconds since 2014. Retries keep the id.
+/// When a Svix message was made, by its id: `msg_` and a KSUID, whose first 4
+/// bytes count seconds since 2014. Retries keep the id.
 ///
 /// Source: <https://github.com/svix/svix-webhooks>, `server/svix-ksuid`.
 pub fn svix_time(event_id: &str) -> Option<At> {
@@ -360,7 +363,7 @@ pub fn verify_workos<'a>(
 }
 
 /// Verifies a delivery that carries `Authorization: Bearer <token>` and no
-/// signature: that it knows the token is all that is known of its sender.
+/// signature. Of its sender it is only known that it knows the token.
 pub fn verify_bearer<'a>(
     token: &BearerToken,
     headers: &HeaderMap,
@@ -375,8 +378,8 @@ pub fn verify_bearer<'a>(
     verified(token.is(given.trim()), body, OnceLock::new())
 }
 
-/// The id of an event whose delivery names it in no header: the body's own, or
-/// else one that is the same for the same bytes.
+/// The id of an event that no header names: the one in the body, or else one made
+/// from the body's bytes.
 fn id_in(body: &[u8]) -> String {
     let named = json::Fields::of_bytes(body)
         .ok()
@@ -384,7 +387,7 @@ fn id_in(body: &[u8]) -> String {
     named.unwrap_or_else(|| format!("sha256 {}", fingerprint(body)))
 }
 
-/// An event's own id, if it is one that a table can hold.
+/// An event's own id, if a table can hold it.
 pub(crate) fn event_id(event: &json::Fields<'_>) -> Option<String> {
     let fits = |id: &String| id.len() <= 256 && !id.chars().any(char::is_control);
     event.text("id").filter(fits)
@@ -400,8 +403,8 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The one value of a header. What is there twice means nothing: those who
-/// stand between may each believe another one of the two.
+/// The only value of a header. A header that is there twice is refused, because
+/// a proxy may have checked the other one.
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<&'h str, Forged> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! How long a server asks to be left alone.
+//! How long a server asks us to wait.
 //!
 //! Sources: RFC 9110, sections 5.6.7 and 10.2.3; Auth0's `x-ratelimit-reset`,
 //! <https://auth0.com/docs/troubleshoot/customer-support/operational-policies/rate-limit-policy>.
@@ -9,8 +9,8 @@ use http::HeaderMap;
 
 use crate::time::WallClock;
 
-/// Whatever a server asks for, it is asked again by then: no clock can show the
-/// end of what some ask for.
+/// Upper bound on any wait that a server asks for. Some ask for one whose end no
+/// clock can show.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A wait that a server asked for.
@@ -21,10 +21,10 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// `Retry-After` in seconds or as a date in any of HTTP's three forms, or
-    /// `x-ratelimit-reset` in seconds since 1970; of what is a time, the
-    /// distance from the answer's own `Date`, because a function's clock may be
-    /// off. `now` stands for it where there is none.
+    /// Reads `Retry-After`, in seconds or as a date in any of HTTP's three forms,
+    /// or `x-ratelimit-reset`, in seconds since 1970. A time is compared with the
+    /// answer's own `Date`, because a function's clock can be off; with `now` if
+    /// there is none.
     pub(super) fn asked_for(headers: &HeaderMap, now: WallClock) -> Option<Self> {
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
         let date = |name: &str| httpdate::parse_http_date(header(name)?).ok();
@@ -46,25 +46,25 @@ impl Wait {
         })
     }
 
-    /// How long to wait; `None` where the wait is over already.
+    /// How long to wait; `None` if the wait is over already.
     pub(super) fn lasts(self) -> Option<Duration> {
         Some(self.lasts.min(LONGEST)).filter(|lasts| !lasts.is_zero())
     }
 
-    /// In words that follow what the server does until then.
+    /// The end of the wait, in words to append to a sentence.
     pub(super) fn until(wait: Option<&Self>) -> String {
         let Some(wait) = wait.filter(|wait| !wait.lasts.is_zero()) else {
             return String::new();
         };
         let ends = wait.ends.and_then(WallClock::to_rfc3339);
         let ends = ends.map(|ends| format!(" until {ends}"));
-        // Whoever has waited a part of a second has not waited long enough.
+        // Rounded up: a part of a second less is not long enough.
         let seconds = wait.lasts.as_secs() + u64::from(wait.lasts.subsec_nanos() > 0);
         format!("{} (for {seconds} seconds)", ends.unwrap_or_default())
     }
 }
 
-/// Whole seconds, or, as some servers have it, parts of them.
+/// Whole seconds, or with a fraction, as some servers send them.
 fn seconds(text: &str) -> Option<Duration> {
     let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     if !text.starts_with(|first: char| first.is_ascii_digit()) || !text.bytes().all(plain) {

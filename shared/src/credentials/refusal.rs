@@ -1,8 +1,8 @@
-//! What is said when Secrets Manager gives no secret.
+//! What to tell the operator when Secrets Manager gives no secret.
 //!
-//! Invariant: nothing but words of our own, an error code that looks like one
-//! of AWS's, and the HTTP status. The SDK's errors show the answer's body, and
-//! the secret may be in it.
+//! Invariant: the text holds our own words, the HTTP status and an error code
+//! that looks like one of AWS's, and nothing else. The SDK's errors show the
+//! answer's body, and the secret can be in it.
 
 use std::error::Error;
 
@@ -21,31 +21,31 @@ where
         SdkError::ServiceError(refusal) => return refused(refusal.err(), http),
         SdkError::ResponseError(_) => {
             return format!(
-                "the answer ({http}) is not one of Secrets Manager's: see that \
-                 AWS_ENDPOINT_URL_SECRETS_MANAGER, if it is set, and any proxy lead there"
+                "the answer ({http}) does not come from Secrets Manager: check \
+                 AWS_ENDPOINT_URL_SECRETS_MANAGER, if it is set, and any proxy in between"
             );
         }
         SdkError::TimeoutError(_) => UNREACHABLE,
-        // By their words: the SDK has no kinds for these.
+        // The SDK has no kinds for these, only words.
         error if mentions(error, "region") => "the region is not known: set AWS_REGION",
         error if mentions(error, "credential") => {
-            "there are no AWS credentials that could be used: see the function's role, or set \
+            "there are no usable AWS credentials: check the function's role, or set \
              AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
         SdkError::ConstructionFailure(_) => {
-            "the AWS SDK can't be set up so: see the variables and the profile that it reads"
+            "the AWS SDK can't be set up: check the variables and the profile that it reads"
         }
         _ => UNREACHABLE,
     };
     why.to_owned()
 }
 
-const UNREACHABLE: &str = "there was no answer: see the function's way to the internet, or the \
-                           VPC endpoint";
+const UNREACHABLE: &str = "there was no answer: check the function's route to the internet, or \
+                           the VPC endpoint";
 
 fn refused(error: &impl ProvideErrorMetadata, http: &str) -> String {
     let code = error.code().filter(|code| is_code(code));
-    // Some refusals differ in their words alone. They are looked at, not shown.
+    // Some refusals differ only in their words. They are read, but not shown.
     let says = |words: &str| {
         let message = error.message().unwrap_or_default().to_lowercase();
         message.contains(words)
@@ -54,10 +54,10 @@ fn refused(error: &impl ProvideErrorMetadata, http: &str) -> String {
         Some("AccessDeniedException") if says("kms") => KMS,
         Some("DecryptionFailure") => KMS,
         Some("AccessDeniedException") => {
-            "the function's role may not read it: allow secretsmanager:GetSecretValue"
+            "the function's role is not allowed to read it: allow secretsmanager:GetSecretValue"
         }
         Some("ResourceNotFoundException") if says("staging label") => {
-            "the secret holds no value yet: put one"
+            "the secret has no value yet: put one in"
         }
         Some("ResourceNotFoundException") => {
             "there is no such secret in this region: check SECRET_ID"
@@ -71,9 +71,11 @@ fn refused(error: &impl ProvideErrorMetadata, http: &str) -> String {
             | "InvalidSignatureException"
             | "MissingAuthenticationTokenException"
             | "UnrecognizedClientException",
-        ) => "AWS refuses the function's credentials: see its role, and its clock",
-        Some("ThrottlingException") => "too many requests at once: this passes",
-        _ if http.starts_with("HTTP 5") => "the trouble is Secrets Manager's own, and passes",
+        ) => "AWS refuses the function's credentials: check its role and its clock",
+        Some("ThrottlingException") => "too many requests at once: this passes by itself",
+        _ if http.starts_with("HTTP 5") => {
+            "Secrets Manager has trouble of its own: this passes by itself"
+        }
         _ => "look the code up in the API reference of Secrets Manager",
     };
     format!(
@@ -82,11 +84,11 @@ fn refused(error: &impl ProvideErrorMetadata, http: &str) -> String {
     )
 }
 
-const KMS: &str = "its KMS key may not be used to decrypt it: allow the function's role kms:Decrypt \
-                   on that key, and see that the key is enabled";
+const KMS: &str = "the function's role is not allowed to decrypt it with its KMS key: allow \
+                   kms:Decrypt on that key, and check that the key is enabled";
 
-/// Whether this looks like `ThrottlingException` or `InternalServiceError`:
-/// what stands in its place in a proxy's answer may be anything.
+/// Whether this looks like `ThrottlingException` or `InternalServiceError`. In
+/// its place a proxy's answer can hold anything.
 fn is_code(code: &str) -> bool {
     let known_end = ["Exception", "Error", "Failure", "Fault"]
         .iter()
@@ -94,8 +96,8 @@ fn is_code(code: &str) -> bool {
     known_end && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// Whether an error, or what caused it, has this word. Only of errors that no
-/// answer caused.
+/// Whether an error or one of its causes contains this word. Only for errors that
+/// no answer caused.
 fn mentions(error: &dyn Error, word: &str) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -1,19 +1,19 @@
 //! Where a walk by cursor goes on, for providers whose cursor is the id of a
 //! listed user.
 //!
-//! What it assumes of paging: users stand in an order by a place that doesn't
-//! change while they stand there, and a page shows the users who follow its
-//! cursor's, with that user first or without: providers have changed from one
-//! to the other, and no answer says which it is.
+//! What it assumes of paging: users are ordered by a place that doesn't change.
+//! A page shows the users who follow the cursor's user, and it may begin with
+//! that user: providers have changed from one to the other, and no answer says
+//! which it is.
 //!
-//! Such a cursor may be deleted before it is used, and what a server makes of
-//! that is anybody's guess: an error, the first page, or an empty page that
-//! looks like the end. So the cursor is the last user but one of the page
-//! before, and a page counts only if the last one stands first in it, or second
-//! after the cursor's user, and in the same place as before: then whatever
-//! follows is new, and nobody was left out. If not, the walk goes on from
-//! earlier users of that page, each with the one who has to follow, and at last
-//! from the start. If that doesn't help, it is the paging that has changed.
+//! The cursor's user can be deleted before the cursor is used. Servers answer
+//! that with an error, with the first page, or with an empty page that looks like
+//! the end. So the cursor is the last user but one of the page before, and the
+//! last user has to follow. A page counts only if that user stands first in it,
+//! or second after the cursor's user, in the same place as before: then all that
+//! follow are new, and nobody was left out. If not, the walk goes on from earlier
+//! users of that page, each with the one who has to follow, and at last from the
+//! start. If that doesn't help, the paging has changed.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use crate::profile::UserId;
 /// How often a walk may begin anew.
 const MOST_RESTARTS: u32 = 5;
 
-/// How often a page may bring nobody, though more are said to follow.
+/// How often a page may bring nobody new although more users are said to follow.
 const MOST_REPEATS: u32 = 3;
 
 /// Users to go on from.
@@ -35,7 +35,7 @@ pub struct Cursor {
     /// Pages that counted since the start.
     pages: u64,
     restarts: u32,
-    /// Pages on end that brought nobody.
+    /// Pages one after the other that brought nobody new.
     repeats: u32,
 }
 
@@ -43,36 +43,36 @@ pub struct Cursor {
 struct Anchor {
     /// The cursor.
     after: String,
-    /// Who has to follow.
+    /// The user who has to follow.
     first: Place,
 }
 
 /// How a walk goes on after a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Onward {
-    /// Behind that page, or where it was, if the page brought nobody.
+    /// It goes on after the page, or asks again if the page brought nobody new.
     On,
-    /// From nowhere: no two users in a row have ids to ask for.
+    /// It can't: no two users in a row have ids to ask for.
     Nowhere,
-    /// The page that follows brings nobody again and again.
+    /// It can't: the next page brings nobody new, again and again.
     Repeats,
 }
 
 impl Cursor {
-    /// Whether these are ids that could be asked for.
+    /// Whether these are ids that can be asked for.
     pub fn is_sound(&self) -> bool {
         let is_id = |id: &String| UserId::new(id.as_str()).is_ok();
         let mut ids = self.anchors.iter().flat_map(|a| [&a.after, &a.first.id]);
         ids.all(is_id) && self.restarts <= MOST_RESTARTS && self.repeats <= MOST_REPEATS
     }
 
-    /// The id to ask for the users after; `None` at the start.
+    /// The id after which to ask for users; `None` at the start.
     pub fn after(&self) -> Option<&str> {
         Some(self.anchors.last()?.after.as_str())
     }
 
-    /// How many of a page's users, given by their places, are known; `None` if
-    /// the page doesn't go on from here.
+    /// How many users at the beginning of a page, given by their places, are known
+    /// already; `None` if the page doesn't go on from here.
     pub fn known(&self, page: &[Option<Place>]) -> Option<usize> {
         let Some(anchor) = self.anchors.last() else {
             return Some(0);
@@ -117,7 +117,7 @@ impl Cursor {
         ))
     }
 
-    /// Goes on after a page that counted, and of which so many were new.
+    /// Goes on after a page that counted; `new` of its users were new.
     pub fn advance(&mut self, page: &[Option<Place>], new: usize) -> Onward {
         if new == 0 {
             self.repeats += 1;
@@ -138,7 +138,7 @@ impl Cursor {
             .filter_map(anchor)
             .collect();
         if anchors.is_empty() {
-            // Users without an id that could be asked for stand where it matters.
+            // The usual places are taken by users without an id to ask for.
             let pairs = 0..page.len().saturating_sub(1);
             anchors.extend(pairs.rev().find_map(anchor));
         }
@@ -152,16 +152,16 @@ impl Cursor {
         Onward::On
     }
 
-    /// Goes back to an earlier user; false if there is none, and the walk is
+    /// Goes back to an earlier user; false if there is none, so that the walk is
     /// at the start again.
     pub fn step_back(&mut self) -> bool {
         self.anchors.pop();
         !self.anchors.is_empty()
     }
 
-    /// Begins anew, at the start; false if that is of no use. Many users who
-    /// are deleted at once can take away all that a walk could go on from; but
-    /// not the second page's twice.
+    /// Begins anew at the start; false if that is of no use. If very many users
+    /// are deleted at once, a walk can lose all users to go on from, but hardly
+    /// twice before its second page.
     pub fn begin_anew(&mut self) -> bool {
         let stuck = self.restarts > 0 && self.pages <= 1;
         self.restarts += 1;

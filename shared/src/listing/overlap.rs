@@ -3,12 +3,12 @@
 //! What it assumes of paging: users stand in an order by a place that doesn't
 //! change (their sign-up), and a page shows those from an offset on.
 //!
-//! A user who is deleted moves all after them one place forward, so that the
-//! next page lacks somebody. So pages overlap, and one counts only if it begins
-//! before the last user seen: whoever stands between a page's first and last user
-//! is in it. If it begins later, the walk goes back as far as it must. A page
-//! that has room for more, and ends where the one before did or earlier, is amiss;
-//! that passes if users were imported in between, but not again and again.
+//! When a user is deleted, all users after them move one place forward, and the
+//! next page would lack one. So pages overlap, and a page counts only if it
+//! begins before the last user seen: then it holds everybody from there to its
+//! end. If it begins later, the walk goes back as far as it must. A page that ends
+//! where the one before did, or earlier, brings nobody new. That happens if users
+//! are imported during the walk, but not again and again.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,11 @@ use crate::exchange::AnswerError;
 /// How many users two pages have in common if nothing moves.
 const OVERLAP: u64 = 10;
 
-/// Steps without progress before the walk gives up: as many as it takes to go
-/// back over a million users who were deleted.
+/// How many steps without progress end the walk: as many as it takes to go back
+/// over a million deleted users.
 const MOST_STALLS: u32 = 12;
 
-/// Full pages on end that bring nobody.
+/// How many full pages one after the other may bring nobody new.
 const MOST_REPEATS: u32 = 3;
 
 /// A user's place in the listing's order: it grows as the walk goes on.
@@ -37,34 +37,34 @@ pub struct Place {
 /// Where the next page has to begin.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Overlap {
-    /// Users up to the last one seen, as far as is known.
+    /// The number of users up to the last one seen, as far as is known.
     next: u64,
     /// How far before that the next page begins.
     back: u64,
     last: Option<Place>,
-    /// The farthest that the walk got, and how often it has stood still since.
+    /// How far the walk got, and how often it has stood still since.
     farthest: u64,
     stalls: u32,
     #[serde(default)]
     repeats: u32,
 }
 
-/// What a page is to the walk.
+/// How a page fits into the walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageFit {
     /// It goes on from what was seen.
     Counts,
-    /// It begins too late: ask again, from [`Overlap::start`].
+    /// It begins too late: ask again from [`Overlap::start`].
     TooLate,
-    /// However far back the walk goes, its pages begin too late.
+    /// It begins too late, however far back the walk goes.
     Lost,
-    /// Its pages bring nobody again and again.
+    /// It brings nobody new, and neither did the pages before.
     Repeats,
 }
 
 impl PageFit {
-    /// Whether the page counts; what the operator is told if the walk ends here.
-    /// `whose` in the genitive.
+    /// Whether the page counts, or what to tell the operator if the walk ends
+    /// here. `whose` is the provider's name in the genitive.
     pub(crate) fn counts(self, whose: &str) -> Result<bool, AnswerError> {
         match self {
             Self::Counts => Ok(true),
@@ -95,7 +95,8 @@ impl Overlap {
         self.next.saturating_sub(self.back)
     }
 
-    /// Goes on after users who were listed in this order in another way.
+    /// Goes on after `listed` users who were listed in the same order by other
+    /// means.
     pub fn after(&mut self, listed: u64, last: Option<Place>) {
         *self = Self {
             next: listed,
@@ -107,8 +108,8 @@ impl Overlap {
         };
     }
 
-    /// Takes in a page that was asked for at the offset `start` with room for
-    /// `size` users; `places` are its users'.
+    /// Takes in a page that was asked for at the offset `start`, with room for
+    /// `size` users; `places` are the places of its users.
     pub fn take(&mut self, start: u64, size: u64, places: &[Place]) -> PageFit {
         let end = start + u64::try_from(places.len()).unwrap_or(0);
         if end <= self.farthest {
@@ -136,7 +137,7 @@ impl Overlap {
         PageFit::Counts
     }
 
-    /// Whether a page that ends there brings anybody.
+    /// Whether a page that ends at `end` brings anybody new.
     fn is_farther(&self, end: Option<&Place>) -> bool {
         match (end, &self.last) {
             (Some(end), Some(last)) => end.key > last.key || end.key == last.key && end != last,
@@ -151,10 +152,11 @@ impl Overlap {
         let Some(first) = places.first() else {
             return false;
         };
-        // Of users in the same place any may come first, another time another
-        // one: only a page that begins before all of them shows them all. More
-        // of them than fit into a page can only be taken in the order they
-        // come in; the provider's count tells if that wasn't enough.
+        // Users in the same place come in any order, which can change between
+        // two pages. Only a page that begins before all of them shows them all.
+        // If more of them than fit into a page are in one place, they are taken
+        // in the order in which they come. The provider's count tells if that
+        // wasn't enough.
         let crowded = self.back > size / 4 && first.key == last.key;
         first.key < last.key || crowded && places.contains(last)
     }

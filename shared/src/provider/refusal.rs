@@ -1,25 +1,24 @@
-//! What an answer means that is none: the same for every provider.
+//! What a refusal means. The rules are the same for every provider.
 //!
 //! Invariants: 401 and 403 are about the key, whatever the body is, because
-//! gateways and proxies answer them in words of their own; of a body nothing is
-//! repeated but a code that looks like one.
+//! gateways and proxies send them with words of their own. Nothing of a body is
+//! repeated except a code that looks like one.
 
 use http::StatusCode;
 
 use crate::exchange::{Answer, AnswerError};
 
-/// A provider's words for what it can't or won't do.
+/// How a provider refuses, and what to tell the operator then.
 #[derive(Debug)]
 pub struct Words {
-    /// Who answers.
+    /// The provider's name, as the subject of a sentence.
     pub(super) who: &'static str,
-    /// The error code in an answer of the provider's own, empty where it has
-    /// none; `None` where the answer is not the provider's own.
+    /// The error code in an answer of the provider's own, empty if it has none;
+    /// `None` if the answer is not the provider's own.
     pub(super) code: fn(&Answer) -> Option<String>,
     /// What to do about a refused key; it names the secret's field.
     pub(super) key: &'static str,
-    /// What to do about a status and a code, where that is something else than
-    /// what their kind asks for.
+    /// What to do about a status and a code, if that is something special.
     pub(super) advice: fn(u16, &str) -> Option<&'static str>,
     /// Where codes are explained.
     pub(super) explained: &'static str,
@@ -28,8 +27,8 @@ pub struct Words {
 }
 
 impl Words {
-    /// Why an answer can't be used that is neither a success nor of a meaning
-    /// that its adapter knows.
+    /// Why an answer is of no use that is no success, and means nothing that its
+    /// adapter knows.
     pub(super) fn refused(&self, answer: &Answer) -> AnswerError {
         let code = (self.code)(answer);
         let of_the_key = matches!(
@@ -43,14 +42,14 @@ impl Words {
         let mut said = self.say(answer.status, code.as_deref(), usual);
         if code.is_none() {
             said.push_str(
-                ". The answer is not in the provider's own words: if the key is right, see \
-                 whether a gateway or a proxy stands between that refuses it",
+                ". The answer is not in the provider's own words: if the key is right, check \
+                 whether a gateway or a proxy in between refuses it",
             );
         }
         AnswerError::Refused(said)
     }
 
-    /// What the provider says of trouble of its own (5xx), if it says anything.
+    /// What the provider says about trouble of its own (5xx), if it says anything.
     pub fn trouble(&self, answer: &Answer) -> Option<String> {
         let status = answer.status;
         match (self.code)(answer).filter(|code| is_code(code)) {
@@ -69,10 +68,10 @@ impl Words {
     }
 }
 
-/// Whether a text is an error code as providers write them, such as
-/// `resource_not_found` or `SCHEMA_ERROR`. A proxy may put anything where a
-/// code is looked for, the key that it was sent among it: but keys have digits
-/// or both cases, and codes have neither.
+/// Whether a text looks like a provider's error code, such as
+/// `resource_not_found` or `SCHEMA_ERROR`. A proxy can put anything in its place,
+/// even the key that it was sent. But keys have digits or letters of both cases,
+/// and codes have neither.
 fn is_code(text: &str) -> bool {
     let one_case = |is_letter: fn(&u8) -> bool| {
         text.split(['_', '-'])

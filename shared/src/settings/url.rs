@@ -1,17 +1,17 @@
-//! An http or https address as one of its spellings: what differs only in the
-//! case of the host, a default port or a `/` at the end is the same.
+//! One spelling for each http or https address. Addresses that differ only in
+//! the case of the host, in a default port or in a `/` at the end are the same.
 
-/// An address that paths and queries can be put behind.
+/// An address to which paths and queries can be appended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Url {
-    /// The whole, without a `/` at its end.
+    /// The whole address, without a `/` at its end.
     pub base: String,
-    /// The host, and the port where it is not the scheme's own.
+    /// The host, with the port if it is not the scheme's default.
     pub host: String,
 }
 
 impl Url {
-    /// Takes an address without query and fragment, or says what is wrong.
+    /// Parses an address without query and fragment, or says what is wrong.
     pub fn new(url: &str) -> Result<Self, &'static str> {
         const NONE: &str = "is not an http or https URL";
         let parsed: http::Uri = url.parse().map_err(|_| NONE)?;
@@ -23,7 +23,7 @@ impl Url {
         };
         let authority = parsed.authority().ok_or(NONE)?;
         if authority.as_str().contains('@') {
-            return Err("holds a user name or a password: leave them out");
+            return Err("contains a user name or a password: leave them out");
         }
         // A URL has 64 KiB at most.
         if parsed.query().is_some() || url.contains('#') || url.len() > 2048 {
@@ -34,7 +34,7 @@ impl Url {
         match authority.port_u16() {
             Some(port) if port != own_port => host = format!("{host}:{port}"),
             Some(_) => {}
-            // `http::Uri` takes a port that is no number, and gives none.
+            // `http::Uri` accepts a port that is no number, and then returns none.
             None if matches!(behind_host, "" | ":") => {}
             None => return Err(NONE),
         }

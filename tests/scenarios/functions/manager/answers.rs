@@ -26,7 +26,7 @@ async fn a_refusal_says_what_to_do() -> Result<()> {
         (kms, "kms:Decrypt"),
         (undecryptable, "kms:Decrypt"),
         (role, "secretsmanager:GetSecretValue"),
-        (empty, "holds no value yet"),
+        (empty, "has no value yet"),
         (deleted, "restore-secret"),
         (expired, "refuses the function's credentials"),
     ] {
