@@ -72,8 +72,8 @@ impl Tls {
                 "prefer" => SslMode::Prefer,
                 _ => SslMode::Require,
             },
-            // With a root of its own, `require` verifies the chain.
-            verify_chain: mode.starts_with("verify") || (mode == "require" && roots.is_some()),
+            // With a root of its own, any mode that encrypts verifies the chain.
+            verify_chain: mode.starts_with("verify") || roots.is_some(),
             verify_host: mode == "verify-full",
             roots,
             direct,
@@ -215,6 +215,18 @@ mod tests {
         assert!(advice.contains("database_root_certificates"), "{advice}");
     }
 
+    /// Nobody's authority; its key was thrown away.
+    const ROOT: &str = "-----BEGIN CERTIFICATE-----\n\
+        MIIBdTCCARugAwIBAgIUPvrRJXmpQGZLSnLRKIHqnR8XGGMwCgYIKoZIzj0EAwIw\n\
+        DzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjYyMTE5MTJaGA8yMTI2MTEwMjIxMTkx\n\
+        MlowDzENMAsGA1UEAwwEcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDi2\n\
+        XKcqAZIrti2rx6HSMk3mKKRY4ccz6fRfwjFlJmlQXsfk2KaW8WfQb7c2WrHq3vdN\n\
+        q0AXBq4zm1bKux4MwqSjUzBRMB0GA1UdDgQWBBS1xw0gjZ9rFPJqiecGS2Bs1Us4\n\
+        1jAfBgNVHSMEGDAWgBS1xw0gjZ9rFPJqiecGS2Bs1Us41jAPBgNVHRMBAf8EBTAD\n\
+        AQH/MAoGCCqGSM49BAMCA0gAMEUCIQCfOT213dIz6bHLTMlRK54qD1oE+EdmV+2+\n\
+        a1VCV3PYegIgJLzPiiWJigbdsIsOitG0KYXUDa3vAgYD5KdFLmcZVMc=\n\
+        -----END CERTIFICATE-----";
+
     #[test]
     fn root_certificates_are_pem_and_come_from_one_place() {
         let info = |parameters: &str| Conninfo::parse(&format!("postgres://u@h/d{parameters}"));
@@ -223,6 +235,11 @@ mod tests {
             Tls::read(&info, Some(roots)).err().expect(parameters)
         };
         assert!(refused("", "hidden").contains("database_root_certificates"));
+        // As libpq, which verifies the chain whenever it has a root certificate.
+        for parameters in ["", "?sslmode=prefer", "?sslmode=require"] {
+            let tls = Tls::read(&info(parameters).unwrap(), Some(ROOT)).unwrap();
+            assert!(tls.verify_chain, "{parameters}");
+        }
         assert!(refused("?sslrootcert=system", "hidden").contains("sslrootcert"));
     }
 }
