@@ -150,7 +150,8 @@ impl Target {
 
     async fn connect(&self, config: Config) -> Result<Client, StoreError> {
         let connected = config.connect(self.tls.clone()).await;
-        let (client, connection) = connected.map_err(|error| StoreError::of_login(&error))?;
+        let (client, connection) =
+            connected.map_err(|error| StoreError::of_login(&error, &self.hidden()))?;
         tokio::spawn(async move {
             // Whoever waits for an answer gets the error too.
             let _ = connection.await;
@@ -159,6 +160,32 @@ impl Target {
             return Err(StoreError::Unreachable("it is a standby".to_owned()));
         }
         Ok(client)
+    }
+
+    /// What a server may quote of the connection string, and nobody is to read:
+    /// the password, and whatever else may hold one because something was pasted
+    /// in the wrong place. The longest first, also as the server cuts names.
+    fn hidden(&self) -> Vec<String> {
+        let password = self.config.get_password();
+        let password = password.map(|password| String::from_utf8_lossy(password).into_owned());
+        let pasted = [
+            self.config.get_user(),
+            self.config.get_dbname(),
+            self.config.get_options(),
+        ];
+        let pasted = pasted.into_iter().flatten().filter(|text| !is_a_name(text));
+        let whole = pasted
+            .flat_map(|text| text.split_whitespace().chain([text]))
+            .filter(|text| !is_a_name(text));
+        let mut hidden: Vec<String> = whole
+            .flat_map(|text| [text, &text[..text.floor_char_boundary(NAME)]])
+            .map(str::to_owned)
+            .chain(password)
+            // A shorter one would be found in every word.
+            .filter(|text| text.len() >= 4)
+            .collect();
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        hidden
     }
 
     fn shuffle<T>(&self, all: &mut [T]) {
@@ -171,6 +198,16 @@ impl Target {
     pub fn user(&self) -> Option<&str> {
         self.config.get_user()
     }
+}
+
+/// Bytes to which PostgreSQL cuts a name.
+const NAME: usize = 63;
+
+/// Whether a role or a database is called like that, and no password was pasted
+/// with it.
+fn is_a_name(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    text.chars().all(plain)
 }
 
 async fn recovers(client: &Client) -> Result<bool, StoreError> {

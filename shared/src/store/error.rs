@@ -24,6 +24,13 @@ pub enum StoreError {
     /// A deadlock or a serialization failure: the same will succeed at once.
     #[error("two statements collided again and again: see what else writes to the schema's tables")]
     Collided,
+    /// The statement waited for longer than the server lets it.
+    #[error(
+        "Postgres ended a statement that took too long for it (SQLSTATE {0}): see which session \
+         holds locks on the schema's tables (pg_stat_activity), whether a trigger of theirs is \
+         slow, and statement_timeout and lock_timeout of the user in database_url"
+    )]
+    TookTooLong(String),
     /// The password, or the user, is refused: the secret may have changed.
     #[error(
         "Postgres refuses the user or the password ({0}): correct database_url in the secret (for \
@@ -106,7 +113,10 @@ impl StoreError {
     /// Whether this may be for one row of several: without it, the others may
     /// be taken.
     pub fn may_be_of_a_row(&self) -> bool {
-        matches!(self, Self::Unstorable(_) | Self::Refused(_))
+        matches!(
+            self,
+            Self::Unstorable(_) | Self::Refused(_) | Self::TookTooLong(_)
+        )
     }
 
     /// Sorts an error of the driver's.
@@ -115,7 +125,7 @@ impl StoreError {
             return Self::of_driver(error);
         };
         if is_of_a_pooler(db) {
-            return login::sort(db);
+            return login::sort(db, &[]);
         }
         if let Some(reason) = refusal::of_a_row(db) {
             return Self::Unstorable(reason);
@@ -131,6 +141,11 @@ impl StoreError {
             SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE => {
                 return Self::Collided;
             }
+            SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => {
+                return Self::TookTooLong(code.to_owned());
+            }
+            // Not as in "object in use": nothing that passes.
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => return Self::Refused(code.to_owned()),
             SqlState::INVALID_CATALOG_NAME => {
                 return Self::Refused(format!("{code}: there is no such database"));
             }
@@ -146,9 +161,10 @@ impl StoreError {
     }
 
     /// Sorts an error of a login's.
-    pub(crate) fn of_login(error: &tokio_postgres::Error) -> Self {
+    /// `hidden`: what its words are not to be repeated with, the longest first.
+    pub(super) fn of_login(error: &tokio_postgres::Error, hidden: &[String]) -> Self {
         match error.as_db_error() {
-            Some(answer) => login::sort(answer),
+            Some(answer) => login::sort(answer, hidden),
             None => Self::of_driver(error),
         }
     }

@@ -12,8 +12,12 @@ const LONGEST: usize = 200;
 
 /// Sorts a server's answer to a login. Poolers and proxies say many things
 /// under one SQLSTATE (`08P01`, `XX000`), so their words have to be looked at.
-pub(super) fn sort(error: &DbError) -> StoreError {
-    let said = said(error.code().code(), error.message());
+pub(super) fn sort(error: &DbError, hidden: &[String]) -> StoreError {
+    let mut message = error.message().to_owned();
+    for hidden in hidden {
+        message = message.replace(hidden.as_str(), "…");
+    }
+    let said = said(error.code().code(), &message);
     let words = error.message().to_lowercase();
     let holds = |any: &[&str]| any.iter().any(|part| words.contains(part));
     let refused = |advice| StoreError::LoginRefused {
