@@ -113,6 +113,10 @@ impl<'a> Sources<'a> {
         let read = |answer: &Answer| match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.provider.project(answer),
             status if status.is_success() => self.provider.project(answer),
+            // A proxy's: what it says now is no name, and the next answer may be one.
+            status if status.is_redirection() => Err(AnswerError::Garbled(
+                "the question for the key's project is led elsewhere",
+            )),
             _ => Ok(None),
         };
         let asked = self.client.ask(self.provider, &request, effort, read).await;

@@ -185,9 +185,7 @@ async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
     };
     let nobody = UserId::new(NOBODY).context("name nobody")?;
     match sources.ask_for(&nobody, effort).await {
-        Ok(_) | Err(Unanswered::Misread(AnswerError::NoSuchId | AnswerError::Unreadable(_))) => {
-            Ok(())
-        }
+        Ok(_) | Err(Unanswered::Misread(AnswerError::NoSuchId)) => Ok(()),
         Err(Unanswered::Misread(refused @ AnswerError::Refused(_))) => {
             Err(refused).context("try the provider's key")
         }

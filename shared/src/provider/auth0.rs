@@ -23,14 +23,14 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::parts::{self, Api, PageSize, Paging};
+use super::parts::{self, Api, PageSize, Paging, webhook_token};
 use super::{AccessToken, Event, Facts, Provider, Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, broken, descends};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
-use crate::signature::{BearerToken, SigningSecret, Verified, Verifier};
+use crate::signature::{SigningSecret, Verified, Verifier};
 use crate::time::At;
 
 /// Users in a page if the API refuses the 100 that its OpenAPI document allows;
@@ -106,7 +106,7 @@ impl Auth0 {
         });
         let base = settings.api_url("api_url", &format!("https://{domain}"))?;
         Ok(Self {
-            verifier: Verifier::Bearer(BearerToken::new(&settings.required("webhook_token")?)),
+            verifier: Verifier::Bearer(webhook_token(settings)?),
             // Some operators give the whole address of the Management API, but
             // tokens come from another path.
             api: Api::new(base.trim_end_matches("/api/v2").to_owned(), None),

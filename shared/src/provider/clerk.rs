@@ -27,6 +27,9 @@ use crate::settings::{Misconfigured, Settings};
 use crate::signature::{SigningSecret, Verified, Verifier, svix_time};
 use crate::time::At;
 
+/// Of the answer about the key's project: a proxy's page says nothing about it.
+const NO_JSON: &str = "the answer about the key's project is not JSON";
+
 const API: &str = "https://api.clerk.com/v1";
 
 /// The version of the API that this adapter was written against. Without it
@@ -132,8 +135,9 @@ impl Provider for Clerk {
         if answer.status != StatusCode::OK {
             return Err(WORDS.refused(answer));
         }
-        let instance = json::Fields::of_bytes(&answer.body).ok();
-        Ok(instance.and_then(|instance| instance.line("id")))
+        let instance = json::Fields::of_bytes(&answer.body);
+        let instance = instance.map_err(|_| AnswerError::Garbled(NO_JSON))?;
+        Ok(instance.line("id"))
     }
 }
 
@@ -514,8 +518,12 @@ mod tests {
         let instance = r#"{"object":"instance","id":"ins_1","environment_type":"development"}"#;
         let named = clerk().project(&answer(200, instance)).unwrap();
         assert_eq!(named.as_deref(), Some("ins_1"));
-        for nameless in ["{}", "[]", "<html>", r#"{"id":7}"#] {
+        for nameless in ["{}", r#"{"id":7}"#] {
             assert_eq!(clerk().project(&answer(200, nameless)).unwrap(), None);
+        }
+        for garbled in ["[]", "<html>", "", r#"{"id":"in"#] {
+            let read = clerk().project(&answer(200, garbled));
+            assert!(matches!(read, Err(AnswerError::Garbled(_))), "{garbled}");
         }
         let refused = answer(401, r#"{"errors":[{"code":"clerk_key_invalid"}]}"#);
         assert!(matches!(

@@ -17,7 +17,17 @@ use crate::exchange::{Answer, AnswerError};
 use crate::json::{self, Unreadable};
 use crate::listing::{Page, Place, Rejected};
 use crate::profile::{Profile, UserId};
+use crate::settings::{Misconfigured, Settings};
+use crate::signature::BearerToken;
 use crate::time::At;
+
+/// The token that deliveries carry where the provider signs nothing: one that no
+/// header can carry would refuse every delivery.
+pub(super) fn webhook_token(settings: &mut Settings) -> Result<BearerToken, Misconfigured> {
+    let token = settings.required("webhook_token")?;
+    settings.header("webhook_token", &token)?;
+    Ok(BearerToken::new(&token))
+}
 
 /// Reads the answer to a request for the user `id`; `id_field` names the field
 /// that holds the id.

@@ -23,14 +23,14 @@ use http::{HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::parts::{self, Api, PageSize, Paging};
+use super::parts::{self, Api, PageSize, Paging, webhook_token};
 use super::{Event, Facts, Provider, Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, MOST_USERS, Overlap, Page, Place, broken, descends};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
-use crate::signature::{BearerToken, SigningSecret, Verified, Verifier};
+use crate::signature::{SigningSecret, Verified, Verifier};
 use crate::time::At;
 
 /// Fields that come from other tables. A read loads them; a listing shows them
@@ -85,7 +85,7 @@ impl Supabase {
         Ok(Self {
             facts: Facts {
                 name: "supabase",
-                project: Some(project.host),
+                project: Some(project.place.trim_end_matches("/auth/v1").to_owned()),
                 // Auth reads from the project's primary, and a webhook is sent
                 // after the change is committed.
                 staleness: Duration::ZERO,
@@ -95,7 +95,7 @@ impl Supabase {
                 // `pg_net` sends once, whatever the answer.
                 sends_again: false,
             },
-            verifier: Verifier::Bearer(BearerToken::new(&settings.required("webhook_token")?)),
+            verifier: Verifier::Bearer(webhook_token(settings)?),
             // Some operators give the whole address of Auth's API.
             api: Api::new(
                 format!("{}/auth/v1", base.trim_end_matches("/auth/v1")),

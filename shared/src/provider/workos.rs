@@ -30,6 +30,9 @@ use crate::settings::{Misconfigured, Settings};
 use crate::signature::{SigningSecret, Verified, Verifier, event_id};
 use crate::time::At;
 
+/// Of the answer about the key's project: a proxy's page says nothing about it.
+const NO_JSON: &str = "the answer about the key's project is not JSON";
+
 const API: &str = "https://api.workos.com";
 
 /// Events in a page of the record; the API gives no more.
@@ -136,9 +139,10 @@ impl Provider for WorkOs {
         if answer.status != StatusCode::OK {
             return Err(WORDS.refused(answer));
         }
-        let list = json::Fields::of_bytes(&answer.body).ok();
+        let list = json::Fields::of_bytes(&answer.body);
+        let list = list.map_err(|_| AnswerError::Garbled(NO_JSON))?;
         let roles: Vec<_> = list
-            .and_then(|list| list.array("data"))
+            .array("data")
             .unwrap_or_default()
             .into_iter()
             .filter_map(|role| json::Fields::of(role).ok())
@@ -585,8 +589,10 @@ mod tests {
         assert_eq!(both.as_deref(), Some("environment of role_1"));
         assert_eq!(check(admin).as_deref(), Some("environment of role_2"));
         assert_eq!(check(""), None);
-        for nameless in ["{}", "[]", "<html>"] {
-            assert_eq!(workos().project(&answer(200, nameless)).unwrap(), None);
+        assert_eq!(workos().project(&answer(200, "{}")).unwrap(), None);
+        for garbled in ["[]", "<html>", "", r#"{"data":["#] {
+            let read = workos().project(&answer(200, garbled));
+            assert!(matches!(read, Err(AnswerError::Garbled(_))), "{garbled}");
         }
         let refused = workos().project(&answer(403, r#"{"message":"Forbidden"}"#));
         assert!(matches!(refused, Err(AnswerError::Refused(_))));

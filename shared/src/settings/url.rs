@@ -8,6 +8,8 @@ pub struct Url {
     pub base: String,
     /// The host, with the port if it is not the scheme's default.
     pub host: String,
+    /// The same with the path, which tells one of a host's tenants from another.
+    pub place: String,
 }
 
 impl Url {
@@ -41,6 +43,7 @@ impl Url {
         let path = parsed.path().trim_end_matches('/');
         Ok(Self {
             base: format!("{scheme}://{host}{path}"),
+            place: format!("{host}{path}"),
             host,
         })
     }
@@ -71,6 +74,7 @@ mod tests {
         ] {
             let expected = Url {
                 base: base.to_owned(),
+                place: base.split_once("://").unwrap().1.to_owned(),
                 host: host.to_owned(),
             };
             assert_eq!(Url::new(url), Ok(expected), "{url}");
