@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::BehaviorVersion;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::client::{self, Client};
@@ -145,11 +145,13 @@ impl Credentials {
     pub async fn refresh(&self, known: &Access) -> Result<Option<Access>, RefreshError> {
         let mut budget = self.budget.lock().await;
         budget.spend(Instant::now())?;
-        // If the caller stops waiting, this stands: the secret was not read.
-        budget.failed = Some(Instant::now());
+        let mut reading = Reading {
+            budget,
+            failed: true,
+        };
         match self.load().await {
             Ok(access) => {
-                budget.failed = None;
+                reading.failed = false;
                 if access.is(known) {
                     return Ok(None);
                 }
@@ -157,11 +159,23 @@ impl Credentials {
                 Ok(Some(access))
             }
             Err(error) => {
-                budget.failed = Some(Instant::now());
                 tracing::error!(error = format!("{error:#}"), "can't read the secret again");
                 Err(RefreshError::Failed)
             }
         }
+    }
+}
+
+/// A reading under way. If nobody waits for the answer any more, it has failed,
+/// and the pause before the next one begins then.
+struct Reading<'a> {
+    budget: MutexGuard<'a, Budget>,
+    failed: bool,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.budget.failed = self.failed.then(Instant::now);
     }
 }
 
