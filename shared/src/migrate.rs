@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_erase_user"),
     migration!(4, "0004_project_names"),
     migration!(5, "0005_walk_in_parts"),
+    migration!(6, "0006_strangers"),
 ];
 
 /// What `provision` answers.
@@ -299,6 +300,10 @@ async fn apply(
             }
             false => Cow::Borrowed(migration.sql),
         };
+        transaction
+            .batch_execute(&schema.of(include_str!("migrate/let_change.sql")))
+            .await
+            .map_err(store)?;
         transaction
             .batch_execute(&schema.of(&sql))
             .await

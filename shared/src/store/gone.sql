@@ -9,33 +9,41 @@
 WITH bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $5 AND project = ANY ($6)
 ),
-written AS (
-  INSERT INTO neon_identity.users_sync AS kept (raw_json, id, deleted_at)
-  SELECT '{}', $1, $2
-  WHERE EXISTS (SELECT FROM bound)
-  ON CONFLICT (id) DO UPDATE SET
+marked AS (
+  UPDATE neon_identity.users_sync AS kept SET
     -- Not before the profile it ends, whose clock may count finer.
     -- An endless time, put in by hand, ends here.
     deleted_at = greatest(
       CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
-      excluded.deleted_at,
+      $2,
       CASE WHEN pg_catalog.isfinite(kept.updated_at) THEN kept.updated_at END
     ),
-    updated_at = CASE
-      WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN excluded.deleted_at
-      ELSE kept.updated_at
-    END
-  WHERE
-    -- Gone for good, whenever that was.
-    NOT $4
-    OR kept.updated_at IS NULL
-    -- Else the user may have come back since.
-    OR kept.updated_at < excluded.deleted_at - pg_catalog.make_interval(secs => $3)
+    updated_at = CASE WHEN NOT pg_catalog.isfinite(kept.updated_at) THEN $2 ELSE kept.updated_at END
+  WHERE kept.id = $1
+    AND EXISTS (SELECT FROM bound)
+    AND (
+      -- Gone for good, whenever that was.
+      NOT $4
+      OR kept.updated_at IS NULL
+      -- Else the user may have come back since.
+      OR kept.updated_at < $2 - pg_catalog.make_interval(secs => $3)
+    )
   RETURNING kept.id
+),
+made AS (
+  -- No upsert: it would hold a row without a profile against the table's own
+  -- rules, although a row with one is there.
+  INSERT INTO neon_identity.users_sync (raw_json, id, deleted_at)
+  SELECT '{}', $1, $2
+  WHERE EXISTS (SELECT FROM bound)
+    AND NOT EXISTS (SELECT FROM neon_identity.users_sync WHERE id = $1)
+  ON CONFLICT DO NOTHING
+  RETURNING id
 )
 SELECT CASE
   WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
-  WHEN NOT EXISTS (SELECT FROM written) THEN 'tied'
+  -- The user may have come back, or the row came meanwhile: a read settles it.
+  WHEN NOT EXISTS (SELECT FROM marked UNION ALL SELECT FROM made) THEN 'tied'
   -- The row as it was when the statement began: shown as deleted already.
   WHEN EXISTS (SELECT FROM neon_identity.users_sync WHERE id = $1 AND deleted_at IS NOT NULL)
     THEN 'unchanged'

@@ -24,12 +24,14 @@ impl Schema {
         let sound = (1..=56).contains(&name.len())
             && name.bytes().all(plain)
             && !name.starts_with(|c: char| c.is_ascii_digit())
+            // Roles are named after it, and pg_writer would be reserved.
+            && name != "pg"
             && !name.starts_with("pg_");
         if !sound {
             return Err(Misconfigured {
                 field: "SCHEMA".to_owned(),
                 problem: "is not a name of at most 56 lower-case letters, digits and _ (and not \
-                          pg_…)"
+                          pg or pg_…)"
                     .to_owned(),
             });
         }
