@@ -8,7 +8,7 @@ WHERE NOT EXISTS (
 UNION ALL
 SELECT wanted.name || ' is not as 0006_strangers made it'
 FROM (
-  VALUES ('ensure_user(text)', '%IF NOT EXISTS%'), ('erase_user(text)', '%use_variable%')
+  VALUES ('ensure_user(text)', '%known := EXISTS%'), ('erase_user(text)', '%use_variable%')
 ) AS wanted (name, source)
 WHERE NOT EXISTS (
   SELECT FROM pg_proc

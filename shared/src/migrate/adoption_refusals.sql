@@ -4,15 +4,18 @@
 WITH found AS (
   SELECT * FROM pg_class WHERE oid = 'neon_identity.users_sync'::regclass
 ),
-needed (name, type) AS (
-  VALUES
-    ('raw_json', 'jsonb'),
-    ('id', 'text'),
-    ('name', 'text'),
-    ('email', 'text'),
-    ('created_at', 'timestamp with time zone'),
-    ('updated_at', 'timestamp with time zone'),
-    ('deleted_at', 'timestamp with time zone')
+needed AS (
+  SELECT *
+  FROM (
+    VALUES
+      ('raw_json', 'jsonb'),
+      ('id', 'text'),
+      ('name', 'text'),
+      ('email', 'text'),
+      ('created_at', 'timestamp with time zone'),
+      ('updated_at', 'timestamp with time zone'),
+      ('deleted_at', 'timestamp with time zone')
+  ) AS seven (name, type)
 ),
 own AS (
   SELECT

@@ -480,6 +480,17 @@ mod tests {
     fn the_secrets_fields_are_checked() {
         let project = supabase().facts().project.clone();
         assert_eq!(project.as_deref(), Some("ref.supabase.co"));
+        // Tenants of one host are projects of their own, Auth's address is none.
+        for (url, project) in [
+            ("http://h/tenant-a/", "h/tenant-a"),
+            ("http://h/tenant-b/auth/v1", "h/tenant-b"),
+            ("https://ref.supabase.co/auth/v1", "ref.supabase.co"),
+        ] {
+            let mut tenant = secret();
+            tenant["project_url"] = url.into();
+            let facts = connected(tenant, None).unwrap().facts().clone();
+            assert_eq!(facts.project.as_deref(), Some(project), "{url}");
+        }
         let unused = connected(secret(), Some("whsec_hidden")).err();
         let expected = "signing_secrets is not used by supabase: remove it";
         assert_eq!(unused.as_deref(), Some(expected));

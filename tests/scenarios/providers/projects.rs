@@ -226,6 +226,26 @@ async fn with_each<F: Future<Output = Result<()>>>(fact: impl Fn(Words) -> F) ->
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_the_providers_leaves_the_schema_unbound() -> Result<()> {
+    with_each(async |words| {
+        for garbled in [
+            (200, "<!DOCTYPE html><html></html>"),
+            (200, r#"{"da"#),
+            (302, ""),
+        ] {
+            let site = Site::new(words).await?;
+            site.provider.answer(&[garbled]);
+            ensure!(site.provision().await.is_err(), "{garbled:?}");
+            site.provider.answer(&[words.named]);
+            let bound = site.provision().await?;
+            ensure!(!bound.contains(" key "), "{garbled:?}: {bound}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_provider_that_does_not_name_the_project_is_synced_all_the_same() -> Result<()> {
     with_each(async |words| {
         for naming in [
@@ -234,9 +254,7 @@ async fn a_provider_that_does_not_name_the_project_is_synced_all_the_same() -> R
             (404, "<!DOCTYPE html><html></html>"),
             (404, words.error),
             (405, ""),
-            (200, "<!DOCTYPE html><html></html>"),
             (200, r#"{"data":[]}"#),
-            (302, ""),
         ] {
             let site = Site::new(words).await?;
             site.provider.answer(&[naming]);

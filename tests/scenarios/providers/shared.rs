@@ -106,6 +106,7 @@ async fn a_keys_instance_is_asked_for_and_another_instance_is_refused() -> Resul
         "/instance" if authorization == "Bearer sk_test_b" => (200, json!({"id": "ins_b"})),
         "/instance" => (200, json!({"id": "ins_a"})),
         "/users/count" => (200, json!({"total_count": 1})),
+        path if path.starts_with("/users/") => clerks_nobody(),
         _ => (
             200,
             json!([{"id": "user_1", "first_name": "Ada", "updated_at": 2000, "created_at": 1000}]),
@@ -145,6 +146,7 @@ async fn a_listing_that_shows_far_fewer_users_than_are_counted_fails() -> Result
     let clerk = Provider::start(|path, _| match path {
         "/instance" => (200, json!({"id": "ins_a"})),
         "/users/count" => (200, json!({"total_count": 100})),
+        path if path.starts_with("/users/") => clerks_nobody(),
         _ => (200, json!([{"id": "user_1", "updated_at": 2000}])),
     })
     .await?;
@@ -165,6 +167,12 @@ fn event(number: u32, kind: &str, user: Value) -> Value {
 
 fn user(id: &str, second: u32) -> Value {
     json!({"id": id, "email": "a@example.com", "updated_at": format!("2026-01-15T12:00:{second:02}.000Z")})
+}
+
+/// Clerk's answer about a user that it doesn't have.
+fn clerks_nobody() -> (u16, Value) {
+    let errors = json!([{"code": "resource_not_found", "message": "not found"}]);
+    (404, json!({"errors": errors}))
 }
 
 /// WorkOS' answer about a user that it doesn't have.

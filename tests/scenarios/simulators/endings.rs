@@ -37,13 +37,13 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn nothing_outlives_a_test_that_is_killed() -> Result<()> {
-    let name = "endings::nothing_outlives_a_test_that_is_killed";
+    let name = "simulators::endings::nothing_outlives_a_test_that_is_killed";
     check(name, |owner| signal(owner, "KILL")).await
 }
 
 #[tokio::test]
 async fn nothing_outlives_a_test_that_is_interrupted() -> Result<()> {
-    let name = "endings::nothing_outlives_a_test_that_is_interrupted";
+    let name = "simulators::endings::nothing_outlives_a_test_that_is_interrupted";
     for interruption in ["INT", "TERM"] {
         check(name, |owner| signal(owner, interruption)).await?;
     }
@@ -52,7 +52,7 @@ async fn nothing_outlives_a_test_that_is_interrupted() -> Result<()> {
 
 #[tokio::test]
 async fn nothing_outlives_a_test_that_fails() -> Result<()> {
-    let name = "endings::nothing_outlives_a_test_that_fails";
+    let name = "simulators::endings::nothing_outlives_a_test_that_fails";
     check(name, |owner| {
         // It fails at the end of its input.
         drop(owner.stdin.take());

@@ -146,7 +146,10 @@ async fn a_killed_owner_leaves_nothing_behind() -> Result<()> {
     let scratch = Scratch::new("owner")?;
     let report = scratch.path().join("report");
     let mut owner = Command::new(std::env::current_exe()?)
-        .args(["--exact", "harness::a_killed_owner_leaves_nothing_behind"])
+        .args([
+            "--exact",
+            "simulators::harness::a_killed_owner_leaves_nothing_behind",
+        ])
         .env(OWNER_REPORT, &report)
         .stdout(std::process::Stdio::null())
         .spawn()

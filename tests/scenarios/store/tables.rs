@@ -5,4 +5,5 @@ mod hostile;
 mod locked;
 mod refusals;
 mod row_security;
+mod tools;
 mod writer;

@@ -37,7 +37,13 @@ fn check(what: &str, body: impl Fn(usize) -> String, work: impl Fn(&str)) {
     let (small, large) = (body(SMALL), body(LARGE));
     // A reader that takes no time at all has no ratio.
     let base = fastest(|| work(&small)).max(Duration::from_millis(1));
-    let took = fastest(|| work(&large));
+    let mut took = fastest(|| work(&large));
+    // What is square stays so; caches that others have emptied do not.
+    for _ in 0..4 {
+        if took >= base * MOST {
+            took = took.min(fastest(|| work(&large)));
+        }
+    }
     assert!(took < base * MOST, "{what}: {base:?}, then {took:?}");
     assert!(took < Duration::from_secs(10), "{what}: {took:?}");
 }

@@ -48,8 +48,12 @@ async fn nothing_is_bound_that_the_provider_has_not_confirmed() -> Result<()> {
         // Waiting takes its time, so each way to be away is tried once.
         let away = match number {
             0 => vec![Fault::Status(500), Fault::Html(404), Fault::Hang],
-            1 => vec![Fault::Html(404)],
-            _ => vec![Fault::Status(500)],
+            // JSON of somebody who is not the provider confirms nothing.
+            1 => vec![Fault::Html(404), Fault::Json("{}".to_owned())],
+            _ => vec![
+                Fault::Status(500),
+                Fault::Json(r#"{"status":"ok"}"#.to_owned()),
+            ],
         };
         for fault in away {
             stage.simulator.add_trouble(Trouble::every(fault));

@@ -1,6 +1,6 @@
 //! Database URLs and root certificates that cannot be used: named, and not repeated.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use tests::secret_file::SecretFile;
 use tests::stage::Stage;
@@ -123,4 +123,35 @@ async fn root_certificates_that_are_none_are_named() -> Result<()> {
     both["database_root_certificates"] = json!(HIDDEN);
     let file = SecretFile::new(&both)?;
     check(&file.env(), &["database_url has an sslrootcert", words]).await
+}
+
+#[tokio::test]
+async fn a_password_in_the_wrong_place_is_not_printed_by_the_servers_own_words() -> Result<()> {
+    let stage = Stage::new().await?;
+    let url = stage.database.url().to_owned();
+    let (_, rest) = url.split_once("://").context("a URL")?;
+    let (login, place) = rest.split_once('@').context("a login")?;
+    let (place, _) = place.split_once('/').context("a database")?;
+    let password = "Hunter2Hunter2";
+    for pasted in [
+        format!("postgres://{login}@{place}/postgres://u:{password}@{place}/d1"),
+        format!("postgres://{login}@{place}/{}/{password}@h", "x".repeat(80)),
+        format!("postgres://{login}@{place}/d1;password={password}"),
+        format!("postgres://{login}@{place}/d1?options=password%3D{password}"),
+        format!("postgres://u%3A{password}:x@{place}/d1"),
+    ] {
+        stage.change_secret(|secret| {
+            secret["database_url"] = json!(pasted);
+            secret["admin_database_url"] = json!(pasted);
+        })?;
+        for function in ["provision", "reconcile"] {
+            let started = stage.start(function).await?;
+            let failed = started.invoke(json!({})).await.err().context("it failed")?;
+            let logs = started.logs()?;
+            let said = format!("{failed}\n{logs}");
+            assert!(said.contains("SQLSTATE"), "{pasted}: {said}");
+            assert!(!said.contains("Hunter2"), "{pasted}: {said}");
+        }
+    }
+    Ok(())
 }

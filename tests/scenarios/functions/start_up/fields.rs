@@ -55,16 +55,16 @@ async fn a_field_that_is_missing_is_named() -> Result<()> {
 async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
     let hidden = || json!(HIDDEN);
     let cases = [
-        ("/databse_url", hidden(), "databse_url is not a field"),
+        ("/databse_url", hidden(), "databse_url is not a known field"),
         (
             "/provider/porject_id",
             hidden(),
-            "provider.porject_id is not a field",
+            "provider.porject_id is not a known field",
         ),
         (
             "/provider/secret_key",
             hidden(),
-            "provider.secret_key is not a field",
+            "provider.secret_key is not a known field",
         ),
         (
             "/database_url",
@@ -141,7 +141,7 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
         (
             "/provider/project_id",
             json!("hidden\nhiddenvalue"),
-            "provider.project_id holds a character",
+            "provider.project_id contains a character",
         ),
         (
             "/provider/secret_server_key",
@@ -151,7 +151,7 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
         (
             "/provider/secret_server_key",
             json!("hiddenvalue\u{0}"),
-            "provider.secret_server_key holds a character",
+            "provider.secret_server_key contains a character",
         ),
         (
             "/provider/secret_server_key",

@@ -400,7 +400,10 @@ fn each_name_in_a_statement_says_its_schema() -> Result<()> {
                 || name.starts_with("unnest(")
                 || name.starts_with("kept.");
             assert!(
-                qualified || grammar || own.contains(name) || name == "owner" || name == "deleted",
+                qualified
+                    || grammar
+                    || own.contains(name)
+                    || ["owner", "deleted", "erased"].contains(&name),
                 "{}: {name}",
                 file.path
             );
