@@ -17,7 +17,7 @@ FROM (
     ('deleted_at', 'timestamp with time zone', false)
 ) AS needed (name, type, required)
 LEFT JOIN (
-  SELECT attname::text AS name, trim('"' FROM format_type(atttypid, atttypmod)) AS type, attnotnull AS required
+  SELECT attname::text AS name, btrim(format_type(atttypid, atttypmod), '"') AS type, attnotnull AS required
   FROM pg_attribute
   WHERE attrelid = 'neon_identity.users_sync'::regclass AND attnum > 0 AND NOT attisdropped
 ) AS found USING (name)
