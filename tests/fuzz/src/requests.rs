@@ -42,7 +42,9 @@ pub(crate) fn run(bytes: &[u8]) {
 /// A second opinion of an event that needs no care.
 fn check_request(event: &Value, method: &str, body: Body<'_>) {
     let context = &event["requestContext"];
-    let is_old = context.get("elb").is_some() || event.get("httpMethod").is_some();
+    // `cargo lambda watch` has an `httpMethod` beside `requestContext.http`.
+    let is_url = context.get("elb").is_none() && context.get("http").is_some();
+    let is_old = !is_url && (context.get("elb").is_some() || event.get("httpMethod").is_some());
     let expected = match is_old {
         true => &event["httpMethod"],
         false => &context["http"]["method"],
