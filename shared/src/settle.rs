@@ -14,7 +14,9 @@ use crate::client::{Client, Effort, Unanswered};
 use crate::exchange::{Answer, AnswerError};
 use crate::profile::{Profile, UserId};
 use crate::provider::{Provider, Told};
-use crate::store::{Authority, Look, Outcome, SettleOptions, Store, StoreError};
+use crate::store::{
+    Authority, Look, Outcome, Project, ProjectStore, SettleOptions, Store, StoreError,
+};
 
 /// Reads under way at once; the slowest plan allows a few requests a second.
 const AT_ONCE: usize = 8;
@@ -90,20 +92,29 @@ impl<'a> Sources<'a> {
         self.client.ask(self.provider, &request, effort, read).await
     }
 
-    /// Learns which project the key is for, if the secret doesn't say and
-    /// nobody has asked yet. It costs one request an instance, and a key that
-    /// is another project's is noticed before anything is written.
+    /// Learns which project the key is for, and gives that project's store. If
+    /// the secret doesn't name the project, the provider is asked: one request,
+    /// by which a key that is another project's is noticed before anything is
+    /// written.
     ///
     /// Where the provider gives no name (a server without that address, a
-    /// proxy's page, a key that may list users and not this), the key is the name: a schema that is bound to a real one
-    /// then takes nothing, so that whatever passes does no harm.
-    pub async fn identify(self, effort: Effort) -> Result<(), Unanswered> {
-        let Some(request) = self
-            .provider
-            .project_request()
-            .filter(|_| self.store.project().is_none())
-        else {
-            return Ok(());
+    /// proxy's page, a key that is allowed to list users and not this), the
+    /// key's fingerprint is the name. A schema that is bound to a real name then
+    /// takes nothing, so a failure that passes does no harm.
+    pub async fn identify(self, effort: Effort) -> Result<ProjectStore, Unanswered> {
+        let project = match Project::of_secret(self.provider.facts()) {
+            Some(project) => project,
+            None => self.ask_for_project(effort).await?,
+        };
+        Ok(self.store.of(project))
+    }
+
+    async fn ask_for_project(self, effort: Effort) -> Result<Project, Unanswered> {
+        let Some(request) = self.provider.project_request() else {
+            return Err(AnswerError::Garbled(
+                "neither the secret nor the provider names the key's project",
+            )
+            .into());
         };
         let Some(key) = request.headers().get(header::AUTHORIZATION) else {
             return Err(
@@ -130,8 +141,7 @@ impl<'a> Sources<'a> {
         if project.is_none() {
             tracing::warn!("the provider does not say which project the key is for");
         }
-        self.store.name_project(project, key.as_bytes());
-        Ok(())
+        Ok(Project::asked_for(project, key.as_bytes()))
     }
 
     /// Lists a few users: a key need not be allowed to learn its project. If
@@ -165,15 +175,15 @@ impl<'a> Sources<'a> {
     }
 
     /// Takes in a profile that was read after `look`, as
-    /// [`Store::settle_present`] does. A row's version falls only where a person
-    /// has set it: the row then tells another one than its own profile.
+    /// [`ProjectStore::settle_present`] does. A row's version falls only where a
+    /// person has set it: the row then tells another one than its own profile.
     pub async fn settle_present(
         self,
+        store: &ProjectStore,
         look: &Look,
         profile: &Profile,
         options: SettleOptions,
     ) -> Result<Option<Outcome>, StoreError> {
-        let store = self.store;
         let settled = store.settle_present(look, profile, options);
         match settled.await? {
             Some(Outcome::Stale) if self.is_edited(look).await? => {
@@ -185,18 +195,19 @@ impl<'a> Sources<'a> {
     }
 
     /// Marks users as deleted that the provider did not have when it was asked
-    /// after these looks, as [`Store::settle_gone`] does.
+    /// after these looks, as [`ProjectStore::settle_gone`] does.
     pub async fn settle_gone(
         self,
+        store: &ProjectStore,
         looks: &[Look],
         authority: Authority<'_>,
     ) -> Result<Tombstoned, StoreError> {
-        let written = self.store.settle_gone(looks, authority).await?;
+        let written = store.settle_gone(looks, authority).await?;
         let left = looks.iter().filter(|look| !written.contains(&look.id));
         let left: Vec<_> = left.cloned().collect();
         let dropped = match left.as_slice() {
             [] => Vec::new(),
-            left => self.store.unmoved(left).await?,
+            left => store.unmoved(left).await?,
         };
         Ok(Tombstoned { written, dropped })
     }

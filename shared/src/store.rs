@@ -24,10 +24,12 @@ mod runs;
 mod schema;
 mod users;
 
+pub use binding::ProjectStore;
 pub use connect::{Target, conninfo};
 pub use connection::Patience;
 pub use error::{Foreign, StoreError};
 pub use handle::Store;
+pub use project::Project;
 pub use runs::{Closing, Figures, Lease, LeftToNext, Saved, Taken};
 pub use schema::Schema;
 pub use users::{

@@ -10,7 +10,8 @@ use shared::migrate::migrate;
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
 use shared::store::{
-    self, Authority, Look, Origin, Patience, Schema, SettleOptions, Store, Target,
+    self, Authority, Look, Origin, Patience, Project, ProjectStore, Schema, SettleOptions, Store,
+    Target,
 };
 use shared::time::At;
 use tests::database::Database;
@@ -30,7 +31,7 @@ const THEN: i64 = 1_750_000_000;
 const STALE: Time = 1;
 
 struct Bench {
-    store: Store,
+    store: ProjectStore,
     outside: Client,
     facts: Facts,
     _database: Database,
@@ -51,7 +52,8 @@ impl Bench {
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;
         migrate(&owner, None, &Schema::default(), false).await?;
-        let store = Store::new(owner, Schema::default(), &facts, PATIENCE);
+        let project = Project::of_secret(&facts).context("name the project")?;
+        let store = Store::new(owner, Schema::default(), &facts, PATIENCE).of(project);
         store.bind().await?;
         let outside = database.connect().await?;
         Ok(Self {

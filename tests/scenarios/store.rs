@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use shared::migrate::migrate;
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
-use shared::store::{Origin, Outcome, Patience, Schema, SettleOptions, Store, Target};
+use shared::store::{
+    Origin, Outcome, Patience, Project, ProjectStore, Schema, SettleOptions, Store, Target,
+};
 use shared::time::At;
 use tests::database::Database;
 use tests::postgres::Postgres;
@@ -65,7 +67,7 @@ fn versions() -> Facts {
 /// A provisioned database, a store in it, and a look into it from outside.
 struct Bench {
     database: Database,
-    store: Store,
+    store: ProjectStore,
     outside: Client,
 }
 
@@ -85,7 +87,7 @@ impl Bench {
     }
 
     /// One more store in the same schema.
-    fn another(&self, facts: &Facts) -> Result<Store> {
+    fn another(&self, facts: &Facts) -> Result<ProjectStore> {
         store(self.database.owner_url(), facts)
     }
 
@@ -142,16 +144,26 @@ impl Bench {
     }
 }
 
-async fn join(store: &Store, profile: &Profile, at: i64, delivered: bool) -> Result<Outcome> {
+async fn join(
+    store: &ProjectStore,
+    profile: &Profile,
+    at: i64,
+    delivered: bool,
+) -> Result<Outcome> {
     let profiles = [(profile, At::from_micros(at))];
     let outcomes = store.join(&profiles, origin(delivered)).await?;
     ensure!(outcomes.len() == 1 && outcomes[0].0 == profile.id);
     Ok(outcomes[0].1)
 }
 
-fn store(url: &str, facts: &Facts) -> Result<Store> {
+fn store(url: &str, facts: &Facts) -> Result<ProjectStore> {
+    store_with(url, facts, PATIENCE)
+}
+
+fn store_with(url: &str, facts: &Facts, patience: Patience) -> Result<ProjectStore> {
     let target = Target::parse(url, "database_url")?;
-    Ok(Store::new(target, Schema::default(), facts, PATIENCE))
+    let project = Project::of_secret(facts).context("name the project")?;
+    Ok(Store::new(target, Schema::default(), facts, patience).of(project))
 }
 
 fn origin(delivered: bool) -> Origin {

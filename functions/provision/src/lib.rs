@@ -18,7 +18,7 @@ use shared::migrate::{is_to_adopt, login, migrate, try_writer};
 use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::start::Start;
-use shared::store::{Patience, Schema, Store, Target};
+use shared::store::{Patience, ProjectStore, Schema, Store, Target};
 use tokio::time::{Instant, timeout_at};
 
 use request::Asked;
@@ -119,8 +119,9 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
     };
     // Whoever fills the table now can't any more once it is taken over. So all that
     // may be wrong with the secret is known before.
+    let mut identified = None;
     if asked.adopt && is_to_adopt(&owner, &start.schema).await? {
-        identify(sources).await?;
+        identified = Some(identify(sources).await?);
         confirm(sources, false).await?;
     }
     let mut provisioned = migrate(&owner, Some(&user), &start.schema, asked.adopt).await?;
@@ -134,7 +135,10 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
             }
         }
     }
-    identify(sources).await?;
+    let store = match identified {
+        Some(store) => store,
+        None => identify(sources).await?,
+    };
     let bound = store.is_bound().await?;
     confirm(sources, bound).await?;
     store.bind().await?;
@@ -149,8 +153,8 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
     Ok(answer)
 }
 
-/// Learns which project the key is for.
-async fn identify(sources: Sources<'_>) -> Result<()> {
+/// Learns which project the key is for, and gives that project's store.
+async fn identify(sources: Sources<'_>) -> Result<ProjectStore> {
     let effort = Effort {
         until: Instant::now() + PATIENCE.connect,
         attempts: 5,

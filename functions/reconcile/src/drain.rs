@@ -9,14 +9,16 @@ use std::time::Duration;
 use shared::client::Effort;
 use shared::profile::{Observation, Profile, UserId};
 use shared::provider::{Event, EventSource, Recorded, RecordedEvent, Since};
+use shared::settle::Sources;
 use shared::signature::fingerprint;
-use shared::store::{Difference, Origin, Outcome, StoreError};
+use shared::store::{Difference, Lease, Origin, Outcome, StoreError};
 use shared::time::At;
 use tokio::time::Instant;
 
 use crate::lease::lost_lease;
 use crate::run::{Run, identify};
 use crate::stopped::Stopped;
+use crate::tally::Tally;
 
 /// The first run goes back as far as this: every event that it meets again is
 /// joined to the same effect, and a week is longer than anybody should wait
@@ -32,31 +34,53 @@ struct EventBody {
     body: bytes::Bytes,
 }
 
+/// Applies the events that followed since the last run, and counts them. `now`:
+/// the database's clock.
+pub(crate) async fn drain(
+    sources: Sources<'_>,
+    until: Instant,
+    lease: &Lease,
+    now: At,
+    tally: &mut Tally,
+) -> Result<(), Stopped> {
+    let provider = sources.provider;
+    let Some(record) = provider.events() else {
+        let name = provider.facts().name;
+        return Err(Stopped::Failed(format!(
+            "{name} keeps no record of events: leave out mode, and a run walks the listing"
+        )));
+    };
+    let since = match sources.store.event_cursor().await? {
+        Some(id) => begin(record.go_on(id, now)),
+        None => Since::Time(now - FIRST),
+    };
+    let recorded = ask_for_events(sources, until, record, &since).await?;
+    if is_the_end(&recorded) {
+        tally.figures.pages += 1;
+        return Ok(());
+    }
+    // Where nothing has happened, one request is all that a run costs.
+    let mut run = Run {
+        sources,
+        store: identify(sources, until).await?,
+        until,
+        dry_run: false,
+        lease,
+        tally,
+    };
+    run.apply_record(record, since, recorded).await
+}
+
 impl Run<'_> {
-    /// Applies the events that followed since the last run. `now`: the
-    /// database's clock.
-    pub(crate) async fn drain(&mut self, now: At) -> Result<(), Stopped> {
-        let Some(record) = self.sources.provider.events() else {
-            let name = self.facts().name;
-            return Err(Stopped::Failed(format!(
-                "{name} keeps no record of events: leave out mode, and a run walks the listing"
-            )));
-        };
-        let mut since = match self.store().event_cursor().await? {
-            Some(id) => begin(record.go_on(id, now)),
-            None => Since::Time(now - FIRST),
-        };
+    /// Applies page after page; `recorded` is the first.
+    async fn apply_record(
+        &mut self,
+        record: &dyn EventSource,
+        mut since: Since,
+        mut recorded: Recorded,
+    ) -> Result<(), Stopped> {
         loop {
-            let recorded = self.ask_for_events(record, &since).await?;
-            if let Recorded::Page { events, last: true } = &recorded
-                && events.is_empty()
-            {
-                self.tally.figures.pages += 1;
-                return Ok(());
-            }
-            // Where nothing has happened, one request is all that a run costs.
-            identify(self.sources, self.until).await?;
-            self.store().is_bound().await?;
+            self.store.is_bound().await?;
             let (events, last) = match recorded {
                 Recorded::Page { events, last } => (events, last),
                 Recorded::CursorUnknown => return Err(self.begin_anew().await),
@@ -83,25 +107,12 @@ impl Run<'_> {
             if Instant::now() >= self.until {
                 return Err(Stopped::OutOfTime(None));
             }
+            recorded = ask_for_events(self.sources, self.until, record, &since).await?;
+            if is_the_end(&recorded) {
+                self.tally.figures.pages += 1;
+                return Ok(());
+            }
         }
-    }
-
-    async fn ask_for_events(
-        &self,
-        record: &dyn EventSource,
-        since: &Since,
-    ) -> Result<Recorded, Stopped> {
-        let effort = Effort {
-            until: self.until,
-            attempts: 10,
-            attempt: Duration::from_secs(60),
-            size: LARGEST_PAGE,
-        };
-        let request = record.request(since);
-        let read = |answer: &_| record.read(since, answer);
-        let (client, provider) = (self.sources.client, self.sources.provider);
-        let asked = client.ask(provider, &request, effort, read).await;
-        asked.map_err(|error| Stopped::by(error, self.until))
     }
 
     /// The record is kept for a limited time, and so is a place in it.
@@ -118,7 +129,7 @@ impl Run<'_> {
     }
 
     async fn move_to(&self, cursor: Option<&str>) -> Result<(), Stopped> {
-        if self.store().set_event_cursor(self.lease, cursor).await? {
+        if self.store.set_event_cursor(self.lease, cursor).await? {
             return Ok(());
         }
         Err(lost_lease())
@@ -170,7 +181,7 @@ impl Run<'_> {
         at: At,
         body: &EventBody,
     ) -> Result<(), Stopped> {
-        match self.store().gone(id, at).await {
+        match self.store.gone(id, at).await {
             Ok(Outcome::Tied) => self.tally.doubt(id, Difference::Doubtful),
             // Its delivery has been quicker.
             Ok(Outcome::Unchanged) => self.tally.count(Outcome::Unchanged),
@@ -217,11 +228,35 @@ impl Run<'_> {
             "a recorded event can't be stored"
         );
         let body = self.sources.provider.redacted(&recorded.body);
-        self.store()
+        self.store
             .reject_delivery(&recorded.id, reason, &body, user)
             .await?;
         Ok(())
     }
+}
+
+async fn ask_for_events(
+    sources: Sources<'_>,
+    until: Instant,
+    record: &dyn EventSource,
+    since: &Since,
+) -> Result<Recorded, Stopped> {
+    let effort = Effort {
+        until,
+        attempts: 10,
+        attempt: Duration::from_secs(60),
+        size: LARGEST_PAGE,
+    };
+    let request = record.request(since);
+    let read = |answer: &_| record.read(since, answer);
+    let (client, provider) = (sources.client, sources.provider);
+    let asked = client.ask(provider, &request, effort, read).await;
+    asked.map_err(|error| Stopped::by(error, until))
+}
+
+/// Whether nothing has followed.
+fn is_the_end(recorded: &Recorded) -> bool {
+    matches!(recorded, Recorded::Page { events, last: true } if events.is_empty())
 }
 
 /// Says so where the record can't be asked for what followed.

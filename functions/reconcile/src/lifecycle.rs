@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use shared::settle::Sources;
-use shared::store::{Closing, Figures, Lease, LeftToNext, Saved, Taken};
+use shared::store::{Closing, Figures, Lease, LeftToNext, Project, ProjectStore, Saved, Taken};
 use shared::time::At;
 use tokio::time::Instant;
 
+use crate::drain::drain;
 use crate::lease::{self, LEASE, lost_lease};
 use crate::report::{Report, RunOutcome};
 use crate::request::{Mode, Request};
@@ -21,6 +22,15 @@ use crate::walk::Walk;
 /// which is a quarter of what there is before, or this much if that is less: the
 /// hashes of five million users are 40 MB to send.
 const MARGIN: Duration = Duration::from_secs(20);
+
+/// Where a run learns of users.
+enum Source {
+    /// The listing; with the store of the project that the key is for.
+    Listing(ProjectStore),
+    /// The record of events. The project is asked for once there is something to
+    /// apply.
+    Record,
+}
 
 /// What a run ends with.
 struct Ended {
@@ -56,18 +66,26 @@ pub(crate) async fn run(
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
-    // A run leaves its row even if the provider can't be asked. One that drains
-    // the record asks once there is something to apply.
-    let identified = match request.mode {
-        Mode::Listing => identify(sources, until).await,
-        Mode::Events => Ok(()),
+    // A run leaves its row even if the provider can't be asked.
+    let source = match request.mode {
+        Mode::Listing => identify(sources, until).await.map(Source::Listing),
+        Mode::Events => Ok(Source::Record),
     };
-    let (id, permitted) = sources.store.open_run(request.dry_run, *opened).await?;
+    let project = match &source {
+        Ok(Source::Listing(store)) => Some(store.project().clone()),
+        Ok(Source::Record) => Project::of_secret(sources.provider.facts()),
+        Err(_) => None,
+    };
+    let opening = sources
+        .store
+        .open_run(request.dry_run, *opened, project.as_ref());
+    let (id, permitted) = opening.await?;
     *opened = Some(id);
-    let mut ended = match identified.and(permitted.map_err(Stopped::from)) {
-        Ok(()) => take_lease_and_work(sources, request, until, id).await,
-        Err(stopped) => Ended::without_lease(Err(stopped)),
-    };
+    let mut ended =
+        match source.and_then(|source| permitted.map(|()| source).map_err(Stopped::from)) {
+            Ok(source) => take_lease_and_work(sources, source, request, until, id).await,
+            Err(stopped) => Ended::without_lease(Err(stopped)),
+        };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
     let figures = ended.figures;
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
@@ -109,6 +127,7 @@ async fn close(
 
 async fn take_lease_and_work(
     sources: Sources<'_>,
+    source: Source,
     request: &Request,
     until: Instant,
     id: i64,
@@ -119,14 +138,15 @@ async fn take_lease_and_work(
         Ok(None) => return Ended::without_lease(Ok(RunOutcome::Busy)),
         Err(error) => return Ended::without_lease(Err(error.into())),
     };
-    match request.mode {
-        Mode::Listing => work_on_listing(sources, request, until, taken).await,
-        Mode::Events => work_on_record(sources, until, taken).await,
+    match source {
+        Source::Listing(store) => work_on_listing(sources, store, request, until, taken).await,
+        Source::Record => work_on_record(sources, until, taken).await,
     }
 }
 
 async fn work_on_listing(
     sources: Sources<'_>,
+    store: ProjectStore,
     request: &Request,
     until: Instant,
     taken: Taken,
@@ -134,14 +154,16 @@ async fn work_on_listing(
     let Taken {
         lease, now, saved, ..
     } = taken;
+    let mut tally = Tally::new(&saved);
+    tally.unlisted = Unlisted::new(taken.unlisted);
     let mut run = Run {
         sources,
+        store,
         until,
         dry_run: request.dry_run,
         lease: &lease,
-        tally: Tally::new(&saved),
+        tally: &mut tally,
     };
-    run.tally.unlisted = Unlisted::new(taken.unlisted);
     let began_at = saved.position.as_deref();
     let mut walk = Walk::new(sources, began_at, until);
     let worked = tokio::select! {
@@ -150,12 +172,11 @@ async fn work_on_listing(
     };
     let outcome = match worked {
         Err(stopped) if stopped.passes() => match run.keep_unanswered().await {
-            Ok(()) => out_of_time(&mut walk, &mut run.tally, began_at, stopped),
+            Ok(()) => out_of_time(&mut walk, run.tally, began_at, stopped),
             Err(stopped) => Err(stopped),
         },
         ended => ended,
     };
-    let mut tally = run.tally;
     let saved = match &outcome {
         Ok(RunOutcome::Partial) => tally.saved(walk.position()),
         Err(_) if !walk.is_spent() => tally.saved(walk.position()),
@@ -184,7 +205,7 @@ async fn work(
     let swept = run.sweep(&complete, request.max_deletes).await?;
     run.keep_unanswered().await?;
     if swept == RunOutcome::Complete && !run.dry_run {
-        run.store().resolve_rejections(run.lease).await?;
+        run.store.resolve_rejections(run.lease).await?;
     }
     Ok(swept)
 }
@@ -229,18 +250,12 @@ fn out_of_time(
 /// stays as it is.
 async fn work_on_record(sources: Sources<'_>, until: Instant, taken: Taken) -> Ended {
     let Taken { lease, now, .. } = taken;
-    let mut run = Run {
-        sources,
-        until,
-        dry_run: false,
-        lease: &lease,
-        tally: Tally::new(&Saved::default()),
-    };
+    let mut tally = Tally::new(&Saved::default());
     let drained = tokio::select! {
-        drained = run.drain(now) => drained,
+        drained = drain(sources, until, &lease, now, &mut tally) => drained,
         lost = lease::keep(sources.store, &lease) => Err(lost),
     };
-    let figures = run.tally.figures;
+    let figures = tally.figures;
     let outcome = match drained {
         Err(stopped @ Stopped::OutOfTime(_)) if figures.pages == 0 => {
             Err(Stopped::Failed(no_page("record of events", stopped)))

@@ -19,7 +19,7 @@ impl Run<'_> {
     /// page was asked for.
     pub(crate) async fn apply_page(&mut self, page: Page, seen: At) -> Result<At, Stopped> {
         self.tally.keep();
-        let clock = self.store().now().await?;
+        let clock = self.store.now().await?;
         let mut twins = BTreeMap::new();
         for rejected in page.rejected {
             // Two users of a page may have the same bytes, if they have no id.
@@ -74,7 +74,7 @@ impl Run<'_> {
             .copied()
             .chain(learnt.iter().map(String::as_str))
             .collect();
-        let store = self.store();
+        let store = &self.store;
         let mut differences = store.compare(profiles, seen, &left_out).await?;
         if self.tally.unlisted.is_to_be_sampled() {
             let whole = store.compare(profiles, seen, unloaded).await?;

@@ -52,7 +52,7 @@ impl Run<'_> {
         tracing::warn!(reason = rejected.reason, "a listed user can't be stored");
         if !self.dry_run {
             let (body, id) = (rejected.body.as_bytes(), rejected.id.as_ref());
-            self.store()
+            self.store
                 .reject_listed(&kept_as, &rejected.reason, body, id)
                 .await?;
         }
@@ -91,7 +91,7 @@ impl Run<'_> {
         if dropped.is_empty() {
             return Ok(());
         }
-        lease::renew(self.store(), self.lease).await?;
+        lease::renew(&self.store, self.lease).await?;
         for id in dropped {
             let error = StoreError::Unstorable(DROPPED.to_owned());
             self.reject_refused(&id, None, error).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::client::Effort;
 use shared::provider::Facts;
 use shared::settle::Sources;
-use shared::store::{Lease, Store};
+use shared::store::{Lease, ProjectStore};
 use tokio::time::Instant;
 
 use crate::stopped::Stopped;
@@ -17,19 +17,16 @@ const LARGEST_USER: usize = 8 << 20;
 /// A run that has taken the lease.
 pub(crate) struct Run<'a> {
     pub(crate) sources: Sources<'a>,
+    pub(crate) store: ProjectStore,
     /// When to stop and leave the rest to the next run.
     pub(crate) until: Instant,
     /// Whether to write nothing.
     pub(crate) dry_run: bool,
     pub(crate) lease: &'a Lease,
-    pub(crate) tally: Tally,
+    pub(crate) tally: &'a mut Tally,
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn store(&self) -> &'a Store {
-        self.sources.store
-    }
-
     pub(crate) fn facts(&self) -> &'a Facts {
         self.sources.provider.facts()
     }
@@ -43,8 +40,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Learns which project the key is for.
-pub(crate) async fn identify(sources: Sources<'_>, until: Instant) -> Result<(), Stopped> {
+/// Learns which project the key is for, and gives that project's store.
+pub(crate) async fn identify(
+    sources: Sources<'_>,
+    until: Instant,
+) -> Result<ProjectStore, Stopped> {
     let identified = sources.identify(by_id(until)).await;
     identified.map_err(|error| match Stopped::by(error, until) {
         Stopped::OutOfTime(_) => Stopped::Failed(

@@ -117,7 +117,11 @@ impl Run<'_> {
             origin: Origin::Listing,
             revive: true,
         };
-        match self.sources.settle_present(look, profile, options).await {
+        match self
+            .sources
+            .settle_present(&self.store, look, profile, options)
+            .await
+        {
             // Stale: the read is older than the row, and the next run looks again.
             Ok(outcome) => {
                 self.tally.taken = true;

@@ -46,7 +46,7 @@ impl Run<'_> {
         _: &Complete,
         max_deletes: Option<i64>,
     ) -> Result<RunOutcome, Stopped> {
-        let live = self.store().live_count().await?;
+        let live = self.store.live_count().await?;
         if self.tally.met.is_empty() && live > 0 && max_deletes.is_none() {
             self.tally.figures.held = live;
             return Ok(RunOutcome::Held);
@@ -122,7 +122,7 @@ impl Run<'_> {
         for gone in confirmed.gone.iter().filter(|gone| !gone.is_empty()) {
             // A function that was frozen may have outlived its lease. Without this
             // it would call a sweep complete that wrote nothing.
-            lease::renew(self.store(), self.lease).await?;
+            lease::renew(&self.store, self.lease).await?;
             self.tombstone(gone).await?;
         }
         Ok(())
@@ -137,7 +137,7 @@ impl Run<'_> {
             if Instant::now() >= self.until {
                 return Err(Stopped::OutOfTime(None));
             }
-            let ids = self.store().ids(last.as_deref(), PAGE).await?;
+            let ids = self.store.ids(last.as_deref(), PAGE).await?;
             for (id, shown) in &ids {
                 let among = match shown {
                     Shown::Living => &mut missing.living,

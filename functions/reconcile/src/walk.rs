@@ -100,7 +100,7 @@ impl Walk {
             run.tally.figures.pages += 1;
             if let Some(ending) = Ending::after(&page) {
                 run.apply_page(page, seen).await?;
-                self.note_doubt(&run.tally);
+                self.note_doubt(run.tally);
                 return Ok(ending);
             }
             let position = self.listing.position();
@@ -109,7 +109,7 @@ impl Walk {
                 fetch(sources, self.listing.as_mut(), until),
             );
             (seen, known) = (known, applied?);
-            self.note_doubt(&run.tally);
+            self.note_doubt(run.tally);
             self.position = position;
             if run.tally.doubtful.len() >= LOT {
                 self.settle(run).await?;

@@ -53,7 +53,7 @@ impl Run<'_> {
     ) -> Result<Vec<(&'b Profile, StoreError)>, Stopped> {
         let mut halves = Halves::of(batch);
         while let Some(batch) = halves.next() {
-            match self.store().join(batch, origin).await {
+            match self.store.join(batch, origin).await {
                 Ok(outcomes) => {
                     for (id, outcome) in outcomes {
                         match (outcome, origin) {
@@ -79,7 +79,11 @@ impl Run<'_> {
         let mut halves = Halves::of(gone);
         while let Some(batch) = halves.next() {
             let authority = Authority::Run(self.lease);
-            match self.sources.settle_gone(batch, authority).await {
+            match self
+                .sources
+                .settle_gone(&self.store, batch, authority)
+                .await
+            {
                 Ok(gone) => {
                     count += i64::try_from(gone.written.len()).unwrap_or(i64::MAX);
                     self.reject_dropped(gone.dropped).await?;

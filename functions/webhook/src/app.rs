@@ -1,16 +1,16 @@
 //! What an instance keeps between deliveries: the secret and the connection.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::client::{Client, Effort};
+use shared::client::{Client, Effort, Unanswered};
 use shared::credentials::{Access, Credentials, RefreshError};
 use shared::provider::Provider;
 use shared::settle::Sources;
 use shared::signature::{Forged, Verified};
 use shared::start::Start;
-use shared::store::{Patience, Schema, Store};
+use shared::store::{Patience, ProjectStore, Schema, Store};
 use shared::time::WallClock;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
@@ -41,6 +41,8 @@ pub(crate) struct Connected {
     access: Access,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) store: Store,
+    /// The store of the project that the key is for, once that is known.
+    identified: Mutex<Option<ProjectStore>>,
     /// Whether the log says that there is no signing secret yet.
     told: AtomicBool,
 }
@@ -64,7 +66,7 @@ impl App {
             attempt: Duration::from_secs(3),
             size: 1 << 20,
         };
-        if let Err(error) = connected.sources(&start.client).identify(effort).await {
+        if let Err(error) = connected.identify(&start.client, effort).await {
             tracing::error!(%error, "don't know the key's project yet");
         }
         Ok(Self {
@@ -106,8 +108,37 @@ impl Connected {
             store: Store::new(database, schema.clone(), provider.facts(), PATIENCE),
             provider,
             access,
+            identified: Mutex::default(),
             told: AtomicBool::new(false),
         }
+    }
+
+    /// Gives the store of the project that the key is for, which is learnt once:
+    /// it may cost a request.
+    pub(crate) async fn identify(
+        &self,
+        client: &Client,
+        effort: Effort,
+    ) -> Result<ProjectStore, Unanswered> {
+        if let Some(store) = self.identified().clone() {
+            return Ok(store);
+        }
+        let store = self.sources(client).identify(effort).await?;
+        *self.identified() = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Forgets the project if it is known by its key alone, so that the
+    /// provider is asked again; whether it was.
+    pub(crate) fn forget_key(&self) -> bool {
+        let is_known_by_key = |store: &mut ProjectStore| store.project().is_known_by_key();
+        self.identified().take_if(is_known_by_key).is_some()
+    }
+
+    fn identified(&self) -> MutexGuard<'_, Option<ProjectStore>> {
+        self.identified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads nothing of the body but for its signature.

@@ -1,41 +1,71 @@
-//! Which of the provider's projects the schema is bound to, and which one this is.
+//! The store of one project: what writes users or rejections takes a project
+//! that was identified, and a schema that is bound to that project.
+
+use std::ops::Deref;
 
 use tokio_postgres::types::Type;
 
 use super::connection::Parameters;
 use super::error::{Foreign, StoreError};
 use super::handle::Store;
-use super::project::{Known, is_of_a_key};
+use super::project::{Project, is_of_a_key};
+use crate::provider::Facts;
+
+/// A [`Store`] whose project was identified. Each statement that writes users or
+/// rejections is one of its methods, and writes nothing unless the schema is
+/// bound to that project.
+///
+/// ```
+/// # use shared::{profile::UserId, store::ProjectStore, time::At};
+/// # async fn write(store: &ProjectStore, id: &UserId, at: At) {
+/// let _ = store.gone(id, at).await;
+/// # }
+/// ```
+///
+/// A store whose project nobody has identified yet can't write them:
+///
+/// ```compile_fail,E0599
+/// # use shared::{profile::UserId, store::Store, time::At};
+/// # async fn write(store: &Store, id: &UserId, at: At) {
+/// let _ = store.gone(id, at).await;
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ProjectStore {
+    store: Store,
+    pub(super) project: Project,
+}
+
+impl Deref for ProjectStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
 
 impl Store {
-    /// Which of the provider's projects the key is for, once that is known.
-    pub fn project(&self) -> Option<String> {
-        self.names().into_iter().next()
-    }
-
-    /// Learns it: the name that the provider gave, if it gave one, else the
-    /// key's fingerprint stands for it. A schema that is bound to the key is the
-    /// project's in any case: it was bound when the provider gave no name.
-    /// Before this, nothing is written: the schema is bound to another.
-    pub fn name_project(&self, given: Option<String>, key: &[u8]) {
-        *self.known() = Some(Known::new(given, key));
-    }
-
-    /// Forgets the project if it is known by its key alone, so that the
-    /// provider is asked again; whether it was.
-    pub fn forget_key(&self) -> bool {
-        let mut known = self.known();
-        let by_key = known.as_ref().is_some_and(|known| known.by_key);
-        if by_key {
-            *known = None;
+    /// The same store, of this project.
+    pub fn of(&self, project: Project) -> ProjectStore {
+        ProjectStore {
+            store: self.clone(),
+            project,
         }
-        by_key
+    }
+}
+
+impl ProjectStore {
+    /// The project.
+    pub fn project(&self) -> &Project {
+        &self.project
     }
 
     /// Whether the schema is this project's; else it is nobody's yet.
     pub async fn is_bound(&self) -> Result<bool, StoreError> {
         match self.connection.all(sql!("bound"), &[]).await?.first() {
-            Some(row) => self.permit(row.get(0), row.get(1)).map(|()| true),
+            Some(row) => {
+                permit(&self.facts, &self.project, (row.get(0), row.get(1))).map(|()| true)
+            }
             None => Ok(false),
         }
     }
@@ -44,27 +74,41 @@ impl Store {
     pub async fn bind(&self) -> Result<(), StoreError> {
         let parameters: Parameters<'_> = &[
             (&self.facts.name, Type::TEXT),
-            (&self.names(), Type::TEXT_ARRAY),
+            (&self.project.names, Type::TEXT_ARRAY),
         ];
         // A statement doesn't see what was committed while it waited; the next does.
         for _ in 0..3 {
             if let Some(row) = self.connection.all(sql!("bind"), parameters).await?.first() {
-                return self.permit(row.get(0), row.get(1));
+                return permit(&self.facts, &self.project, (row.get(0), row.get(1)));
             }
         }
         Err(StoreError::Garbled)
     }
+}
 
-    pub(super) fn permit(&self, provider: &str, project: &str) -> Result<(), StoreError> {
-        let names = self.names();
-        if provider == self.facts.name && names.iter().any(|name| name == project) {
-            return Ok(());
-        }
-        let asked = names.first().map_or("", String::as_str);
-        Err(StoreError::Foreign(Foreign {
-            bound: format!("{provider} project {project}"),
-            asked: format!("{} project {asked}", self.facts.name),
-            known_by_key: [project, asked].into_iter().any(is_of_a_key),
-        }))
+/// Fails unless the schema is bound to this project; `bound`: the provider and
+/// the project that it is bound to.
+pub(super) fn permit(
+    facts: &Facts,
+    project: &Project,
+    bound: (&str, &str),
+) -> Result<(), StoreError> {
+    let is_its_own = bound.0 == facts.name && project.names.iter().any(|name| name == bound.1);
+    match is_its_own {
+        true => Ok(()),
+        false => Err(foreign(facts, project.name(), bound)),
     }
+}
+
+/// The schema is bound to another project than the one `asked` for.
+pub(super) fn foreign(
+    facts: &Facts,
+    asked: &str,
+    (bound_provider, bound_project): (&str, &str),
+) -> StoreError {
+    StoreError::Foreign(Foreign {
+        bound: format!("{bound_provider} project {bound_project}"),
+        asked: format!("{} project {asked}", facts.name),
+        known_by_key: [bound_project, asked].into_iter().any(is_of_a_key),
+    })
 }

@@ -112,11 +112,11 @@ impl Connection {
         }
     }
 
-    /// The same; it waits for nothing beyond this moment.
-    pub(super) fn until(self, deadline: Instant) -> Self {
+    /// Another one to the same place, which waits for nothing beyond this moment.
+    pub(super) fn until(&self, deadline: Instant) -> Self {
         Self {
             deadline: Some(deadline),
-            ..self
+            ..self.beside(self.patience)
         }
     }
 

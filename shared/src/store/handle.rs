@@ -1,21 +1,20 @@
 //! The handle on which all statements are methods.
 
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::connect::Target;
 use super::connection::{Connection, Patience};
 use super::error::StoreError;
-use super::project::Known;
 use super::schema::Schema;
 use crate::provider::Facts;
 use crate::time::At;
 
-/// The schema in its database, as one provider project's functions see it.
+/// The schema in its database. A clone has the same connection.
+#[derive(Clone)]
 pub struct Store {
-    pub(super) connection: Connection,
-    pub(super) project: RwLock<Option<Known>>,
+    pub(super) connection: Arc<Connection>,
     pub(super) facts: Facts,
 }
 
@@ -23,8 +22,7 @@ impl Store {
     /// Doesn't connect yet.
     pub fn new(target: Target, schema: Schema, facts: &Facts, patience: Patience) -> Self {
         Self {
-            connection: Connection::new(target, schema, patience),
-            project: RwLock::new(facts.project.clone().map(Known::by_name)),
+            connection: Arc::new(Connection::new(target, schema, patience)),
             facts: facts.clone(),
         }
     }
@@ -34,18 +32,17 @@ impl Store {
     #[must_use]
     pub fn beside(&self, patience: Patience) -> Self {
         Self {
-            connection: self.connection.beside(patience),
-            project: RwLock::new(self.known().clone()),
+            connection: Arc::new(self.connection.beside(patience)),
             facts: self.facts.clone(),
         }
     }
 
-    /// Waits for nothing beyond this moment; a statement that comes later is
-    /// tried once, and briefly.
+    /// The same, with a connection of its own that waits for nothing beyond this
+    /// moment; a statement that comes later is tried once, and briefly.
     #[must_use]
     pub fn until(self, deadline: Instant) -> Self {
         Self {
-            connection: self.connection.until(deadline),
+            connection: Arc::new(self.connection.until(deadline)),
             ..self
         }
     }
@@ -65,17 +62,5 @@ impl Store {
     /// The database's clock.
     pub async fn now(&self) -> Result<At, StoreError> {
         self.connection.now().await
-    }
-
-    pub(super) fn names(&self) -> Vec<String> {
-        let known = self.project.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .as_ref()
-            .map(|known| known.names.clone())
-            .unwrap_or_default()
-    }
-
-    pub(super) fn known(&self) -> RwLockWriteGuard<'_, Option<Known>> {
-        self.project.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,13 +2,14 @@
 
 use tokio_postgres::types::Type;
 
+use super::binding::ProjectStore;
 use super::error::StoreError;
 use super::handle::Store;
 use super::runs::Lease;
 use super::users::outcome;
 use crate::profile::UserId;
 
-impl Store {
+impl ProjectStore {
     /// Keeps what was signed and could not be stored.
     pub async fn reject_delivery(
         &self,
@@ -51,13 +52,15 @@ impl Store {
                     (&body, Type::BYTEA),
                     (&user.map(UserId::as_str), Type::TEXT),
                     (&self.facts.name, Type::TEXT),
-                    (&self.names(), Type::TEXT_ARRAY),
+                    (&self.project.names, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
         outcome(row.get(0)).map(|_| ())
     }
+}
 
+impl Store {
     /// Marks rejections as resolved whose users the walk of the lease's run took in.
     pub async fn resolve_rejections(&self, lease: &Lease) -> Result<(), StoreError> {
         self.connection

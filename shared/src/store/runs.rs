@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
+use super::binding::{foreign, permit};
 use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
+use super::project::Project;
 use crate::time::At;
 
 /// A run's figures, as `reconcile` answers them and `runs` keeps them.
@@ -56,8 +58,8 @@ pub struct Saved {
 /// by its number:
 ///
 /// ```compile_fail
-/// # use shared::store::{Authority, Look, Store};
-/// # async fn sweep(store: &Store, looks: &[Look]) {
+/// # use shared::store::{Authority, Look, ProjectStore};
+/// # async fn sweep(store: &ProjectStore, looks: &[Look]) {
 /// let run: i64 = 7;
 /// let _ = store.settle_gone(looks, Authority::Run(run)).await;
 /// # }
@@ -66,8 +68,8 @@ pub struct Saved {
 /// nor by a lease that it has made up:
 ///
 /// ```compile_fail
-/// # use shared::store::{Authority, Lease, Look, Store};
-/// # async fn sweep(store: &Store, looks: &[Look]) {
+/// # use shared::store::{Authority, Lease, Look, ProjectStore};
+/// # async fn sweep(store: &ProjectStore, looks: &[Look]) {
 /// let lease = Lease { run: 7 };
 /// let _ = store.settle_gone(looks, Authority::Run(&lease)).await;
 /// # }
@@ -76,8 +78,8 @@ pub struct Saved {
 /// It takes the lease:
 ///
 /// ```
-/// # use shared::store::{Authority, Look, Store};
-/// # async fn sweep(store: &Store, looks: &[Look], run: i64) {
+/// # use shared::store::{Authority, Look, ProjectStore};
+/// # async fn sweep(store: &ProjectStore, looks: &[Look], run: i64) {
 /// # let length = std::time::Duration::from_secs(30);
 /// if let Ok(Some(taken)) = store.take_lease(run, length, false).await {
 ///     let lease = taken.lease;
@@ -125,11 +127,12 @@ pub struct LeftToNext<'a> {
 
 impl Store {
     /// Begins a run's row, or goes on with the one that it has; and whether the
-    /// schema is this project's, as far as the project is known yet.
+    /// schema is this project's, or the provider's if the project isn't known yet.
     pub async fn open_run(
         &self,
         dry_run: bool,
         opened: Option<i64>,
+        project: Option<&Project>,
     ) -> Result<(i64, Result<(), StoreError>), StoreError> {
         let row = self
             .connection
@@ -141,10 +144,11 @@ impl Store {
         let bound = row
             .get::<_, Option<&str>>(1)
             .zip(row.get::<_, Option<&str>>(2));
-        let permitted = match bound {
-            None => Err(StoreError::NotProvisioned),
-            Some((provider, _)) if provider == self.facts.name && self.names().is_empty() => Ok(()),
-            Some((provider, project)) => self.permit(provider, project),
+        let permitted = match (bound, project) {
+            (None, _) => Err(StoreError::NotProvisioned),
+            (Some(bound), Some(project)) => permit(&self.facts, project, bound),
+            (Some((provider, _)), None) if provider == self.facts.name => Ok(()),
+            (Some(bound), None) => Err(foreign(&self.facts, "", bound)),
         };
         Ok((row.get(0), permitted))
     }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::binding::ProjectStore;
 use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
@@ -139,7 +140,9 @@ impl Store {
         }
         self.facts.staleness.as_secs_f64()
     }
+}
 
+impl ProjectStore {
     /// Joins profiles, each known since its `at`; none of a user twice.
     pub async fn join(
         &self,
@@ -176,7 +179,7 @@ impl Store {
                     (&self.facts.ids_return, Type::BOOL),
                     (&origin.is_delivery(), Type::BOOL),
                     (&self.facts.name, Type::TEXT),
-                    (&self.names(), Type::TEXT_ARRAY),
+                    (&self.project.names, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -198,13 +201,15 @@ impl Store {
                     (&staleness, Type::FLOAT8),
                     (&self.facts.ids_return, Type::BOOL),
                     (&self.facts.name, Type::TEXT),
-                    (&self.names(), Type::TEXT_ARRAY),
+                    (&self.project.names, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
         outcome(row.get(0))
     }
+}
 
+impl Store {
     /// Looks at rows, before the provider is asked about their users.
     pub async fn look(&self, ids: &[UserId]) -> Result<Vec<Look>, StoreError> {
         let asked: Vec<_> = ids.iter().map(UserId::as_str).collect();
@@ -227,7 +232,9 @@ impl Store {
         });
         looks.collect()
     }
+}
 
+impl ProjectStore {
     /// Takes in a profile that was read after `look`; `None` if the row has
     /// changed since. [`Outcome::Stale`]: the row has a newer version.
     pub async fn settle_present(
@@ -273,7 +280,7 @@ impl Store {
                     (&revive, Type::BOOL),
                     (&origin.is_delivery(), Type::BOOL),
                     (&self.facts.name, Type::TEXT),
-                    (&self.names(), Type::TEXT_ARRAY),
+                    (&self.project.names, Type::TEXT_ARRAY),
                     (&edited, Type::BOOL),
                 ],
             )
@@ -284,7 +291,9 @@ impl Store {
             word => outcome(word).map(Some),
         }
     }
+}
 
+impl Store {
     /// The row's profile and its time, if it is as it was at the look and says
     /// when it was; the time has to be one that a clock can show.
     pub async fn kept(&self, look: &Look) -> Result<Option<(String, At)>, StoreError> {
@@ -308,7 +317,9 @@ impl Store {
         };
         Ok(now.into_iter().filter(stands).map(|look| look.id).collect())
     }
+}
 
+impl ProjectStore {
     /// Marks users as deleted that the provider did not have when it was asked
     /// after these looks. Gives back those that it has marked: rows that changed
     /// since are left out, and so is every row if the run has lost the lease.
@@ -342,7 +353,7 @@ impl Store {
                         (&ats, Type::TIMESTAMPTZ_ARRAY),
                         (&run, Type::INT8),
                         (&self.facts.name, Type::TEXT),
-                        (&self.names(), Type::TEXT_ARRAY),
+                        (&self.project.names, Type::TEXT_ARRAY),
                     ],
                 )
                 .await?;
@@ -352,7 +363,9 @@ impl Store {
         }
         Ok(written)
     }
+}
 
+impl Store {
     /// Which of these listed users differ from their rows, by their places in
     /// `profiles`; `seen`: a moment before the listing was asked for;
     /// `unloaded`: fields that the listing leaves open.

@@ -13,7 +13,10 @@ const LEASE: Duration = Duration::from_secs(30);
 
 impl Bench {
     async fn open(&self, dry_run: bool) -> Result<i64> {
-        let (run, permitted) = self.store.open_run(dry_run, None).await?;
+        let (run, permitted) = self
+            .store
+            .open_run(dry_run, None, Some(self.store.project()))
+            .await?;
         permitted?;
         Ok(run)
     }
@@ -129,7 +132,7 @@ async fn of_many_at_once_one_takes_the_lease() -> Result<()> {
         for store in &stores {
             let store = store.clone();
             tasks.push(tokio::spawn(async move {
-                let (run, _) = store.open_run(false, None).await?;
+                let (run, _) = store.open_run(false, None, Some(store.project())).await?;
                 let taken = store.take_lease(run, LEASE, false).await?;
                 anyhow::Ok(taken.map(|taken| taken.lease))
             }));

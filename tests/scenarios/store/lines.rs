@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use shared::store::Outcome::{Created, Updated};
-use shared::store::{Patience, Schema, Store, StoreError, Target};
+use shared::store::{Patience, ProjectStore, Schema, StoreError, Target};
 use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Mode, Options, Postgres, connect};
 
-use super::{Bench, SECOND, THEN, hints, join, named, store, user};
+use super::{Bench, SECOND, THEN, hints, join, named, store, store_with, user};
 
 #[tokio::test]
 async fn a_lost_backend_is_replaced() -> Result<()> {
@@ -81,10 +81,7 @@ async fn patience_ends() -> Result<()> {
         connect: Duration::from_secs(2),
         statement: Duration::from_secs(1),
     };
-    let hasty = |url: &str| -> Result<Store> {
-        let target = Target::parse(url, "database_url")?;
-        Ok(Store::new(target, Schema::default(), &hints(), patience))
-    };
+    let hasty = |url: &str| store_with(url, &hints(), patience);
     let nobody = format!("postgres://u:p@127.0.0.1:{}/d", tests::tools::free_port()?);
     let begun = Instant::now();
     let error = hasty(&nobody)?.connect().await.err();
@@ -161,7 +158,7 @@ async fn a_transaction_pooler_with_few_connections_serves_many_stores() -> Resul
 }
 
 /// All the store's statements, several times over.
-async fn every_statement(store: Store, client: usize) -> Result<()> {
+async fn every_statement(store: ProjectStore, client: usize) -> Result<()> {
     use shared::store::{Authority, Closing, Figures, LeftToNext, Origin, Saved};
     for round in 0..4 {
         let id = user(&format!("u{client}-{round}"));
@@ -192,7 +189,7 @@ async fn every_statement(store: Store, client: usize) -> Result<()> {
             .await?;
         store.live_count().await?;
         store.ids(None, 10).await?;
-        let (run, permitted) = store.open_run(false, None).await?;
+        let (run, permitted) = store.open_run(false, None, Some(store.project())).await?;
         assert_eq!(permitted, Ok(()));
         let length = Duration::from_secs(30);
         let closing = Closing {

@@ -308,8 +308,14 @@ async fn a_sweep_that_lost_its_lease_tombstones_nobody() -> Result<()> {
     let bench = Bench::new(hints()).await?;
     bench.join(&named("u", "Ada"), THEN, true).await?;
     let length = super::PATIENCE.connect;
-    let (run, _) = bench.store.open_run(false, None).await?;
-    let (other, _) = bench.store.open_run(false, None).await?;
+    let (run, _) = bench
+        .store
+        .open_run(false, None, Some(bench.store.project()))
+        .await?;
+    let (other, _) = bench
+        .store
+        .open_run(false, None, Some(bench.store.project()))
+        .await?;
     let taken = bench.store.take_lease(run, length, false).await?;
     let lease = taken.context("it is free")?.lease;
     let looks = bench.store.look(&[user("u"), user("nobody")]).await?;

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use shared::store::StoreError::{self, NotProvisioned, NotThisProject};
-use shared::store::{Authority, Foreign, Origin, Store};
+use shared::store::{Authority, Foreign, Origin, ProjectStore};
 use shared::time::At;
 
 use super::{Bench, SECOND, THEN, hints, named, options, user};
 
 /// Everything that writes users or rejections, by a store that may not.
-async fn check(bench: &Bench, store: &Store) -> Result<()> {
+async fn check(bench: &Bench, store: &ProjectStore) -> Result<()> {
     let at = At::from_micros(THEN);
     let profile = named("u", "Eve");
     let stranger = named("nobody", "Eve");
@@ -70,15 +70,11 @@ async fn another_projects_store_writes_nothing() -> Result<()> {
         check(&bench, &store).await?;
         let foreign = Foreign {
             bound: "fake project project-1".to_owned(),
-            asked: format!(
-                "{} project {}",
-                facts.name,
-                store.project().unwrap_or_default()
-            ),
+            asked: format!("{} project {}", facts.name, store.project().name()),
             known_by_key: false,
         };
         let foreign = Err(StoreError::Foreign(foreign));
-        let (run, permitted) = store.open_run(false, None).await?;
+        let (run, permitted) = store.open_run(false, None, Some(store.project())).await?;
         assert_eq!(permitted, foreign);
         assert!(run > 0);
         assert_eq!(store.bind().await, foreign);
@@ -93,12 +89,22 @@ async fn an_unbound_schema_takes_nothing() -> Result<()> {
     bench.join(&named("u", "Ada"), THEN, true).await?;
     bench.run("DELETE FROM neon_identity.connection").await?;
     check(&bench, &bench.store).await?;
-    let (_, permitted) = bench.store.open_run(false, None).await?;
+    let (_, permitted) = bench
+        .store
+        .open_run(false, None, Some(bench.store.project()))
+        .await?;
     assert_eq!(permitted, Err(NotProvisioned));
 
     bench.store.bind().await?;
     bench.store.bind().await?;
-    assert_eq!(bench.store.open_run(false, None).await?.1, Ok(()));
+    assert_eq!(
+        bench
+            .store
+            .open_run(false, None, Some(bench.store.project()))
+            .await?
+            .1,
+        Ok(())
+    );
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use shared::profile::{Profile, UserId};
 use shared::store::Outcome::{Created, Stale, Tied, Unchanged, Updated};
-use shared::store::{Authority, Origin, Store};
+use shared::store::{Authority, Origin, ProjectStore};
 use shared::time::At;
 use tests::postgres::connect;
 
@@ -245,7 +245,7 @@ async fn a_batch_in_any_order_answers_each_by_name() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_store_serves_many_tasks() -> Result<()> {
     let bench = Bench::new(versions()).await?;
-    let store: Arc<Store> = Arc::new(bench.another(&versions())?);
+    let store: Arc<ProjectStore> = Arc::new(bench.another(&versions())?);
     let mut tasks = Vec::new();
     for n in 0..40 {
         let store = store.clone();

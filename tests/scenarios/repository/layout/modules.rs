@@ -66,6 +66,7 @@ const MODULES: &[&str] = &[
     "reconcile/main",
     "webhook/event",
     "webhook/app",
+    "webhook/apply",
     "webhook",
     "webhook/lambda",
     "webhook/main",
