@@ -4,14 +4,19 @@
 //! Invariant: nothing here recurses with the depth of its input, except
 //! [`print_jsonb`], which stops at a fixed depth.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
+mod print;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::time::At;
+
+pub use print::{print_jsonb, print_jsonb_without, print_string, same};
 
 /// Why the bytes in a verified delivery or in a listing are not a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,9 +30,6 @@ const MOST_EXPONENT: u32 = 1000;
 /// How many digits all exponents of a text may add together. Many small exponents
 /// can unfold a small text into one that fits neither memory nor PostgreSQL.
 const MOST_UNFOLDED: u32 = 1 << 20;
-
-/// The depth beyond which [`print_jsonb`] leaves the printing to PostgreSQL.
-const MOST_DEPTH: u32 = 64;
 
 /// JSON text that `jsonb` accepts. It refuses `\u0000` and lone surrogates, so
 /// they become U+FFFD. Numbers that would unfold without bound are refused here.
@@ -114,14 +116,22 @@ fn exponent(number: &str) -> Result<u32, Unreadable> {
 
 /// The fields of a JSON object. If a key is there twice, the last one counts, as
 /// in `jsonb`.
-pub struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+///
+/// Invariant: in the order of their keys, each of which is there once.
+pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     /// Reads the fields of `raw`, which must be an object.
     pub fn of(raw: &'a str) -> Result<Self, Unreadable> {
-        serde_json::from_str(raw)
-            .map(Self)
-            .map_err(|_| Unreadable("not a JSON object"))
+        let Members(members) =
+            serde_json::from_str(raw).map_err(|_| Unreadable("not a JSON object"))?;
+        let members = members.into_iter();
+        let mut fields: Vec<_> = members.map(|(Text(key), value)| (key, value)).collect();
+        // The sort is stable, so the last one of equal keys becomes their first.
+        fields.reverse();
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        fields.dedup_by(|(a, _), (b, _)| a == b);
+        Ok(Self(fields))
     }
 
     /// The same for bytes, which must be UTF-8.
@@ -131,13 +141,13 @@ impl<'a> Fields<'a> {
 
     /// The field's JSON text, unless it is missing or null.
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        let raw = self.0.get(key)?.get();
-        (raw != "null").then_some(raw)
+        self.written(key).filter(|raw| *raw != "null")
     }
 
     /// The field's JSON text, even if it is null, unless it is missing.
     pub fn written(&self, key: &str) -> Option<&'a str> {
-        self.0.get(key).map(|raw| raw.get())
+        let place = self.0.binary_search_by(|(other, _)| (**other).cmp(key));
+        place.ok().map(|place| self.0[place].1.get())
     }
 
     /// The field, if it is a string.
@@ -186,7 +196,7 @@ impl<'a> Fields<'a> {
 
     /// Every field with its JSON text, nulls included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(key, raw)| (key.as_str(), raw.get()))
+        self.0.iter().map(|(key, raw)| (&**key, raw.get()))
     }
 }
 
@@ -199,7 +209,7 @@ pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) 
     };
     let mut out = String::new();
     let mut kept = 0;
-    for value in members.iter().filter(|(key, _)| key == field) {
+    for value in members.iter().filter(|(Key(key), _)| key == field) {
         let value = value.1.get();
         // The value is a part of `raw`.
         let start = value.as_ptr() as usize - raw.as_ptr() as usize;
@@ -214,15 +224,14 @@ pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) 
     Cow::Owned(out)
 }
 
-/// An object's members as they stand, including those that [`Fields`] drops
-/// because their key is there twice, or refuses because it is not text.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+/// An object's members as they stand, including those whose key is there twice.
+struct Members<'a, Key>(Vec<(Key, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de, Key: Deserialize<'de>> Deserialize<'de> for Members<'de, Key> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Members<'de>;
+        struct Visit<Key>(PhantomData<Key>);
+        impl<'de, Key: Deserialize<'de>> Visitor<'de> for Visit<Key> {
+            type Value = Members<'de, Key>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -230,15 +239,20 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    members.push((key, map.next_value()?));
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
                 Ok(Members(members))
             }
         }
-        deserializer.deserialize_map(Visit)
+        deserializer.deserialize_map(Visit(PhantomData))
     }
 }
+
+/// A key that is text.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A key as text, with lone surrogates replaced.
 struct Key(String);
@@ -353,136 +367,6 @@ fn value_end(bytes: &[u8], start: usize) -> usize {
         }
     }
     i
-}
-
-/// Whether two JSON texts mean the same to `jsonb`; false if that is in doubt.
-pub fn same(a: &str, b: &str) -> bool {
-    let print = |raw: &str| {
-        let mut out = String::new();
-        print_jsonb(raw, &mut out).map(|()| out)
-    };
-    a == b || print(a).is_some_and(|a| Some(a) == print(b))
-}
-
-/// Prints JSON text as PostgreSQL prints it as `jsonb`: keys by length, then by
-/// bytes, and the last of equal ones; `", "` and `": "`; numbers as `numeric`.
-/// `None` if only PostgreSQL can tell (deep nesting, bad escapes).
-///
-/// Source: PostgreSQL's `jsonb.c` (`JsonbToCString`), `jsonb_util.c`
-/// (`lengthCompareJsonbStringValue`), `json.c` (`escape_json`).
-pub fn print_jsonb(raw: &str, out: &mut String) -> Option<()> {
-    print_value(raw, &[], out, 0)
-}
-
-/// The same without these fields of the object, as `jsonb - text[]` does it.
-pub fn print_jsonb_without(raw: &str, fields: &[&str], out: &mut String) -> Option<()> {
-    print_value(raw, fields, out, 0)
-}
-
-fn print_value(raw: &str, left_out: &[&str], out: &mut String, depth: u32) -> Option<()> {
-    if depth > MOST_DEPTH {
-        return None;
-    }
-    match raw.as_bytes().first()? {
-        b'{' => {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw).ok()?;
-            let fields = fields.into_iter();
-            let mut fields: Vec<_> = fields
-                .filter(|(key, _)| !left_out.contains(&key.as_str()))
-                .collect();
-            // Stable, and the map is in byte order already.
-            fields.sort_by_key(|(key, _)| key.len());
-            out.push('{');
-            for (i, (key, value)) in fields.into_iter().enumerate() {
-                out.push_str(if i == 0 { "" } else { ", " });
-                print_string(&key, out);
-                out.push_str(": ");
-                print_value(value.get(), &[], out, depth + 1)?;
-            }
-            out.push('}');
-        }
-        b'[' => {
-            let items: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-            out.push('[');
-            for (i, item) in items.into_iter().enumerate() {
-                out.push_str(if i == 0 { "" } else { ", " });
-                print_value(item.get(), &[], out, depth + 1)?;
-            }
-            out.push(']');
-        }
-        b'"' => print_string(&serde_json::from_str::<Cow<'_, str>>(raw).ok()?, out),
-        b't' | b'f' | b'n' => out.push_str(raw),
-        _ => print_number(raw, out)?,
-    }
-    Some(())
-}
-
-/// Prints a JSON string as PostgreSQL's `escape_json` does.
-pub fn print_string(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-/// Prints a JSON number as `numeric` does: without an exponent, and with the
-/// trailing zeros it was written with.
-fn print_number(raw: &str, out: &mut String) -> Option<()> {
-    let (mantissa, exponent) = match raw.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-        None => (raw, 0),
-    };
-    if exponent.unsigned_abs() > u64::from(MOST_EXPONENT) {
-        return None;
-    }
-    let (negative, mantissa) = match mantissa.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, mantissa),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    // Where the decimal point stands among the digits; it may lie outside.
-    let point = i64::try_from(whole.len()).ok()? + exponent;
-    let scale = usize::try_from((i64::try_from(fraction.len()).ok()? - exponent).max(0)).ok()?;
-
-    let mut before = String::new();
-    let mut after = String::new();
-    for (i, digit) in (0_i64..).zip(digits.chars()) {
-        if i < point {
-            before.push(digit);
-        } else {
-            after.push(digit);
-        }
-    }
-    for _ in i64::try_from(digits.len()).ok()?..point {
-        before.push('0');
-    }
-    if point < 0 {
-        after.insert_str(0, &"0".repeat(usize::try_from(-point).ok()?));
-    }
-    after.truncate(scale);
-    let before = before.trim_start_matches('0');
-    let zero = before.is_empty() && after.bytes().all(|b| b == b'0');
-    if negative && !zero {
-        out.push('-');
-    }
-    out.push_str(if before.is_empty() { "0" } else { before });
-    if scale > 0 {
-        out.push('.');
-        out.push_str(&after);
-    }
-    Some(())
 }
 
 #[cfg(test)]
@@ -607,38 +491,5 @@ mod tests {
         ] {
             assert_eq!(check(unreadable), None, "{unreadable}");
         }
-    }
-
-    #[test]
-    fn numbers_print_as_numeric_prints_them() {
-        let check = |raw: &str, expected: &str| {
-            let mut out = String::new();
-            print_number(raw, &mut out).unwrap();
-            assert_eq!(out, expected, "{raw}");
-        };
-        check("0", "0");
-        check("-0", "0");
-        check("-0.00", "0.00");
-        check("1.50e1", "15.0");
-        check("1.50e3", "1500");
-        check("1E-3", "0.001");
-        check("-12.5e-1", "-1.25");
-        check("0.00e1", "0.0");
-        check("0e5", "0");
-        check(
-            "123456789012345678901234567890",
-            "123456789012345678901234567890",
-        );
-    }
-
-    #[test]
-    fn keys_print_by_length_then_bytes() {
-        let mut out = String::new();
-        print_jsonb(
-            r#"{"b":[],"aa":{},"a":"\u00e9\u0001\u007f/","a":"\/"}"#,
-            &mut out,
-        )
-        .unwrap();
-        assert_eq!(out, r#"{"a": "/", "b": [], "aa": {}}"#);
     }
 }

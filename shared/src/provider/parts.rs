@@ -64,7 +64,11 @@ pub(super) fn read_user(
 
 /// The user's id, if it can be stored and asked for.
 pub(super) fn id_of(raw: &str, id_field: &str) -> Option<String> {
-    let id = json::Fields::of(raw).ok()?.string(id_field)?;
+    storable_id(&json::Fields::of(raw).ok()?, id_field)
+}
+
+fn storable_id(user: &json::Fields<'_>, id_field: &str) -> Option<String> {
+    let id = user.string(id_field)?;
     UserId::new(id.as_str()).is_ok().then_some(id)
 }
 
@@ -93,9 +97,13 @@ pub(super) fn places_of_all(
     let mut key = i64::MIN;
     let place = |item: &&RawValue| {
         let user = json::Fields::of(item.get()).ok();
-        key = user.and_then(|user| time(&user)).map_or(key, At::as_micros);
-        let id = id_of(item.get(), id_field).unwrap_or_default();
-        Place { key, id }
+        let at = user.as_ref().and_then(&time);
+        key = at.map_or(key, At::as_micros);
+        let id = user.and_then(|user| storable_id(&user, id_field));
+        Place {
+            key,
+            id: id.unwrap_or_default(),
+        }
     };
     items.iter().map(place).collect()
 }
