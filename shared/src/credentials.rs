@@ -4,19 +4,20 @@
 mod access;
 mod refusal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::BehaviorVersion;
+use serde_json::{Map, Value};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::client::{self, Client};
-use crate::secret::Secret;
-use crate::settings::Misconfigured;
+use crate::secret::{OpenSecret, Secret};
+use crate::settings::{Misconfigured, is_blank};
 
-pub use access::Access;
+pub use access::{Access, Opened};
 
 /// How many times in a row the secret is read again. One forged delivery must
 /// not keep the next delivery from being checked against a fresh secret, and a
@@ -28,6 +29,9 @@ const REFILL: Duration = Duration::from_secs(10);
 
 /// After a failure the secret is not read again sooner.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How what is wrong with a secret's fields begins.
+const INCOMPLETE: &str = "the secret is not complete";
 
 /// Where the secret is.
 pub struct Credentials {
@@ -116,6 +120,52 @@ impl Credentials {
 
     /// Reads the secret, and makes of it what the functions use.
     pub async fn load(&self) -> Result<Access> {
+        let json = self.text().await?;
+        let secret = Secret::parse(&json).context(INCOMPLETE)?;
+        Ok(Access::new(secret)?)
+    }
+
+    /// Reads the secret, in which the provider may be missing.
+    pub async fn open(&self) -> Result<Opened> {
+        let json = self.text().await?;
+        let secret = OpenSecret::parse(&json).context(INCOMPLETE)?;
+        Ok(Opened::new(secret)?)
+    }
+
+    /// Changes the secret: what it is to be has to be one that
+    /// [`Credentials::open`] takes, or nothing is written.
+    pub async fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
+        let json = self.text().await?;
+        let mut fields: Map<String, Value> = serde_json::from_str(json.trim_matches(is_blank))
+            .map_err(|_| anyhow!("the secret is not a JSON object"))?;
+        change(&mut fields);
+        let json = serde_json::to_string_pretty(&fields).context("write the secret")?;
+        let opened = Opened::new(OpenSecret::parse(&json)?)?;
+        self.put(json).await?;
+        Ok(opened)
+    }
+
+    async fn put(&self, json: String) -> Result<()> {
+        match &self.source {
+            Source::File(path) => replace_file(path, &json)
+                .map_err(|error| anyhow!("write SECRET_FILE: {}", error.kind())),
+            Source::Manager { client, id } => {
+                let put = client.put_secret_value().secret_id(id).secret_string(json);
+                put.send().await.map(|_| ()).map_err(|error| {
+                    let code = error
+                        .as_service_error()
+                        .and_then(|error| error.meta().code());
+                    let why = code.unwrap_or("no answer");
+                    anyhow!(
+                        "Secrets Manager does not take the secret ({why}): see that the function's \
+                         role may call secretsmanager:PutSecretValue on it"
+                    )
+                })
+            }
+        }
+    }
+
+    async fn text(&self) -> Result<String> {
         let bytes = match &self.source {
             Source::File(path) => std::fs::read(path)
                 .map_err(|error| anyhow!("read SECRET_FILE: {}", error.kind()))?,
@@ -132,12 +182,10 @@ impl Credentials {
                 }
             }
         };
-        let json = text(bytes).context(match &self.source {
+        text(bytes).context(match &self.source {
             Source::File(_) => "read SECRET_FILE",
             Source::Manager { .. } => "read the secret that SECRET_ID names",
-        })?;
-        let secret = Secret::parse(&json).context("the secret is not complete")?;
-        Ok(Access::new(secret)?)
+        })
     }
 
     /// Reads the secret again, because it may have been rotated; `None` if it is
@@ -186,6 +234,20 @@ pub enum RefreshError {
     Failed,
     /// The secret was read so often lately that it was not read again.
     TooOften,
+}
+
+/// In one step, so that nobody reads half of it; nobody else may read it at all.
+fn replace_file(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)
 }
 
 /// The secret's text. An error does not show its bytes.

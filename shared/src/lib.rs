@@ -6,6 +6,7 @@
 //! crashes can't matter. See ARCHITECTURE.md.
 
 pub mod client;
+pub mod console_token;
 pub mod credentials;
 pub mod exchange;
 pub mod json;

@@ -45,6 +45,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_project_names"),
     migration!(5, "0005_walk_in_parts"),
     migration!(6, "0006_strangers"),
+    migration!(7, "0007_console"),
 ];
 
 /// What `provision` answers.

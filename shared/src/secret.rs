@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::console_token::ConsoleToken;
 use crate::provider::{Provider, registry};
 use crate::settings::{Misconfigured, Settings, is_blank};
 
@@ -27,9 +28,38 @@ pub struct Secret {
     source: String,
 }
 
+/// A secret in which the provider may be missing, as `console` takes it.
+#[derive(Clone)]
+pub struct OpenSecret {
+    /// As in [`Secret`].
+    pub database_url: String,
+    /// As in [`Secret`]; `None`: it is the same.
+    pub admin_database_url: Option<String>,
+    /// As in [`Secret`].
+    pub database_root_certificates: Option<String>,
+    /// What opens `console`; without it nothing does.
+    pub console_token: Option<ConsoleToken>,
+    /// The provider's adapter, if one is connected.
+    pub provider: Option<Arc<dyn Provider>>,
+    source: String,
+}
+
 impl Secret {
     /// Parses the secret's JSON. Editors put a byte order mark or white space
     /// around it.
+    pub fn parse(json: &str) -> Result<Self, Misconfigured> {
+        OpenSecret::parse(json)?.connected()
+    }
+
+    /// Whether `other` was parsed from the same text.
+    pub fn is(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl OpenSecret {
+    /// Parses the secret's JSON, as [`Secret::parse`] does; but with a
+    /// `console_token` there need be no provider.
     pub fn parse(json: &str) -> Result<Self, Misconfigured> {
         let json = json.trim_matches(is_blank);
         let value: Value = serde_json::from_str(json).map_err(|_| Misconfigured {
@@ -40,17 +70,48 @@ impl Secret {
         let database_url = top.required("database_url")?;
         let admin_database_url = top.optional("admin_database_url")?;
         let database_root_certificates = top.lines("database_root_certificates")?;
+        let console_token = match top.optional("console_token")? {
+            Some(token) => Some(
+                ConsoleToken::new(token).map_err(|problem| top.refuse("console_token", problem))?,
+            ),
+            None => None,
+        };
         let signing_secrets = top.strings("signing_secrets")?;
-        let mut provider_settings = top.object("provider")?;
-        let provider = registry::connect(&mut provider_settings, signing_secrets)?;
-        provider_settings.end()?;
+        let provider = if console_token.is_some() && !top.has("provider") {
+            None
+        } else {
+            let mut settings = top.object("provider")?;
+            let provider = registry::connect(&mut settings, signing_secrets)?;
+            settings.end()?;
+            Some(provider)
+        };
         top.end()?;
         Ok(Self {
-            admin_database_url: admin_database_url.unwrap_or_else(|| database_url.clone()),
             database_url,
+            admin_database_url,
             database_root_certificates,
+            console_token,
             provider,
             source: json.to_owned(),
+        })
+    }
+
+    /// The secret with its provider, which has to be there.
+    pub fn connected(self) -> Result<Secret, Misconfigured> {
+        let provider = self.provider.ok_or_else(|| Misconfigured {
+            field: "provider".to_owned(),
+            problem: "is missing: no provider is connected yet. Connect one in console, or write \
+                      it into the secret"
+                .to_owned(),
+        })?;
+        Ok(Secret {
+            admin_database_url: self
+                .admin_database_url
+                .unwrap_or_else(|| self.database_url.clone()),
+            database_url: self.database_url,
+            database_root_certificates: self.database_root_certificates,
+            provider,
+            source: self.source,
         })
     }
 
@@ -63,6 +124,12 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+impl fmt::Debug for OpenSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenSecret(…)")
     }
 }
 
@@ -231,6 +298,32 @@ mod tests {
             Secret::parse("[]").unwrap_err().to_string(),
             "secret is not a JSON object"
         );
+    }
+
+    #[test]
+    fn with_a_console_token_the_provider_may_be_missing() {
+        let mut secret = serde_json::json!({
+            "database_url": "postgres://u:p@h/d",
+            "console_token": "a token of 24 characters",
+        });
+        let open = OpenSecret::parse(&secret.to_string()).unwrap();
+        assert!(open.provider.is_none() && open.console_token.is_some());
+        let refused = Secret::parse(&secret.to_string()).unwrap_err().to_string();
+        assert!(
+            refused.contains("no provider is connected yet"),
+            "{refused}"
+        );
+        // A provider that is there has to be whole.
+        secret["provider"] = serde_json::json!({"name": "clerk"});
+        let refused = OpenSecret::parse(&secret.to_string()).unwrap_err();
+        assert_eq!(refused.to_string(), "provider.secret_key is missing");
+        for short in ["", "a token of 23 character"] {
+            secret["console_token"] = short.into();
+            let refused = OpenSecret::parse(&secret.to_string())
+                .unwrap_err()
+                .to_string();
+            assert!(refused.starts_with("console_token "), "{refused}");
+        }
     }
 
     #[test]

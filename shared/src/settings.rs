@@ -98,6 +98,11 @@ impl Settings {
         Ok(Some(strings))
     }
 
+    /// Whether there is such a field, which was not taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.left.contains_key(name)
+    }
+
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, Misconfigured> {
         let value = self
             .left

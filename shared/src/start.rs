@@ -21,7 +21,7 @@ use crate::settings::Misconfigured;
 use crate::store::Schema;
 use crate::time::WallClock;
 
-const OWN: [&str; 4] = ["shared", "webhook", "reconcile", "provision"];
+const OWN: [&str; 5] = ["shared", "webhook", "reconcile", "provision", "console"];
 
 /// What a function starts with.
 pub struct Start {
@@ -51,7 +51,8 @@ pub async fn start() -> Result<Start> {
     })
 }
 
-fn variable(name: &str) -> Result<Option<String>, Misconfigured> {
+/// A variable of the environment, if it says anything.
+pub fn variable(name: &str) -> Result<Option<String>, Misconfigured> {
     match env::var(name) {
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),

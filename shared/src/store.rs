@@ -15,6 +15,7 @@ macro_rules! sql {
 mod binding;
 mod connect;
 mod connection;
+pub mod desk;
 mod error;
 mod handle;
 mod project;

@@ -95,22 +95,12 @@ impl fmt::Debug for At {
     }
 }
 
-/// The time by this machine's clock. It tells how old something is, to within
-/// minutes, and is good for nothing else.
+/// What this machine's clock shows: good to tell how old something is, to
+/// within minutes, and for nothing else.
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail
 /// # use shared::time::{At, WallClock};
 /// let at: At = WallClock::read().into();
-/// ```
-///
-/// Nothing makes an [`At`] of it; the database's clock makes one:
-///
-/// ```
-/// # use shared::time::At;
-/// # use std::time::SystemTime;
-/// # fn read(clock: SystemTime) {
-/// let at: At = At::from_system(clock);
-/// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WallClock(SystemTime);

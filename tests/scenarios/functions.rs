@@ -1,5 +1,6 @@
-//! The three functions: what each does with its events, its settings and its secret.
+//! The functions: what each does with its events, its settings and its secret.
 
+mod console;
 mod front;
 mod manager;
 pub(crate) mod provision;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
-use shared::credentials::Access;
+use shared::credentials::{Access, Opened};
 use shared::exchange::AnswerError;
 use shared::migrate::{is_to_adopt, login, migrate, try_writer};
 use shared::profile::UserId;
@@ -100,7 +100,28 @@ async fn read(start: &Start) -> Result<(Access, Target)> {
     Ok((access, owner))
 }
 
+/// Makes the schema for a console that is to connect a provider: a deployment must
+/// not wait for that, and nothing is bound.
+async fn prepare(start: &Start, opened: &Opened, adopt: bool) -> Result<Value> {
+    let owner = opened.owner.as_ref().unwrap_or(&opened.database);
+    let user = login(&opened.database).await?;
+    let mut provisioned = migrate(owner, Some(&user), &start.schema, adopt).await?;
+    provisioned
+        .warnings
+        .push("no provider is connected yet: connect one in console".to_owned());
+    for warning in &provisioned.warnings {
+        tracing::warn!(warning, "left undone");
+    }
+    serde_json::to_value(&provisioned).context("write the answer")
+}
+
 async fn provision(start: &Start, asked: Asked) -> Result<Value> {
+    if asked.deploying
+        && let Ok(opened) = start.credentials.open().await
+        && opened.access.is_none()
+    {
+        return prepare(start, &opened, asked.adopt).await;
+    }
     let (access, owner) = read(start).await?;
     let writer = &access.database;
     let store = Store::new(

@@ -34,8 +34,7 @@ use tokio::time::Instant;
 
 pub use report::{InvocationError, Report, RunOutcome};
 pub use request::Request;
-pub use run::Run;
-pub use stopped::Stopped;
+use stopped::Stopped;
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(30),

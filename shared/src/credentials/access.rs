@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::console_token::ConsoleToken;
 use crate::provider::Provider;
-use crate::secret::Secret;
+use crate::secret::{OpenSecret, Secret};
 use crate::settings::Misconfigured;
 use crate::store::Target;
 
@@ -43,6 +44,45 @@ impl Access {
 
     /// Whether both come from the same bytes.
     pub(super) fn is(&self, other: &Self) -> bool {
+        self.secret.is(&other.secret)
+    }
+}
+
+/// What a secret gives access to in which the provider may be missing.
+#[derive(Clone)]
+pub struct Opened {
+    /// Where the functions connect.
+    pub database: Target,
+    /// Where the schema's owner connects, if the secret names that.
+    pub owner: Option<Target>,
+    /// What opens `console`, if anything does.
+    pub console_token: Option<ConsoleToken>,
+    /// The whole, if a provider is connected.
+    pub access: Option<Access>,
+    secret: OpenSecret,
+}
+
+impl Opened {
+    /// Reads the addresses of the database.
+    pub(super) fn new(secret: OpenSecret) -> Result<Self, Misconfigured> {
+        let roots = secret.database_root_certificates.as_deref();
+        let owner = secret.admin_database_url.as_deref();
+        let owner = owner.map(|url| Target::read(url, "admin_database_url", roots));
+        let access = match secret.provider {
+            Some(_) => Some(Access::new(secret.clone().connected()?)?),
+            None => None,
+        };
+        Ok(Self {
+            database: Target::read(&secret.database_url, "database_url", roots)?,
+            owner: owner.transpose()?,
+            console_token: secret.console_token.clone(),
+            access,
+            secret,
+        })
+    }
+
+    /// Whether both come from the same bytes.
+    pub fn is(&self, other: &Self) -> bool {
         self.secret.is(&other.secret)
     }
 }

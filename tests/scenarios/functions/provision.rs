@@ -47,17 +47,18 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "0001_users_sync",
     "0002_event_cursor",
     "0003_erase_user",
     "0004_project_names",
     "0005_walk_in_parts",
     "0006_strangers",
+    "0007_console",
 ];
 
 /// The newest one's number.
-const NEWEST: i32 = 6;
+const NEWEST: i32 = 7;
 
 fn first_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": MIGRATIONS})

@@ -1,0 +1,33 @@
+// Pages work without this. It shows a page anew where it says after how long, and
+// sends a form by itself that goes on where the last one ended.
+"use strict";
+
+(() => {
+  const main = document.getElementById("main");
+
+  const renew = async () => {
+    const seconds = Number(main.dataset.refresh);
+    if (!seconds) return;
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+    const busy = main.contains(document.activeElement) && document.activeElement !== main;
+    if (!document.hidden && !busy) {
+      try {
+        const answer = await fetch(location.href, { redirect: "error" });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.getElementById("main");
+        if (answer.ok && fresh) {
+          main.replaceChildren(...fresh.childNodes);
+          if (fresh.dataset.refresh) main.dataset.refresh = fresh.dataset.refresh;
+          else delete main.dataset.refresh;
+        }
+      } catch {
+        // Signed out, or no connection: what is shown stays.
+      }
+    }
+    renew();
+  };
+
+  const goOn = document.querySelector("form[data-go-on]");
+  if (goOn) setTimeout(() => goOn.requestSubmit(), 300);
+  else if (main) renew();
+})();

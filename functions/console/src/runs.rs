@@ -1,0 +1,88 @@
+//! Runs, the newest first.
+
+use maud::{Markup, html};
+use shared::store::desk::RunRow;
+use shared::time::At;
+
+use crate::fault::{Fault, sentence};
+use crate::layout::Page;
+use crate::response::Response;
+use crate::show;
+use crate::visit::Visit;
+
+/// Rows a page.
+const ROWS: usize = 25;
+
+pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
+    let before = visit.request.query().get("before");
+    let before = before.and_then(|id| id.parse().ok());
+    let most = i64::try_from(ROWS).unwrap_or(i64::MAX) + 1;
+    let mut rows = visit.desk().runs(before, most).await?;
+    let more = rows.len() > ROWS;
+    rows.truncate(ROWS);
+    let now = visit.desk().now().await?;
+    Ok(visit.page(Page {
+        title: "Runs",
+        place: "runs",
+        refresh: None,
+        body: html! {
+            @if rows.is_empty() {
+                p.card { "No run has begun yet." }
+            }
+            @for row in &rows { (run(row, now)) }
+            nav.pages aria-label="Further runs" {
+                @if before.is_some() { a href=(visit.link("runs")) { "To the newest" } }
+                @if let Some(last) = rows.last().filter(|_| more) {
+                    a rel="next" href=(visit.link(&format!("runs?before={}", last.id))) { "Older runs" }
+                }
+            }
+        },
+    }))
+}
+
+/// A run's outcome, as a badge.
+pub(crate) fn outcome(row: &RunRow) -> Markup {
+    match row.outcome.as_deref() {
+        Some("complete") => html! { span.badge.good { "complete" } },
+        Some("failed") => html! { span.badge.bad { "failed" } },
+        Some("held") => html! { span.badge.warn { "held" } },
+        Some(other) => html! { span.badge { (other) } },
+        None => html! { span.badge { "under way" } },
+    }
+}
+
+fn run(row: &RunRow, now: At) -> Markup {
+    let figures = row.figures.iter();
+    let figures: Vec<_> = figures
+        .filter(|(_, figure)| figure.is_some_and(|figure| figure > 0))
+        .collect();
+    html! {
+        article.card aria-label=(format!("Run {}", row.id)) {
+            p.head {
+                strong { "Run " (row.id) } " " (outcome(row))
+                @if row.dry_run { " " span.badge { "dry run" } }
+                " " (show::moment(row.started_at, now))
+                @if let Some(millis) = row.duration_ms {
+                    span.quiet { ", took " (duration(millis)) }
+                }
+            }
+            @if !figures.is_empty() {
+                p {
+                    @for (number, (name, figure)) in figures.iter().enumerate() {
+                        @if number > 0 { " · " }
+                        (show::number(figure.unwrap_or_default())) " " (name)
+                    }
+                }
+            }
+            @if let Some(error) = &row.error { p { (sentence(error)) } }
+        }
+    }
+}
+
+fn duration(millis: i64) -> String {
+    match millis {
+        ..1_000 => format!("{millis} ms"),
+        1_000..120_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        _ => format!("{} min", millis / 60_000),
+    }
+}

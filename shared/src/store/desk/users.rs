@@ -1,0 +1,170 @@
+//! Users, a page at a time, and one user with all that the table has of them.
+
+use std::time::SystemTime;
+
+use tokio_postgres::types::Type;
+
+use super::Desk;
+use crate::store::connection::Parameters;
+use crate::store::error::StoreError;
+use crate::time::At;
+
+/// Which users are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Among {
+    /// All rows.
+    #[default]
+    All,
+    /// Those shown as living.
+    Living,
+    /// Tombstones.
+    Deleted,
+    /// Those that an application has named and no profile has arrived for.
+    Placeholders,
+}
+
+/// Where a page begins: after this row of the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// By what the row was found: 0 its name, 1 its e-mail, 2 its id.
+    pub by: i32,
+    /// What it was found by, as the index has it.
+    pub key: String,
+    /// The row's id.
+    pub id: String,
+}
+
+/// What a page of users is to show.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// What name, e-mail or id begin with; empty: everybody.
+    pub text: String,
+    /// Which of them.
+    pub among: Among,
+    /// Where the page begins.
+    pub after: Option<Place>,
+}
+
+/// A user in a list.
+#[derive(Debug, Clone)]
+pub struct UserRow {
+    /// Where the next page would go on after this row.
+    pub place: Place,
+    /// The name, at most its first 200 characters.
+    pub name: Option<String>,
+    /// The e-mail, at most its first 200 characters.
+    pub email: Option<String>,
+    /// The sign-up.
+    pub created_at: Option<At>,
+    /// The version; `None`: a placeholder.
+    pub updated_at: Option<At>,
+    /// When the provider deleted the user.
+    pub deleted_at: Option<At>,
+}
+
+/// A user, whole.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The database's clock.
+    pub now: At,
+    /// The row.
+    pub id: String,
+    /// The name.
+    pub name: Option<String>,
+    /// The e-mail.
+    pub email: Option<String>,
+    /// The sign-up.
+    pub created_at: Option<At>,
+    /// The version; `None`: a placeholder.
+    pub updated_at: Option<At>,
+    /// When the provider deleted the user.
+    pub deleted_at: Option<At>,
+    /// The profile, indented; at most [`Person::LONGEST`] characters.
+    pub profile: String,
+    /// How many characters the profile has.
+    pub length: i64,
+}
+
+impl Person {
+    /// How much of a profile is shown.
+    pub const LONGEST: usize = 200_000;
+}
+
+impl Desk {
+    /// A page of users.
+    pub async fn users(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
+        let after = search.after.as_ref();
+        let id = after.map(|place| place.id.as_str());
+        let among = word(search.among);
+        let rows = if search.text.is_empty() {
+            let parameters: Parameters<'_> =
+                &[(&among, Type::TEXT), (&id, Type::TEXT), (&most, Type::INT8)];
+            self.connection.all(sql!("list_users"), parameters).await?
+        } else {
+            let parameters: Parameters<'_> = &[
+                (&search.text, Type::TEXT),
+                (&among, Type::TEXT),
+                (&after.map(|place| place.by), Type::INT4),
+                (&after.map(|place| place.key.as_str()), Type::TEXT),
+                (&id, Type::TEXT),
+                (&most, Type::INT8),
+            ];
+            self.connection.all(sql!("find_users"), parameters).await?
+        };
+        let rows = rows.iter().map(|row| UserRow {
+            place: Place {
+                by: row.get(0),
+                key: row.get(1),
+                id: row.get(2),
+            },
+            name: row.get(3),
+            email: row.get(4),
+            created_at: time(row, 5),
+            updated_at: time(row, 6),
+            deleted_at: time(row, 7),
+        });
+        Ok(rows.collect())
+    }
+
+    /// One user.
+    pub async fn person(&self, id: &str) -> Result<Option<Person>, StoreError> {
+        let most = i32::try_from(Person::LONGEST).unwrap_or(i32::MAX);
+        let rows = self
+            .connection
+            .all(sql!("person"), &[(&id, Type::TEXT), (&most, Type::INT4)])
+            .await?;
+        Ok(rows.first().map(|row| Person {
+            now: At::from_system(row.get(0)),
+            id: row.get(1),
+            name: row.get(2),
+            email: row.get(3),
+            created_at: time(row, 4),
+            updated_at: time(row, 5),
+            deleted_at: time(row, 6),
+            profile: row.get(7),
+            length: row.get(8),
+        }))
+    }
+
+    /// A user's profile, as the row has it.
+    pub async fn raw_profile(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let parameters: Parameters<'_> = &[(&id, Type::TEXT)];
+        let rows = self.connection.all(sql!("raw_profile"), parameters).await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+}
+
+fn word(among: Among) -> &'static str {
+    match among {
+        Among::All => "all",
+        Among::Living => "living",
+        Among::Deleted => "deleted",
+        Among::Placeholders => "placeholders",
+    }
+}
+
+/// A row that was written by hand may have a time that no clock shows.
+fn time(row: &tokio_postgres::Row, column: usize) -> Option<At> {
+    let time: Option<SystemTime> = row.try_get(column).ok()?;
+    time.map(At::from_system)
+}

@@ -1,0 +1,67 @@
+//! The pages, in each state of the schema.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use tests::function::Function;
+use tests::secret_file::SecretFile;
+use tests::stage::Stage;
+
+use super::{Console, TOKEN};
+use crate::site::does_not_start;
+
+#[tokio::test]
+async fn without_a_provider_console_starts_and_the_others_say_so() -> Result<()> {
+    let stage = Stage::new().await?;
+    let secret = json!({
+        "database_url": stage.database.url(),
+        "console_token": TOKEN,
+    });
+    let file = SecretFile::new(&secret)?;
+    for name in ["webhook", "reconcile", "provision"] {
+        let function = Function::spawn(name, file.env()).await?;
+        let logs = does_not_start(&function).await?;
+        ensure!(
+            logs.contains("no provider is connected yet"),
+            "{name}: {logs}"
+        );
+    }
+    let console = Console::open(&stage).await?;
+    let function = Function::spawn("console", file.env()).await?;
+    function.ready().await?;
+    let console = Console {
+        function,
+        ..console
+    };
+    console.page("").await?.shows("No provider is connected")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn where_there_is_no_schema_yet_the_first_page_leads_to_the_connection() -> Result<()> {
+    let stage = Stage::new().await?;
+    stage.execute("DROP SCHEMA neon_identity CASCADE").await?;
+    let console = Console::of(&stage).await?;
+    // The instance counts attempts while there is no table.
+    for _ in 0..10 {
+        ensure!(console.from_address("192.0.2.1", "wrong").await?["statusCode"] == 401);
+    }
+    ensure!(console.from_address("192.0.2.1", TOKEN).await?["statusCode"] == 429);
+    let console = console.signed_in().await?;
+    console.page("").await?.shows("Connect a provider")?;
+    let users = console.get("users").await?;
+    ensure!(users.status == 503);
+    users.shows("The schema is not in the database yet")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_overview_says_how_the_table_stands() -> Result<()> {
+    let stage = Stage::backfilled(12).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("").await?;
+    page.shows("users?among=living\">12<")?;
+    page.shows("<bdi>stack</bdi>")?;
+    page.shows("complete")?;
+    page.hides("Needs you")?;
+    Ok(())
+}
