@@ -51,10 +51,10 @@ pub trait Listing: Send + Sync {
 }
 
 /// Tells the operator that a listing is not as its adapter assumes: what was
-/// seen, and what to do. `whose` is the provider's name in the genitive.
-pub fn broken(whose: &str, seen: &str) -> AnswerError {
+/// seen, and what to do. `name` is the provider's.
+pub fn broken(name: &str, seen: &str) -> AnswerError {
     AnswerError::Paging(format!(
-        "{whose} listing {seen}: the provider's paging has changed, or users are being deleted or \
+        "the {name} listing {seen}: the provider's paging has changed, or users are being deleted or \
          imported by the thousand. Run reconcile again when that is over. If it fails the same way, \
          check that no proxy changes queries, and update to a newer release (the comment at the \
          head of the adapter in shared/src/provider says what this release assumes)"

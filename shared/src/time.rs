@@ -95,12 +95,22 @@ impl fmt::Debug for At {
     }
 }
 
-/// What this machine's clock shows: good to tell how old something is, to
-/// within minutes, and for nothing else.
+/// The time by this machine's clock. It tells how old something is, to within
+/// minutes, and is good for nothing else.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use shared::time::{At, WallClock};
 /// let at: At = WallClock::read().into();
+/// ```
+///
+/// Nothing makes an [`At`] of it; the database's clock makes one:
+///
+/// ```
+/// # use shared::time::At;
+/// # use std::time::SystemTime;
+/// # fn read(clock: SystemTime) {
+/// let at: At = At::from_system(clock);
+/// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WallClock(SystemTime);

@@ -40,7 +40,7 @@ pub(crate) async fn fetch(
                 odd += u32::from(matches!(read, Err(AnswerError::Garbled(_))) && answer.is_whole());
                 match read {
                     Err(AnswerError::Garbled(_)) if odd >= MOST_ODD => Err(broken(
-                        &format!("{}'s", sources.provider.facts().name),
+                        sources.provider.facts().name,
                         "is of a form that is not known",
                     )),
                     read => read,

@@ -34,7 +34,8 @@ use tokio::time::Instant;
 
 pub use report::{InvocationError, Report, RunOutcome};
 pub use request::Request;
-use stopped::Stopped;
+pub use run::Run;
+pub use stopped::Stopped;
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(30),

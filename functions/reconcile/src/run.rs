@@ -15,7 +15,7 @@ use crate::tally::Tally;
 const LARGEST_USER: usize = 8 << 20;
 
 /// A run that has taken the lease.
-pub(crate) struct Run<'a> {
+pub struct Run<'a> {
     pub(crate) sources: Sources<'a>,
     pub(crate) store: ProjectStore,
     /// When to stop and leave the rest to the next run.

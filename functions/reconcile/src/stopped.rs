@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// Why a run stopped before its end.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
+pub enum Stopped {
     /// The provider or Postgres refuses the secret's keys: they may have been
     /// rotated.
     #[error("{0}")]

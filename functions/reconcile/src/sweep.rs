@@ -41,7 +41,34 @@ struct Confirmed {
 impl Run<'_> {
     /// Tombstones users that the complete listing lacked and the provider
     /// doesn't have.
-    pub(crate) async fn sweep(
+    ///
+    /// ```
+    /// # use reconcile::Run;
+    /// # use shared::listing::Complete;
+    /// # async fn end(run: &mut Run<'_>, complete: &Complete) {
+    /// let _ = run.sweep(complete, None).await;
+    /// # }
+    /// ```
+    ///
+    /// Nothing else than a walk that has reached its end lets a run sweep:
+    ///
+    /// ```compile_fail,E0308
+    /// # use reconcile::Run;
+    /// # async fn end(run: &mut Run<'_>) {
+    /// let _ = run.sweep(&(), None).await;
+    /// # }
+    /// ```
+    ///
+    /// and no other code can say that a walk has done so:
+    ///
+    /// ```compile_fail,E0423
+    /// # use reconcile::Run;
+    /// # use shared::listing::Complete;
+    /// # async fn end(run: &mut Run<'_>) {
+    /// let _ = run.sweep(&Complete(()), None).await;
+    /// # }
+    /// ```
+    pub async fn sweep(
         &mut self,
         _: &Complete,
         max_deletes: Option<i64>,

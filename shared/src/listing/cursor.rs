@@ -89,10 +89,10 @@ impl Cursor {
     }
 
     /// Goes on after a page that counted and has `new` new users, or says what
-    /// is wrong with it. `whose` in the genitive.
+    /// is wrong with it. `name` is the provider's.
     pub(crate) fn go_on(
         &mut self,
-        whose: &str,
+        name: &str,
         page: &[Option<Place>],
         new: usize,
     ) -> Result<(), AnswerError> {
@@ -102,17 +102,17 @@ impl Cursor {
             Onward::Nowhere => "shows no two users in a row who have ids to go on from",
             Onward::Repeats => "says that more users follow, and shows none of them",
         };
-        Err(broken(whose, seen))
+        Err(broken(name, seen))
     }
 
     /// Goes back, at last to the start, because a page does not go on from the
-    /// cursor. `whose` in the genitive.
-    pub(crate) fn go_back(&mut self, whose: &str) -> Result<Page, AnswerError> {
+    /// cursor. `name` is the provider's.
+    pub(crate) fn go_back(&mut self, name: &str) -> Result<Page, AnswerError> {
         if self.step_back() || self.begin_anew() {
             return Ok(Page::default());
         }
         Err(broken(
-            whose,
+            name,
             "does not begin with the user that was asked for",
         ))
     }

@@ -64,13 +64,13 @@ pub enum PageFit {
 
 impl PageFit {
     /// Whether the page counts, or what to tell the operator if the walk ends
-    /// here. `whose` is the provider's name in the genitive.
-    pub(crate) fn counts(self, whose: &str) -> Result<bool, AnswerError> {
+    /// here. `name` is the provider's.
+    pub(crate) fn counts(self, name: &str) -> Result<bool, AnswerError> {
         match self {
             Self::Counts => Ok(true),
             Self::TooLate => Ok(false),
-            Self::Lost => Err(broken(whose, "does not begin where it was asked for")),
-            Self::Repeats => Err(broken(whose, "shows the same users again and again")),
+            Self::Lost => Err(broken(name, "does not begin where it was asked for")),
+            Self::Repeats => Err(broken(name, "shows the same users again and again")),
         }
     }
 }

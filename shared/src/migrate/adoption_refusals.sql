@@ -52,7 +52,7 @@ SELECT format('it is of a type (%s)', reloftype::regtype)
 FROM found
 WHERE reloftype <> 0
 UNION ALL
--- Whoever owns the table may change it; with that role's rights, too.
+-- Only the table's owner is allowed to change it, or a member of that role.
 SELECT format(
   'it belongs to %s, whose rights %s does not have: name its owner in admin_database_url',
   relowner::regrole,

@@ -404,7 +404,7 @@ impl Position {
             (None, _) => self.size.get(),
         };
         if shown == 0 {
-            return Err(broken("Auth0's", "says that a page holds nobody"));
+            return Err(broken("Auth0", "says that a page holds nobody"));
         }
         self.size.lower_to(shown);
         Ok(())
@@ -414,19 +414,19 @@ impl Position {
     fn check(&self, users: &[&RawValue]) -> Result<(), AnswerError> {
         let places = parts::places_of_all(users, "user_id", |user| user.time("created_at"));
         if descends(places.iter()) {
-            return Err(broken("Auth0's", "shows the newest first"));
+            return Err(broken("Auth0", "shows the newest first"));
         }
         let starts_at = self.starts_at();
         let early = places.iter().filter(|place| place.key < starts_at).count();
         if self.from.is_some() && early * 2 > places.len() {
             return Err(broken(
-                "Auth0's",
+                "Auth0",
                 "does not begin at the moment that was asked for",
             ));
         }
         let first = places.first().map(|place| place.id.as_str());
         if self.page > 0 && first.is_some() && first == self.first.as_deref() {
-            return Err(broken("Auth0's", "shows the same users again and again"));
+            return Err(broken("Auth0", "shows the same users again and again"));
         }
         Ok(())
     }
@@ -464,7 +464,7 @@ impl Position {
         self.repeats += 1;
         if self.repeats > MOST_REPEATS {
             return Err(broken(
-                "Auth0's",
+                "Auth0",
                 "does not show the users who signed up at a moment",
             ));
         }

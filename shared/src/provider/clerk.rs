@@ -275,7 +275,7 @@ impl Position {
         let (start, ends_at) = (self.overlap.start(), self.overlap.listed());
         let places = offset_places(items);
         let fit = self.overlap.take(start, self.page.get(), &places);
-        if !fit.counts("Clerk's")? {
+        if !fit.counts("Clerk")? {
             return Ok(Page::default());
         }
         self.listed = self.overlap.listed();
@@ -350,7 +350,7 @@ impl Paging for Position {
         let items: Vec<&RawValue> = serde_json::from_str(&text)
             .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
         if descends(places(&items).iter().flatten()) {
-            return Err(broken("Clerk's", "shows the newest first"));
+            return Err(broken("Clerk", "shows the newest first"));
         }
         match self.step {
             Step::ByOffset => self.read_by_offset(&items),

@@ -300,7 +300,7 @@ impl Paging for Position {
             let of_the_query = answer.status == StatusCode::BAD_REQUEST
                 && code(answer).as_deref() == Some("SCHEMA_ERROR");
             return match of_the_query {
-                true if begun => self.cursor.go_back("Stack Auth's"),
+                true if begun => self.cursor.go_back("Stack Auth"),
                 true if self.without_refused_parameter(answer) => Ok(Page::default()),
                 _ => Err(WORDS.refused(answer)),
             };
@@ -311,7 +311,7 @@ impl Paging for Position {
         let time = |user: &json::Fields<'_>| user.millis("signed_up_at_millis");
         let places = parts::places(&listed.items, "id", time);
         let Some(known) = self.cursor.known(&places) else {
-            return self.cursor.go_back("Stack Auth's");
+            return self.cursor.go_back("Stack Auth");
         };
         let new = &listed.items[known..];
         let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
@@ -320,7 +320,7 @@ impl Paging for Position {
         let says_more = listed.pagination.is_some_and(|p| p.next_cursor.is_some());
         page.last = !says_more && parts::count(&listed.items) < self.page.get();
         if !page.last {
-            self.cursor.go_on("Stack Auth's", &places, new.len())?;
+            self.cursor.go_on("Stack Auth", &places, new.len())?;
         }
         Ok(page)
     }

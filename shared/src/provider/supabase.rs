@@ -340,10 +340,10 @@ impl Position {
         let start = (number - 1) * size;
         let places = places(items);
         if descends(places.iter()) {
-            return Err(broken("Supabase's", "shows the oldest first"));
+            return Err(broken("Supabase", "shows the oldest first"));
         }
         let fit = self.overlap.take(start, size, &places);
-        if !fit.counts("Supabase's")? {
+        if !fit.counts("Supabase")? {
             return Ok(Page::default());
         }
         // The count and the page are not from the same moment.
@@ -351,7 +351,7 @@ impl Position {
         let wanting = total.map_or(0, |total| total.saturating_sub(start + length));
         if length < size && wanting > (wanting / 100).max(10) {
             return Err(broken(
-                "Supabase's",
+                "Supabase",
                 "shows fewer users a page than were asked for",
             ));
         }
@@ -420,7 +420,7 @@ impl Paging for Position {
                 let repeats = pagination.has_more && (first.is_none() || first == self.first);
                 self.repeats = if repeats { self.repeats + 1 } else { 0 };
                 if self.repeats > MOST_REPEATS {
-                    return Err(broken("Supabase's", "shows the same users again and again"));
+                    return Err(broken("Supabase", "shows the same users again and again"));
                 }
                 self.first = first;
                 let mut page = self.page(&listed.users);

@@ -217,7 +217,7 @@ fn code(answer: &Answer) -> Option<String> {
 const WORDS: Words = Words {
     who: "WorkOS",
     code,
-    key: "copy an API key (sk_…) of the environment from the API keys page of WorkOS' dashboard \
+    key: "copy an API key (sk_…) of the environment from the API keys page of the WorkOS dashboard \
           into provider.api_key",
     advice: |status, code| match (status, code) {
         (403, code) if !code.is_empty() => Some(
@@ -227,7 +227,7 @@ const WORDS: Words = Words {
         (404, _) => Some("there is no such path: remove any path from provider.api_url"),
         _ => None,
     },
-    explained: "look the code up in WorkOS' API reference",
+    explained: "look the code up in the WorkOS API reference",
     foreign: "the answer does not come from WorkOS: check provider.api_url",
 };
 
@@ -348,7 +348,7 @@ impl EventSource for WorkOs {
         let text = answer.text();
         let list = List::of(&text)?;
         if newest_first(&list.data) {
-            return Err(broken("WorkOS'", "of events shows the newest first"));
+            return Err(broken("WorkOS", "of events shows the newest first"));
         }
         let last = list.data.len() < EVENTS && !list.says_more() || list.data.is_empty();
         let events = list.data.iter().map(|raw| {
@@ -399,7 +399,7 @@ impl Paging for Position {
                 && (self.cursor.after().is_some() || self.alone.take().is_some())
                 && code(answer).is_some();
             return match of_the_cursor {
-                true => self.cursor.go_back("WorkOS'"),
+                true => self.cursor.go_back("WorkOS"),
                 false => Err(WORDS.refused(answer)),
             };
         }
@@ -409,7 +409,7 @@ impl Paging for Position {
         if let Some(alone) = self.alone.take() {
             let mut others = places.iter().flatten().filter(|place| place.id != alone);
             return match others.next() {
-                Some(_) => Err(broken("WorkOS'", "shows a single user a page")),
+                Some(_) => Err(broken("WorkOS", "shows a single user a page")),
                 None => Ok(Page {
                     last: true,
                     ..Page::default()
@@ -417,7 +417,7 @@ impl Paging for Position {
             };
         }
         let Some(known) = self.cursor.known(&places) else {
-            return self.cursor.go_back("WorkOS'");
+            return self.cursor.go_back("WorkOS");
         };
         let new = &list.data[known..];
         let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
@@ -430,7 +430,7 @@ impl Paging for Position {
         match places.as_slice() {
             [Some(alone)] if !begun => self.alone = Some(alone.id.clone()),
             [None] if !begun => page.last = true,
-            _ => self.cursor.go_on("WorkOS'", &places, new.len())?,
+            _ => self.cursor.go_on("WorkOS", &places, new.len())?,
         }
         Ok(page)
     }

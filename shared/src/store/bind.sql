@@ -1,10 +1,10 @@
--- Binds the schema to a project unless it is bound; gives back to which it is,
--- or no row where another was bound while this waited: ask again.
+-- Binds the schema to a project unless it is bound, and gives back the project
+-- that it is bound to. No row: another one was bound while this waited; ask again.
 --
 -- $1 text   provider
 -- $2 text[] project, by all its names, the best one first
 WITH renamed AS (
-  -- By its key only while nothing better was known.
+  -- The key's name stood for the project only while no better one was known.
   UPDATE neon_identity.connection SET project = ($2)[1]
   WHERE provider = $1 AND project = ANY ($2) AND project <> ($2)[1]
   RETURNING provider, project
@@ -16,7 +16,7 @@ new AS (
   RETURNING provider, project
 ),
 begun_anew AS (
-  -- Where a walk through another project was is nowhere in this one.
+  -- A walk's place in another project means nothing in this one.
   UPDATE neon_identity.walk SET
     position = NULL,
     met = NULL,

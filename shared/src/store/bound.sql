@@ -1,2 +1,2 @@
--- Which provider's project the schema is bound to; no row: to none yet.
+-- The provider and the project that the schema is bound to; no row: none yet.
 SELECT provider, project FROM neon_identity.connection;

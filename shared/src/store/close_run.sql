@@ -1,13 +1,12 @@
--- Ends a run's row, gives the lease back, and keeps where the walk is to go on;
--- gives back the outcome that the row has: a run that took the lease from one
--- that seemed dead has called that one failed, and what it did later is not
--- trusted.
+-- Ends a run's row, gives the lease back, and keeps the place where the walk is to
+-- go on. Gives back the outcome that the row has: if another run took the lease
+-- because this one seemed dead, it has called this one failed, and that stands.
 --
 -- $1  bigint  run
 -- $2  text    outcome
 -- $3  text    error, for the operator
 -- $4  text    figures: a JSON object, each by the name of its column
--- $5  text    position of a walk that goes on; NULL: the next one begins anew
+-- $5  text    position of a walk that goes on; NULL: the next walk begins anew
 -- $6  bytea   hashes of the users that this walk has met
 -- $7  boolean whether the walk's place is as it was (a dry run, a busy one)
 -- $8  bigint  how many users that walk has rejected
@@ -21,7 +20,7 @@ WITH released AS (
     met = CASE WHEN $7 THEN walk.met ELSE $6 END,
     saved_at = CASE
       WHEN $7 THEN walk.saved_at
-      -- It has an age as long as it stays where it is.
+      -- A place that stays where it is grows older.
       WHEN $5 = walk.position THEN coalesce(walk.saved_at, pg_catalog.clock_timestamp())
       WHEN $5 IS NOT NULL THEN pg_catalog.clock_timestamp()
     END,

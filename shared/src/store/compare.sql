@@ -1,5 +1,5 @@
 -- Which listed users differ from their rows, and how; equal ones are left out.
--- A digest stands for a profile, so that those are not sent.
+-- A digest stands for each profile, so that no profile is sent.
 --
 -- $1 text[]        id
 -- $2 bytea[]       SHA-256 of the profile as printed below; NULL: not known
@@ -14,7 +14,8 @@ SELECT
     -- A listing alone revives nobody.
     WHEN kept.deleted_at IS NOT NULL THEN 'tombstone'
     WHEN kept.updated_at IS NULL THEN 'updated'
-    -- The row says of itself what only the future can know: edited by hand.
+    -- The row's time is in the future, or is not the version of what it says: a
+    -- person has edited it.
     WHEN content.same THEN 'doubtful'
     -- Only a read shows the whole profile.
     WHEN pg_catalog.cardinality($6) > 0 THEN 'doubtful'
@@ -31,7 +32,7 @@ FROM ROWS FROM (
 LEFT JOIN neon_identity.users_sync AS kept USING (id)
 CROSS JOIN LATERAL (
   SELECT new.digest IS NOT DISTINCT FROM pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
-    -- Nothing can be taken from what somebody put in by hand and is no object.
+    -- A person may have put in something that is no object and has no fields.
     CASE WHEN pg_catalog.jsonb_typeof(kept.raw_json) = 'object' THEN kept.raw_json - $6 ELSE kept.raw_json END,
     kept.name, kept.email, extract(epoch FROM kept.created_at)
   )::text, 'UTF8')) AS same

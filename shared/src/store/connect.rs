@@ -1,13 +1,13 @@
 //! Where the database is, and how to get there.
 //!
 //! Invariants: a connection string is read by [`conninfo`] alone, never by the
-//! driver, whose reading differs from libpq's; one address that is dead holds
-//! nobody up.
+//! driver, whose reading differs from libpq's; a dead address does not hold up the
+//! others.
 
 mod cancel;
 pub mod conninfo;
+mod options;
 mod race;
-mod settings;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -20,8 +20,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{CancelToken, Client, Config, SimpleQueryMessage};
 
 use self::conninfo::Conninfo;
+use self::options::{Host, Options, Server};
 use self::race::race;
-use self::settings::{Host, Place, Settings};
 use self::tls::Tls;
 use super::error::StoreError;
 use crate::settings::Misconfigured;
@@ -31,18 +31,18 @@ use crate::settings::Misconfigured;
 pub struct Target {
     /// Without hosts.
     config: Config,
-    places: Vec<Place>,
+    servers: Vec<Server>,
     shuffled: bool,
     primary: bool,
     tls: MakeTlsConnector,
 }
 
-/// By which a server was reached.
+/// The way by which a server was reached.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
-    /// `None`: by a socket of this machine.
+    /// The address; `None`: a socket of this machine.
     address: Option<SocketAddr>,
-    /// Which its certificate has to be for, where that matters.
+    /// The name that its certificate has to be for, if that is verified.
     name: String,
 }
 
@@ -64,9 +64,9 @@ impl Target {
         let read = || {
             let info = Conninfo::parse(url)?;
             let tls = Tls::read(&info, roots)?;
-            let settings = settings::read(&info, &tls)?;
+            let options = options::read(&info, &tls)?;
             warn_of(field, info.ignored());
-            Self::new(settings, &tls)
+            Self::new(options, &tls)
         };
         read().map_err(|problem| Misconfigured {
             field: field.to_owned(),
@@ -74,12 +74,12 @@ impl Target {
         })
     }
 
-    fn new(settings: Settings, tls: &Tls) -> Result<Self, String> {
+    fn new(options: Options, tls: &Tls) -> Result<Self, String> {
         Ok(Self {
-            config: settings.config,
-            places: settings.places,
-            shuffled: settings.shuffled,
-            primary: settings.primary,
+            config: options.config,
+            servers: options.servers,
+            shuffled: options.shuffled,
+            primary: options.primary,
             tls: MakeTlsConnector::new(tls.connector()?),
         })
     }
@@ -91,22 +91,22 @@ impl Target {
 
     /// Connects, and says by which way.
     pub(super) async fn reach(&self) -> Result<(Client, Way), StoreError> {
-        let mut places: Vec<&Place> = self.places.iter().collect();
-        self.shuffle(&mut places);
-        race(places.into_iter().map(|place| self.reach_place(place))).await
+        let mut servers: Vec<&Server> = self.servers.iter().collect();
+        self.shuffle(&mut servers);
+        race(servers.into_iter().map(|server| self.reach_server(server))).await
     }
 
-    /// One of the hosts, at whichever of its addresses answers.
-    async fn reach_place(&self, place: &Place) -> Result<(Client, Way), StoreError> {
+    /// Reaches one of the servers, at the first of its addresses that answers.
+    async fn reach_server(&self, server: &Server) -> Result<(Client, Way), StoreError> {
         let at = |address: IpAddr, name: &str| Way {
-            address: Some(SocketAddr::new(address, place.port)),
+            address: Some(SocketAddr::new(address, server.port)),
             name: name.to_owned(),
         };
-        match &place.host {
+        match &server.host {
             Host::Socket(folder) => {
                 let mut config = self.config.clone();
-                // As in libpq: what doesn't leave the machine is not encrypted.
-                config.host_path(folder).port(place.port);
+                // As in libpq, nothing is encrypted that doesn't leave the machine.
+                config.host_path(folder).port(server.port);
                 config.ssl_mode(SslMode::Disable);
                 let way = Way {
                     address: None,
@@ -119,7 +119,7 @@ impl Target {
                 self.reach_address(at(*address, &name)).await
             }
             Host::Named(name) => {
-                let addresses = self.addresses(name, place.port).await?;
+                let addresses = self.addresses(name, server.port).await?;
                 let ways = addresses.into_iter().map(|address| at(address, name));
                 race(ways.map(|way| self.reach_address(way))).await
             }
@@ -135,7 +135,7 @@ impl Target {
         Ok((self.connect(config).await?, way))
     }
 
-    /// Has the server end the statement that it is at.
+    /// Has the server end the statement that it is running.
     pub(super) async fn cancel(&self, token: &CancelToken, way: &Way) {
         cancel::cancel(token, way, &self.tls).await;
     }
@@ -153,7 +153,7 @@ impl Target {
         let (client, connection) =
             connected.map_err(|error| StoreError::of_login(&error, &self.hidden()))?;
         tokio::spawn(async move {
-            // Whoever waits for an answer gets the error too.
+            // The caller that waits for an answer gets the error, too.
             let _ = connection.await;
         });
         if self.primary && recovers(&client).await? {
@@ -162,9 +162,10 @@ impl Target {
         Ok(client)
     }
 
-    /// What a server may quote of the connection string, and nobody is to read:
-    /// the password, and whatever else may hold one because something was pasted
-    /// in the wrong place. The longest first, also as the server cuts names.
+    /// The parts of the connection string that a server might quote and that
+    /// must not be shown: the password, and every other part that may hold one
+    /// because something was pasted in the wrong place; whole, and cut as the
+    /// server cuts names. The longest comes first.
     fn hidden(&self) -> Vec<String> {
         let password = self.config.get_password();
         let password = password.map(|password| String::from_utf8_lossy(password).into_owned());
@@ -200,11 +201,11 @@ impl Target {
     }
 }
 
-/// Bytes to which PostgreSQL cuts a name.
+/// The length in bytes to which PostgreSQL cuts a name.
 const NAME: usize = 63;
 
-/// Whether a role or a database is called like that, and no password was pasted
-/// with it.
+/// Whether this is a name as roles and databases have one, with no password
+/// pasted to it.
 fn is_a_name(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     text.chars().all(plain)
@@ -220,7 +221,7 @@ async fn recovers(client: &Client) -> Result<bool, StoreError> {
     Ok(row == Some("t"))
 }
 
-/// Once, however often a secret is read.
+/// Warns of parameters that are ignored: once, however often the secret is read.
 fn warn_of(field: &str, ignored: &[&str]) {
     static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if ignored.is_empty() {

@@ -1,7 +1,7 @@
 //! A connection that is made when it is needed, and made again when it was lost.
 //!
-//! Invariant: a statement that is given up is cancelled at the server, and what
-//! comes next takes another connection.
+//! Invariant: a statement that is given up is cancelled at the server, and the
+//! next one takes another connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
@@ -18,10 +18,10 @@ use super::error::StoreError;
 use super::schema::Schema;
 use crate::time::At;
 
-/// How long to wait for what.
+/// How long to wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For a database that doesn't answer, to come back.
+    /// For a database that doesn't answer to come back.
     pub connect: Duration,
     /// For one statement.
     pub statement: Duration,
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     cancelling: Lock<Vec<JoinHandle<()>>>,
 }
 
-/// The connection, and when something came of it last.
+/// The connection, and when it last gave an answer.
 struct Live {
     line: Arc<Line>,
     used: Instant,
@@ -47,7 +47,7 @@ struct Live {
 struct Line {
     client: Client,
     way: Way,
-    /// A statement that nobody waits for is in the way of others.
+    /// Whether a statement that is no longer waited for is in the way of others.
     abandoned: AtomicBool,
 }
 
@@ -57,8 +57,8 @@ impl Line {
     }
 }
 
-/// A statement that was sent; if nobody waits for its answer any more, it is
-/// cancelled, and what comes next takes another connection.
+/// A statement that was sent. If its answer is no longer waited for, it is
+/// cancelled, and the next statement takes another connection.
 struct Sent<'a> {
     connection: &'a Connection,
     line: &'a Line,
@@ -74,19 +74,19 @@ impl Drop for Sent<'_> {
     }
 }
 
-/// What even the last attempt is given.
+/// The time that even the last attempt is given.
 const BRIEFLY: Duration = Duration::from_secs(1);
 
-/// A connection that was not used for this long may be dead without a word:
-/// its function was frozen, or a gateway between has forgotten it.
+/// A connection that was not used for this long may be dead without a sign: its
+/// function was frozen, or a gateway in between has forgotten it.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// For the first answer after that; then the statement is sent again, on a new
-/// connection.
+/// The time for the first answer after that. Then the statement is sent again, on
+/// a new connection.
 const AFTER_IDLE: Duration = Duration::from_secs(2);
 
-/// To tell a server that a statement is not waited for any more; senders of
-/// deliveries wait for 3 seconds more then.
+/// The time to tell a server that a statement is no longer waited for. A sender
+/// of deliveries waits 3 seconds more by then.
 const TO_CANCEL: Duration = Duration::from_secs(2);
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
@@ -122,7 +122,7 @@ impl Connection {
 
     /// Connects, if it isn't.
     pub(super) async fn connect(&self) -> Result<(), StoreError> {
-        self.line(give_up(self.deadline, self.patience.connect))
+        self.line(patience_ends(self.deadline, self.patience.connect))
             .await
             .map(|_| ())
     }
@@ -159,7 +159,7 @@ impl Connection {
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
-        let until = give_up(deadline, self.patience.connect);
+        let until = patience_ends(deadline, self.patience.connect);
         let mut read_only = false;
         loop {
             let (line, idle) = self.line(until).await?;
@@ -169,7 +169,8 @@ impl Connection {
                 answered: false,
             };
             let answered = line.client.query_typed(&sql, parameters);
-            let mut by = (Instant::now() + BRIEFLY).max(give_up(deadline, self.patience.statement));
+            let mut by =
+                (Instant::now() + BRIEFLY).max(patience_ends(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
             if doubtful {
                 by = by.min(Instant::now() + AFTER_IDLE);
@@ -199,7 +200,8 @@ impl Connection {
         }
     }
 
-    /// Has the server end what nobody waits for any more; see [`Connection::let_go`].
+    /// Has the server end a statement that is no longer waited for; see
+    /// [`Connection::let_go`].
     fn cancel(&self, line: &Line) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
@@ -217,8 +219,8 @@ impl Connection {
         all.push(cancelling);
     }
 
-    /// Waits until the server was told of all statements that nobody waits for
-    /// any more, or can't be told. A function that has answered is frozen, and
+    /// Waits until the server was told to end every statement that is no longer
+    /// waited for, or can't be told. A function that has answered is frozen, and
     /// would tell it too late.
     pub(super) async fn let_go(&self) {
         let all = std::mem::take(&mut *self.cancelling());
@@ -238,7 +240,7 @@ impl Connection {
     async fn line(&self, until: Instant) -> Result<(Arc<Line>, Duration), StoreError> {
         let mut live = self.live.lock().await;
         if let Some(live) = live.as_ref().filter(|live| live.line.is_good()) {
-            // What waits for another statement's end is not a sign of death.
+            // A connection that waits for another statement's end is not dead.
             let busy = Arc::strong_count(&live.line) > 1;
             let idle = if busy {
                 Duration::ZERO
@@ -294,8 +296,8 @@ impl Connection {
     }
 }
 
-/// When this much patience ends.
-fn give_up(deadline: Option<Instant>, patience: Duration) -> Instant {
+/// The moment at which this much patience ends, the deadline at the latest.
+fn patience_ends(deadline: Option<Instant>, patience: Duration) -> Instant {
     let until = Instant::now() + patience;
     deadline.map_or(until, |deadline| until.min(deadline))
 }

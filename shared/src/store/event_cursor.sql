@@ -1,2 +1,2 @@
--- Up to which event the provider's own record of events is drained.
+-- The last event of the provider's own record that was drained.
 SELECT event_cursor FROM neon_identity.walk;

@@ -11,8 +11,8 @@ WITH bound AS (
 ),
 marked AS (
   UPDATE neon_identity.users_sync AS kept SET
-    -- Not before the profile it ends, whose clock may count finer.
-    -- An endless time, put in by hand, ends here.
+    -- Not before the profile that it ends, whose clock may count finer. An
+    -- infinite time that a person put in is replaced.
     deleted_at = greatest(
       CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
       $2,
@@ -22,10 +22,10 @@ marked AS (
   WHERE kept.id = $1
     AND EXISTS (SELECT FROM bound)
     AND (
-      -- Gone for good, whenever that was.
+      -- The user is gone for good, whenever that was.
       NOT $4
       OR kept.updated_at IS NULL
-      -- Else the user may have come back since.
+      -- Otherwise the user may have come back since.
       OR kept.updated_at < $2 - pg_catalog.make_interval(secs => $3)
     )
   RETURNING kept.id
@@ -42,9 +42,10 @@ made AS (
 )
 SELECT CASE
   WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
-  -- The user may have come back, or the row came meanwhile: a read settles it.
+  -- The user may have come back, or another statement has made the row
+  -- meanwhile: a read settles it.
   WHEN NOT EXISTS (SELECT FROM marked UNION ALL SELECT FROM made) THEN 'tied'
-  -- The row as it was when the statement began: shown as deleted already.
+  -- The row as it was when the statement began: it was a tombstone already.
   WHEN EXISTS (SELECT FROM neon_identity.users_sync WHERE id = $1 AND deleted_at IS NOT NULL)
     THEN 'unchanged'
   ELSE 'updated'

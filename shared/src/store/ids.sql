@@ -1,7 +1,7 @@
 -- Ids in order, a page at a time, and how each user is shown.
 --
--- Deleted ones are not left out here: before the table has been analyzed the
--- planner believes that few are living, and would sort all of them for each page.
+-- Tombstones are not left out here: until the table has been analyzed, the planner
+-- believes that few users are living, and would sort them all for each page.
 --
 -- $1 text   the last id of the page before; NULL: from the start
 -- $2 bigint how many

@@ -49,23 +49,24 @@ written AS (
     -- A placeholder loses to everything.
     kept.updated_at IS NULL
     OR (
-      -- Too old for the new one to be a stale read of before.
+      -- Too old for the new profile to be a stale read from before the row's.
       kept.updated_at < excluded.updated_at - pg_catalog.make_interval(secs => $7)
       AND ($9 OR (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at))
     )
     OR (
-      -- A delivery of what the row says. Were its time dropped, and the user had
-      -- changed there and back, a late delivery of what lay between would win
-      -- for good. Were the row not written, with nothing to change in it, who
-      -- has looked at it and read what lay between would not notice.
+      -- A delivery of what the row says already. Its time counts: if the user has
+      -- changed there and back, a late delivery of the state in between would
+      -- otherwise win for good. Write even if nothing changes, so that a concurrent
+      -- settle that has already looked at this row sees that it moved.
       $9
       AND kept.updated_at <= excluded.updated_at + pg_catalog.make_interval(secs => $7)
       AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
         IS NOT DISTINCT FROM (excluded.raw_json::text, excluded.name, excluded.email, excluded.created_at)
     )
   )
-  -- Where ids come back, which was later, the deletion or what was read?
+  -- Where ids are given out again, a deletion and a profile this close can't be
+  -- ordered.
   AND (
     $8
     AND kept.deleted_at >= excluded.updated_at - pg_catalog.make_interval(secs => $7)
@@ -81,8 +82,8 @@ SELECT
   CASE
     WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
     WHEN written.created THEN 'created'
-    -- What follows looks at the row of when the statement began: if it has
-    -- changed since, this says at worst 'tied', and a read settles that.
+    -- From here on the row is looked at as it was when the statement began: if it
+    -- has changed since, the answer is at worst 'tied', and a read settles that.
     WHEN written.id IS NOT NULL THEN CASE
       WHEN kept.updated_at >= new.at
         AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)

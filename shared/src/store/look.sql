@@ -1,5 +1,5 @@
--- The rows as they are now: a read that is sent later, and finds the same
--- token again, is newer than all that the row knows.
+-- The rows as they are now. If a row still has the same token after a read that
+-- was sent later, that read is newer than everything the row knows.
 --
 -- $1 text[] id
 SELECT

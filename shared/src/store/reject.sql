@@ -1,5 +1,5 @@
--- Keeps what was signed or listed and could not be stored, once per event; of a
--- user the newest alone is open.
+-- Keeps what was signed or listed and could not be stored, once per event. Only
+-- the newest rejection of a user stays open.
 --
 -- $1 text   source: 'delivery' or 'listing'
 -- $2 text   event_id
@@ -9,7 +9,7 @@
 -- $6 text   provider
 -- $7 text[] project, by all its names
 WITH erased AS (
-  -- Of whom nothing is kept any more (erase_user).
+  -- Nothing is kept of a user that was erased (erase_user).
   SELECT
   FROM neon_identity.users_sync
   WHERE id = $5 AND deleted_at IS NOT NULL AND updated_at IS NOT NULL AND raw_json = '{}'

@@ -51,13 +51,14 @@ pub struct Saved {
     pub nameless: i64,
 }
 
-/// The lease that a run has taken: what only one run at a time is allowed to do
-/// takes it. The run may have lost it since, which each statement checks.
+/// The lease that a run has taken. Everything that only one run at a time is
+/// allowed to do takes it. The run may have lost it since, so each statement
+/// checks it.
 ///
 /// Nothing but [`Store::take_lease`] makes one. A run can't write a tombstone
 /// by its number:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// # use shared::store::{Authority, Look, ProjectStore};
 /// # async fn sweep(store: &ProjectStore, looks: &[Look]) {
 /// let run: i64 = 7;
@@ -67,7 +68,7 @@ pub struct Saved {
 ///
 /// nor by a lease that it has made up:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// # use shared::store::{Authority, Lease, Look, ProjectStore};
 /// # async fn sweep(store: &ProjectStore, looks: &[Look]) {
 /// let lease = Lease { run: 7 };

@@ -1,5 +1,5 @@
--- Notes up to which event the record is drained, after what it told is
--- committed; no row: another run has taken the lease.
+-- Notes the last event of the record that was drained, once its effect is
+-- committed. No row: another run has taken the lease.
 --
 -- $1 bigint run
 -- $2 text   the event's id; NULL: the next run begins anew

@@ -1,9 +1,9 @@
 -- Marks users as deleted that the provider, asked after a look at their rows,
 -- did not have; gives back their ids. A row that changed since the look stays.
 --
--- One call has either users with rows or users without, never both: it would
--- hold the rows that it has inserted while it waits for those that exist, and
--- deadlock with a join, which goes through both in one order.
+-- One call takes either users with rows or users without, never both: with both,
+-- it would hold the rows that it has inserted while it waits for those that exist,
+-- and deadlock with a join, which goes through both in one order.
 --
 -- $1 text[]        id
 -- $2 text[]        token of the look; NULL: there was no row
@@ -19,7 +19,7 @@ WITH permitted AS (
     AND ($4 IS NULL OR EXISTS (
       SELECT FROM neon_identity.walk
       WHERE walk.run_id = $4 AND walk.lease_until > pg_catalog.clock_timestamp()
-      FOR SHARE -- nobody takes the lease before this is done
+      FOR SHARE -- no other run takes the lease before this is done
     ))
 ),
 asked AS (
@@ -35,7 +35,7 @@ looked AS (
   FROM neon_identity.users_sync AS kept
   JOIN asked ON asked.id = kept.id AND asked.token = kept.xmin::text
   ORDER BY kept.id -- two sweeps lock in the same order
-  FOR NO KEY UPDATE OF kept -- nobody's foreign keys wait, nor are waited for
+  FOR NO KEY UPDATE OF kept -- neither this nor an application's foreign keys wait
 ),
 created AS (
   INSERT INTO neon_identity.users_sync (raw_json, id, deleted_at)
@@ -48,7 +48,7 @@ created AS (
 ),
 updated AS (
   UPDATE neon_identity.users_sync AS kept SET
-    -- An endless time, put in by hand, ends here.
+    -- An infinite time that a person put in is replaced.
     deleted_at = greatest(
       CASE WHEN pg_catalog.isfinite(kept.deleted_at) THEN kept.deleted_at END,
       looked.at,

@@ -27,24 +27,24 @@ kept AS (
         IS NOT DISTINCT FROM ($3::jsonb::text, $4, $5, $6)
       AND (kept.updated_at = $7 OR NOT $8 AND kept.updated_at < $7)
     ) IS TRUE AS same, -- updated_at may be NULL
-    -- Then the read is staler than any is assumed to be. A version that is yet to
-    -- come is nobody's but a person's; clocks may be off as far as a delivery's.
+    -- The read is staler than any is assumed to be. Only a person sets a version
+    -- in the future; clocks can be off by as much as a delivery's are allowed to be.
     (
       $8
       AND NOT $13
       AND kept.updated_at > $7
       AND kept.updated_at <= pg_catalog.clock_timestamp() + interval '5 minutes'
-      -- What erase_user leaves is no version of the provider's.
+      -- The version that erase_user leaves is not the provider's.
       AND (kept.deleted_at IS NULL OR kept.raw_json <> '{}')
     ) IS TRUE AS newer,
-    -- A tombstone with a version and no profile (erase_user) takes in nobody.
+    -- A tombstone with a version and no profile (erase_user) takes in no profile.
     NOT $9
       AND kept.deleted_at IS NOT NULL
       AND kept.updated_at IS NOT NULL
       AND kept.raw_json = '{}' AS erased
   FROM neon_identity.users_sync AS kept
   WHERE kept.id = $1 AND kept.xmin::text = $2
-  FOR NO KEY UPDATE -- an application's foreign keys don't wait, nor are waited for
+  FOR NO KEY UPDATE -- neither this nor an application's foreign keys wait
 ),
 created AS (
   INSERT INTO neon_identity.users_sync (raw_json, id, name, email, created_at, updated_at)

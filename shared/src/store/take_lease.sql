@@ -7,9 +7,10 @@
 WITH free AS (
   SELECT
     run_id,
-    -- An older place would still do no harm: whom the walk met before is not
-    -- swept, and who has changed since is seen by the next walk. But a run that
-    -- ends such a walk would call complete what nobody has looked at for a week.
+    -- An older place would still do no harm: a user that the walk has met is not
+    -- swept, and one that has changed since is seen by the next walk. But a run
+    -- that ended such a walk would call complete what nothing has looked at for a
+    -- week.
     position IS NULL
       OR coalesce(saved_at < pg_catalog.clock_timestamp() - interval '7 days', false) AS anew
   FROM neon_identity.walk
@@ -31,7 +32,7 @@ died AS (
 UPDATE neon_identity.walk SET
   run_id = $1,
   lease_until = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $2),
-  -- A walk that goes on later keeps its beginning, whoever looks in between.
+  -- A walk that goes on later keeps its beginning, even if a dry run comes between.
   begun_at = CASE WHEN free.anew THEN pg_catalog.clock_timestamp() ELSE walk.begun_at END,
   position = CASE WHEN NOT free.anew THEN walk.position END,
   met = CASE WHEN NOT free.anew THEN walk.met END,

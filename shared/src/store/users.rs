@@ -1,5 +1,4 @@
-//! `users_sync`: what is joined to it, what is settled in it, and how a listing
-//! differs from it.
+//! `users_sync`: joins and settles users in it, and compares a listing with it.
 
 use std::time::SystemTime;
 
@@ -15,10 +14,10 @@ use super::runs::Lease;
 use crate::profile::{Profile, UserId};
 use crate::time::At;
 
-/// What a statement made of a profile.
+/// What became of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A row was made.
+    /// A row was created.
     Created,
     /// The row was changed.
     Updated,
@@ -28,7 +27,7 @@ pub enum Outcome {
     Unchanged,
     /// The row knows newer.
     Stale,
-    /// Which of the two is newer can't be told: a read settles it.
+    /// It can't be told which of the two is newer: a read settles it.
     Tied,
 }
 
@@ -37,34 +36,35 @@ pub enum Outcome {
 pub enum Difference {
     /// There is no row.
     Created,
-    /// There is none, and a row of what was listed could not be compared with
-    /// later listings: a read makes it, as reads would mend it from then on.
+    /// There is no row, and the listed profile can't be compared by its digest: a
+    /// read makes the row, as reads would have to mend it from then on.
     Unseen,
     /// The row is older.
     Updated,
     /// The row says that the user is deleted.
     Tombstone,
-    /// Which of the two is newer can't be told.
+    /// It can't be told which of the two is newer.
     Doubtful,
 }
 
 /// How a row shows its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// By a profile.
+    /// As living, with a profile.
     Living,
-    /// Not yet: an application has named the id, and no profile has arrived.
+    /// As a placeholder: an application has named the id, and no profile has
+    /// arrived.
     Placeholder,
-    /// As deleted.
+    /// As deleted, by a tombstone.
     Tombstone,
 }
 
-/// What tells every write of a row from the one before.
+/// A row's version, which every write changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowVersion(String);
 
-/// A look at a row. It carries its time, so that what is read later is given
-/// the time of no other look.
+/// A look at a row. It carries its time, so that a profile that is read later
+/// can't be given the time of another look.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// The user's id.
@@ -82,8 +82,10 @@ impl Look {
         self.at
     }
 
-    /// The same look as though it had been at another time, for tests of times
-    /// that no clock shows.
+    /// The same look as though it had been at another time: for tests alone, of
+    /// times that no clock shows. No code that is deployed calls it, which a test
+    /// of the layout holds.
+    #[doc(hidden)]
     #[must_use]
     pub fn as_if_at(self, at: At) -> Self {
         Self { at, ..self }
@@ -100,7 +102,7 @@ pub enum Origin {
     /// A delivery, or an event of the provider's record: its time counts even if
     /// the row says the same already.
     Delivery,
-    /// A listing, which writes only what differs.
+    /// A listing, which writes only users that differ.
     Listing,
 }
 
@@ -110,7 +112,7 @@ impl Origin {
     }
 }
 
-/// How a profile that was read after a look is taken in.
+/// How to take in a profile that was read after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettleOptions {
     /// What caused the read.
@@ -119,7 +121,7 @@ pub struct SettleOptions {
     pub revive: bool,
 }
 
-/// What allows users to be marked as deleted.
+/// By which right users are marked as deleted.
 #[derive(Debug, Clone, Copy)]
 pub enum Authority<'a> {
     /// A delivery about the one user that was read.
@@ -128,12 +130,13 @@ pub enum Authority<'a> {
     Run(&'a Lease),
 }
 
-/// A row that is not written though nothing refuses it, or hidden though it is there.
+/// The reason why a row is not written although nothing refuses it, or is hidden
+/// although it is there.
 pub const DROPPED: &str = "the table drops this user's row without an error: see its BEFORE \
                            triggers (one that returns NULL), its rules and its policies";
 
 impl Store {
-    /// Of what is joined; versions are never stale.
+    /// How stale a joined profile can be, in seconds; versions are never stale.
     fn staleness(&self) -> f64 {
         if self.facts.versioned {
             return 0.0;
@@ -143,7 +146,7 @@ impl Store {
 }
 
 impl ProjectStore {
-    /// Joins profiles, each known since its `at`; none of a user twice.
+    /// Joins profiles, each of them true at its `at`; no user is there twice.
     pub async fn join(
         &self,
         profiles: &[(&Profile, At)],
@@ -220,7 +223,7 @@ impl Store {
         let Some(first) = rows.first() else {
             return Ok(Vec::new());
         };
-        // The clock goes on from row to row; the first time is before all of them.
+        // The clock goes on from row to row; the first time is the earliest.
         let at = At::from_system(first.get(0));
         let looks = rows.iter().map(|row| {
             Ok(Look {
@@ -246,7 +249,7 @@ impl ProjectStore {
         self.settle(look, profile, options, false).await
     }
 
-    /// The same, of a row whose version is not the provider's own.
+    /// The same, for a row whose version is not the provider's own.
     pub async fn settle_edited(
         &self,
         look: &Look,
@@ -294,8 +297,8 @@ impl ProjectStore {
 }
 
 impl Store {
-    /// The row's profile and its time, if it is as it was at the look and says
-    /// when it was; the time has to be one that a clock can show.
+    /// The row's profile and its time, if the row has not changed since the look
+    /// and has a finite time.
     pub async fn kept(&self, look: &Look) -> Result<Option<(String, At)>, StoreError> {
         let parameters: Parameters<'_> =
             &[(&look.id.as_str(), Type::TEXT), (&look.token(), Type::TEXT)];
@@ -306,7 +309,7 @@ impl Store {
         }))
     }
 
-    /// Users whose rows are as they were at these looks.
+    /// Users whose rows have not changed since these looks.
     pub async fn unmoved(&self, looks: &[Look]) -> Result<Vec<UserId>, StoreError> {
         let ids: Vec<_> = looks.iter().map(|look| look.id.clone()).collect();
         let now = self.look(&ids).await?;
@@ -321,8 +324,9 @@ impl Store {
 
 impl ProjectStore {
     /// Marks users as deleted that the provider did not have when it was asked
-    /// after these looks. Gives back those that it has marked: rows that changed
-    /// since are left out, and so is every row if the run has lost the lease.
+    /// after these looks. Gives back the users that it has marked: a row that
+    /// has changed since is left alone, and so is every row if the run has lost
+    /// the lease.
     pub async fn settle_gone(
         &self,
         looks: &[Look],
@@ -419,8 +423,8 @@ impl Store {
         Ok(self.connection.one(sql!("live_count"), &[]).await?.get(0))
     }
 
-    /// Ids in order, after `last`, and how each user is shown. As text: a row
-    /// that was put in by hand may hold anything.
+    /// Ids in order, after `last`, and how each user is shown. The ids are text,
+    /// because a row that a person put in can have any.
     pub async fn ids(
         &self,
         last: Option<&str>,

@@ -13,7 +13,7 @@ REVOKE ALL ON SCHEMA users_sync FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION users_sync.tell() RETURNS trigger
 LANGUAGE plpgsql
--- Whoever changes a user may not use pg_net.
+-- The role that changes a user might have no right to use pg_net.
 SECURITY DEFINER
 SET search_path = ''
 AS $tell$

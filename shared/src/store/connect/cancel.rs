@@ -1,8 +1,8 @@
-//! Telling a server that nobody waits for a statement any more.
+//! Telling a server that a statement is no longer waited for.
 //!
 //! Invariant: the line on which it is told stays open until the other side
-//! closes it, as libpq has it. The driver hangs up at once, and PgBouncer
-//! forgets what it was told by who has hung up.
+//! closes it, as in libpq. The driver hangs up at once, and PgBouncer ignores the
+//! request of a client that has hung up.
 
 use std::io;
 use std::pin::Pin;
@@ -18,9 +18,9 @@ use tokio_postgres::tls::{self, ChannelBinding, MakeTlsConnect, TlsConnect};
 
 use super::Way;
 
-/// Returns when the other side has taken it in.
+/// Returns once the other side has read it.
 pub(super) async fn cancel(token: &CancelToken, way: &Way, tls: &MakeTlsConnector) {
-    // Whoever can't be told will see that nobody listens.
+    // If the server can't be told, it will notice that the connection is gone.
     let _ = match way.address {
         Some(address) => tell(token, address, &way.name, tls).await,
         None => token
@@ -83,7 +83,7 @@ impl AsyncWrite for Line {
     }
 }
 
-/// TLS whose end is not told either.
+/// TLS that does not announce its end either.
 struct Quietly(TlsConnector);
 
 struct Quiet(TlsStream<Line>);

@@ -1,9 +1,9 @@
 //! Connection strings, read as libpq reads them: `postgres://…` and
 //! `host=… user=…`.
 //!
-//! Invariants: what libpq's `PQconninfoParse` makes of a string, and what it
-//! refuses, is the same here (PostgreSQL 18; a test asks it); an error repeats
-//! no value, and of names only those that can be no part of a password.
+//! Invariants: a string is read, or refused, exactly as libpq's `PQconninfoParse`
+//! does it (PostgreSQL 18; a test compares the two); an error repeats no value,
+//! and only names that can't be part of a password.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ const KNOWN: &[&str] = &[
     "user",
 ];
 
-/// What other tools put there for themselves: Prisma and the like.
+/// Parameters that other tools, such as Prisma, put there for themselves.
 const OF_OTHER_TOOLS: &[&str] = &["connection_limit", "pgbouncer", "pool_timeout", "schema"];
 
 /// After one of these a name may be the rest of a value that should have been
@@ -75,18 +75,18 @@ const SECRET: &[&str] = &[
     "sslpassword",
 ];
 
-/// What a connection string says, decoded; of a parameter that is there twice
-/// the last.
+/// A connection string's parameters, decoded. If one is there twice, the last
+/// counts.
 #[derive(Default, PartialEq, Eq)]
 pub struct Conninfo {
     values: BTreeMap<&'static str, Vec<u8>>,
     ignored: Vec<&'static str>,
-    /// A name that comes now may be part of a password.
+    /// Whether the next name could be part of a password.
     doubtful: bool,
 }
 
 impl Conninfo {
-    /// Reads a connection string of either form; or what is wrong with it.
+    /// Reads a connection string of either form, or says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains('\0') {
             return Err("holds a character U+0000".to_owned());
@@ -117,7 +117,7 @@ impl Conninfo {
         &self.ignored
     }
 
-    /// What comes after `postgres://`.
+    /// Reads the part after `postgres://`.
     fn read_url(&mut self, rest: &[u8]) -> Result<(), String> {
         let end = rest.iter().position(|byte| matches!(byte, b'@' | b'/'));
         let rest = match end {
@@ -129,7 +129,7 @@ impl Conninfo {
             }
             _ => rest,
         };
-        // The end of the password was taken for the end of something else.
+        // The password's end was taken for the end of another part.
         self.doubtful = rest.contains(&b'@');
         let rest = self.read_hosts(rest)?;
         let query = match rest.split_first() {
@@ -144,7 +144,7 @@ impl Conninfo {
         self.read_query(query)
     }
 
-    /// `host[:port],…`; gives back what follows.
+    /// Reads `host[:port],…`; gives back the rest.
     fn read_hosts<'a>(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], String> {
         let (mut hosts, mut ports) = (Vec::new(), Vec::new());
         loop {
@@ -192,7 +192,7 @@ impl Conninfo {
             }
             let (name, value) = (decode(name)?, decode(value)?);
             if (&*name, &*value) == (b"ssl", b"true") {
-                // As JDBC has it.
+                // JDBC spells it so.
                 self.set("sslmode", b"require".to_vec());
             } else {
                 self.take(&name, value)?;
@@ -201,7 +201,7 @@ impl Conninfo {
         Ok(())
     }
 
-    /// `name = value …`, where a value may stand in quotes.
+    /// Reads `name = value …`, where a value can stand in quotes.
     fn read_pairs(&mut self, mut rest: &[u8]) -> Result<(), String> {
         loop {
             rest = trim_start(rest);
@@ -227,7 +227,7 @@ impl Conninfo {
     fn take(&mut self, name: &[u8], mut value: Vec<u8>) -> Result<(), String> {
         let mut name = name;
         if name == b"requiressl" {
-            // As of PostgreSQL 7.
+            // PostgreSQL 7 spelt it so.
             name = b"sslmode";
             value = match value.first() {
                 Some(b'1') => b"require".to_vec(),
@@ -277,7 +277,7 @@ impl Conninfo {
         self.values.insert(name, value);
     }
 
-    /// Of user, password, hosts, ports and database, which may be left out.
+    /// Sets a user, password, host, port or database, each of which can be left out.
     fn set_decoded(&mut self, name: &'static str, encoded: &[u8]) -> Result<(), String> {
         if !encoded.is_empty() {
             self.set(name, decode(encoded)?);
@@ -286,7 +286,7 @@ impl Conninfo {
     }
 }
 
-/// What stands in brackets, and what follows them.
+/// The text in brackets, and the rest.
 fn bracketed_host(rest: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let (host, after) = split(rest, b']');
     let Some(after) = after.filter(|_| !host.is_empty()) else {
@@ -298,7 +298,7 @@ fn bracketed_host(rest: &[u8]) -> Result<(&[u8], &[u8]), String> {
     Ok((host, after))
 }
 
-/// A value of the other form, and what follows it.
+/// A value of the other form, and the rest.
 fn pair_value(rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
     let quoted = rest.first() == Some(&b'\'');
     let mut value = Vec::new();
@@ -321,8 +321,8 @@ fn pair_value(rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
     Ok((value, rest.get(at..).unwrap_or_default()))
 }
 
-/// As libpq decodes since PostgreSQL 17: spaces around are no part of it, and
-/// within it they have to be encoded.
+/// Decodes a value as libpq does since PostgreSQL 17: spaces around it are not part
+/// of it, and spaces within it have to be encoded.
 fn decode(encoded: &[u8]) -> Result<Vec<u8>, String> {
     let start = encoded.iter().position(|byte| *byte != b' ');
     let encoded = &encoded[start.unwrap_or(encoded.len())..];
@@ -351,7 +351,7 @@ fn decode(encoded: &[u8]) -> Result<Vec<u8>, String> {
     Ok(decoded)
 }
 
-/// C's `isspace`.
+/// White space as C's `isspace` has it.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
@@ -361,7 +361,7 @@ fn trim_start(text: &[u8]) -> &[u8] {
     &text[start.unwrap_or(text.len())..]
 }
 
-/// What comes before and, if it is there, after the first `separator`.
+/// The text before the first `separator` and, if there is one, after it.
 fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|byte| *byte == separator) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
@@ -369,7 +369,7 @@ fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// What comes before the first of `ends`, and the rest, that one included.
+/// The text before the first of `ends`, and the rest from that one on.
 fn cut<'a>(text: &'a [u8], ends: &[u8]) -> (&'a [u8], &'a [u8]) {
     let at = text.iter().position(|byte| ends.contains(byte));
     text.split_at(at.unwrap_or(text.len()))

@@ -1,4 +1,4 @@
-//! Trying one way after the other, without waiting for a dead one to fail.
+//! Trying one way after another, without waiting for a dead one to fail.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use tokio::time::sleep;
 
 use crate::store::error::StoreError;
 
-/// For each to answer before the next one is tried beside it: a database that
-/// sleeps and an address that is dead look the same.
+/// How long each has to answer before the next one is tried beside it: a database
+/// that sleeps and an address that is dead look the same.
 const HEAD_START: Duration = Duration::from_secs(1);
 
-/// The first that succeeds; the others are dropped. An answer that does not
-/// pass ends it, since they all lead to the same database.
+/// Gives the first that succeeds, and drops the others. A failure that does not
+/// pass ends the race, since all ways lead to the same database.
 pub(super) async fn race<T, A>(attempts: impl Iterator<Item = A>) -> Result<T, StoreError>
 where
     A: Future<Output = Result<T, StoreError>>,

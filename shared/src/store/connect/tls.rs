@@ -1,4 +1,4 @@
-//! What a connection string asks for of TLS.
+//! TLS, as a connection string asks for it.
 //!
 //! Invariant: no mode is weaker than libpq's of the same name; `verify-full`
 //! verifies chain and host name, or there is no connection.
@@ -7,7 +7,7 @@ use native_tls::{Certificate, Protocol, TlsConnector};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
 use super::conninfo::Conninfo;
-use super::settings::{Host, one_of, text};
+use super::options::{Host, one_of, text};
 
 /// libpq's modes in terms of what is encrypted and what is verified.
 /// Source: <https://www.postgresql.org/docs/current/libpq-ssl.html>.
@@ -23,7 +23,7 @@ pub(super) struct Tls {
     most: Option<Protocol>,
 }
 
-/// Lets the first protocol version through that is not broken, as libpq does.
+/// The oldest protocol version that is not broken; libpq's default, too.
 const LEAST: &str = "tlsv1.2";
 
 impl Tls {
@@ -215,7 +215,7 @@ mod tests {
         assert!(advice.contains("database_root_certificates"), "{advice}");
     }
 
-    /// Nobody's authority; its key was thrown away.
+    /// An authority that vouches for nothing: its key was thrown away.
     const ROOT: &str = "-----BEGIN CERTIFICATE-----\n\
         MIIBdTCCARugAwIBAgIUPvrRJXmpQGZLSnLRKIHqnR8XGGMwCgYIKoZIzj0EAwIw\n\
         DzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjYyMTE5MTJaGA8yMTI2MTEwMjIxMTkx\n\
@@ -235,7 +235,7 @@ mod tests {
             Tls::read(&info, Some(roots)).err().expect(parameters)
         };
         assert!(refused("", "hidden").contains("database_root_certificates"));
-        // As libpq, which verifies the chain whenever it has a root certificate.
+        // As in libpq: with a root certificate, the chain is always verified.
         for parameters in ["", "?sslmode=prefer", "?sslmode=require"] {
             let tls = Tls::read(&info(parameters).unwrap(), Some(ROOT)).unwrap();
             assert!(tls.verify_chain, "{parameters}");

@@ -13,9 +13,9 @@ use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 use super::conninfo::Conninfo;
 use super::tls::Tls;
 
-/// How long the other side's machine may say nothing at all, not even that it
-/// got what was sent: a gateway that has forgotten a connection drops it
-/// without a word. Shorter than the lease of a run.
+/// How long the other machine can be silent before the connection counts as
+/// lost: a gateway that has forgotten a connection drops its packets without an
+/// answer. It is shorter than the lease of a run.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// A database that sleeps takes seconds to accept.
@@ -23,29 +23,29 @@ const TO_CONNECT: Duration = Duration::from_secs(10);
 
 const PORT: u16 = 5432;
 
-/// Everything that a connection string asks for, but how TLS is set up.
-pub(super) struct Settings {
-    /// Without hosts.
+/// Everything that a connection string asks for, except how TLS is set up.
+pub(super) struct Options {
+    /// The driver's own options, without hosts.
     pub(super) config: Config,
-    /// Where to try, in this order.
-    pub(super) places: Vec<Place>,
-    /// Whether rather in any order.
+    /// The servers to try, in this order.
+    pub(super) servers: Vec<Server>,
+    /// Whether to try them in any order instead.
     pub(super) shuffled: bool,
-    /// Whether a server that recovers is passed over.
+    /// Whether a standby is passed over.
     pub(super) primary: bool,
 }
 
-/// One of the hosts.
+/// One of the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Server {
     pub(super) host: Host,
     pub(super) port: u16,
 }
 
-/// How a host is reached.
+/// How a server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
-    /// By its name, or by what may be its address.
+    /// By its name, or by an address in the name's place.
     Named(String),
     /// By its address, whatever its name.
     At(IpAddr, Option<String>),
@@ -56,16 +56,16 @@ pub(super) enum Host {
 type Read<T> = Result<T, String>;
 
 /// Reads all parameters but those of [`Tls`].
-pub(super) fn read(info: &Conninfo, tls: &Tls) -> Read<Settings> {
+pub(super) fn read(info: &Conninfo, tls: &Tls) -> Read<Options> {
     refuse_what_is_not_done_here(info)?;
-    let places = places(info)?;
+    let servers = servers(info)?;
     let mut config = Config::new();
     let user = text(info, "user")?.ok_or("names no user")?;
     config.user(user);
     if let Some(password) = filled(info, "password") {
         config.password(password);
     }
-    // Without one the server takes the one that is called as the user.
+    // Without a name, the server takes the database that has the user's name.
     if let Some(database) = text(info, "dbname")? {
         config.dbname(database);
     }
@@ -82,22 +82,23 @@ pub(super) fn read(info: &Conninfo, tls: &Tls) -> Read<Settings> {
     config.channel_binding(channel_binding(info)?);
     times(info, &mut config)?;
     let primary = target_session(info, &mut config)?;
-    if let Some(place) = places.iter().find(|place| !tls.can_verify(&place.host)) {
-        debug_assert!(matches!(place.host, Host::At(_, None)));
+    if let Some(server) = servers.iter().find(|server| !tls.can_verify(&server.host)) {
+        debug_assert!(matches!(server.host, Host::At(_, None)));
         return Err(
-            "has a hostaddr without a host, whose name sslmode=verify-full is to verify".to_owned(),
+            "has a hostaddr without a host: sslmode=verify-full needs the host's name to verify it"
+                .to_owned(),
         );
     }
-    Ok(Settings {
+    Ok(Options {
         config,
-        places,
+        servers,
         shuffled: one_of(info, "load_balance_hosts", &["disable", "random"])? == Some("random"),
         primary,
     })
 }
 
-/// Parameters that change what is connected to, what is trusted or who proves
-/// what to whom, in ways that are not done here.
+/// Refuses parameters that change which server is reached, what is trusted or how
+/// either side proves who it is, in ways that are not done here.
 fn refuse_what_is_not_done_here(info: &Conninfo) -> Read<()> {
     let password = filled(info, "password").is_some();
     let told = |name: &str| filled(info, name).is_some();
@@ -121,7 +122,7 @@ fn refuse_what_is_not_done_here(info: &Conninfo) -> Read<()> {
             return Err(not_done(name));
         }
     }
-    // Where there is a password, libpq reads none from a file.
+    // If there is a password, libpq reads none from a file.
     if told("passfile") && !password {
         return Err(not_done("passfile"));
     }
@@ -135,27 +136,30 @@ fn refuse_what_is_not_done_here(info: &Conninfo) -> Read<()> {
         .collect();
     let encoding = encoding.to_ascii_lowercase();
     if !["auto", "utf8", "unicode"].contains(&&*encoding) {
-        return Err("has a client_encoding other than UTF8, which alone is spoken here".to_owned());
+        return Err("has a client_encoding other than UTF8: take it out".to_owned());
     }
     protocol_versions(info)
 }
 
 fn not_done(name: &str) -> String {
-    format!("has the parameter {name:?}, which is libpq's, but is not done here: take it out")
+    format!("has the parameter {name:?}, which users-sync does not support: take it out")
 }
 
-/// 3.0 is what is spoken.
+/// Refuses every protocol version but 3.0, the one that the driver speaks.
 fn protocol_versions(info: &Conninfo) -> Read<()> {
     let versions = ["3.0", "3.2", "latest"];
     let least = one_of(info, "min_protocol_version", &versions)?;
     one_of(info, "max_protocol_version", &versions)?;
     match least {
         None | Some("3.0") => Ok(()),
-        Some(_) => Err("has a min_protocol_version above 3.0, which is spoken here".to_owned()),
+        Some(_) => Err(
+            "has a min_protocol_version above 3.0, the only version that is supported: take it out"
+                .to_owned(),
+        ),
     }
 }
 
-fn places(info: &Conninfo) -> Read<Vec<Place>> {
+fn servers(info: &Conninfo) -> Read<Vec<Server>> {
     let hosts = list(info, "host")?;
     let addresses = list(info, "hostaddr")?;
     let ports = list(info, "port")?;
@@ -164,15 +168,15 @@ fn places(info: &Conninfo) -> Read<Vec<Place>> {
         return Err("names no host".to_owned());
     }
     if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-        return Err("has not as many hostaddr as it has hosts".to_owned());
+        return Err("names more or fewer hostaddr than hosts".to_owned());
     }
     if ports.len() > 1 && ports.len() != count {
-        return Err("has not as many ports as it has hosts".to_owned());
+        return Err("names more or fewer ports than hosts".to_owned());
     }
-    let mut places = Vec::with_capacity(count);
+    let mut servers = Vec::with_capacity(count);
     for number in 0..count {
         let port = ports.get(number).or_else(|| ports.first());
-        places.push(Place {
+        servers.push(Server {
             host: host(
                 hosts.get(number).copied().unwrap_or_default(),
                 addresses.get(number).copied().unwrap_or_default(),
@@ -180,21 +184,21 @@ fn places(info: &Conninfo) -> Read<Vec<Place>> {
             port: port.map_or(Ok(PORT), |port| read_port(port))?,
         });
     }
-    if places
+    if servers
         .iter()
-        .any(|place| matches!(place.host, Host::Socket(_)))
+        .any(|server| matches!(server.host, Host::Socket(_)))
         && filled(info, "requirepeer").is_some()
     {
         return Err(not_done("requirepeer"));
     }
-    Ok(places)
+    Ok(servers)
 }
 
 fn host(name: &str, address: &str) -> Read<Host> {
     if !address.is_empty() {
         let address = address
             .parse()
-            .map_err(|_| "has a hostaddr that is no IP address")?;
+            .map_err(|_| "has a hostaddr that is not an IP address")?;
         return Ok(Host::At(
             address,
             Some(name.to_owned()).filter(|name| !name.is_empty()),
@@ -222,13 +226,14 @@ fn read_port(port: &str) -> Read<u16> {
     }
     let number = whole(port).and_then(|number| u16::try_from(number).ok());
     number.filter(|number| *number > 0).ok_or_else(|| {
-        "has a port that is no number from 1 to 65535: in a user or password write %3A for a :, \
+        "has a port that is not a number from 1 to 65535: in a user or password write %3A for a :, \
          %2F for a /, %3F for a ?"
             .to_owned()
     })
 }
 
-/// libpq's defaults wait for as long as the system does, which is for too long here.
+/// Reads how long to wait. libpq's defaults wait for as long as the system does,
+/// which is too long here.
 fn times(info: &Conninfo, config: &mut Config) -> Read<()> {
     let positive = |name| number(info, name).map(|number| number.map(|number| number.max(0)));
     match positive("connect_timeout")? {
@@ -260,7 +265,7 @@ fn times(info: &Conninfo, config: &mut Config) -> Read<()> {
         config.keepalives_interval(SILENCE / 3);
         config.keepalives_retries(3);
     }
-    // 0 is the system's default, which is the driver's as well.
+    // 0 stands for the system's default, as in the driver.
     if let Some(seconds) = idle.filter(|seconds| *seconds > 0) {
         config.keepalives_idle(seconds_of(seconds));
     }
@@ -286,7 +291,7 @@ fn channel_binding(info: &Conninfo) -> Read<ChannelBinding> {
     })
 }
 
-/// Whether only a server will do that does not recover.
+/// Whether only a primary server will do.
 fn target_session(info: &Conninfo, config: &mut Config) -> Read<bool> {
     let all = [
         "any",
@@ -304,19 +309,19 @@ fn target_session(info: &Conninfo, config: &mut Config) -> Read<bool> {
         }
         Some("primary") => Ok(true),
         Some(_) => Err(
-            "has a target_session_attrs by which a standby is looked for, where nothing can be \
-             written: take read-write or primary"
+            "has a target_session_attrs that looks for a standby, which takes no writes: set it to \
+             read-write or primary"
                 .to_owned(),
         ),
     }
 }
 
-/// A value that is not empty, which for libpq is as good as none.
+/// A value that is not empty: to libpq, an empty one is as good as none.
 fn filled<'a>(info: &'a Conninfo, name: &str) -> Option<&'a [u8]> {
     info.get(name).filter(|value| !value.is_empty())
 }
 
-/// The same of what is text.
+/// The same of a value that is text.
 pub(super) fn text<'a>(info: &'a Conninfo, name: &str) -> Read<Option<&'a str>> {
     let value = filled(info, name).map(std::str::from_utf8).transpose();
     value.map_err(|_| format!("has a {name} that is not UTF-8"))
@@ -329,13 +334,13 @@ fn list<'a>(info: &'a Conninfo, name: &str) -> Read<Vec<&'a str>> {
         .unwrap_or_default())
 }
 
-/// A value that has to be one of these words, where it is there.
+/// The value, if there is one, which has to be one of these words.
 pub(super) fn one_of<'w>(info: &Conninfo, name: &str, words: &[&'w str]) -> Read<Option<&'w str>> {
     let Some(value) = info.get(name) else {
         return Ok(None);
     };
     let word = words.iter().find(|word| word.as_bytes() == value);
-    let refused = || format!("has a {name} that is none of {}", words.join(", "));
+    let refused = || format!("has a {name} that is not one of {}", words.join(", "));
     word.copied().map(Some).ok_or_else(refused)
 }
 
@@ -346,10 +351,10 @@ fn number(info: &Conninfo, name: &str) -> Read<Option<i32>> {
     let number = std::str::from_utf8(value).ok().and_then(whole);
     number
         .map(Some)
-        .ok_or_else(|| format!("has a {name} that is no whole number"))
+        .ok_or_else(|| format!("has a {name} that is not a whole number"))
 }
 
-/// As C's `strtol` has it, with white space around.
+/// A whole number as C's `strtol` reads it, with white space around it.
 fn whole(text: &str) -> Option<i32> {
     text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r'])
         .parse()
@@ -362,28 +367,28 @@ mod tests {
 
     use super::*;
 
-    fn settings(text: &str) -> Read<Settings> {
+    fn options(text: &str) -> Read<Options> {
         let info = Conninfo::parse(text)?;
         let tls = Tls::read(&info, None)?;
         read(&info, &tls)
     }
 
-    fn found(text: &str) -> Settings {
-        settings(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    fn found(text: &str) -> Options {
+        options(text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     fn refused(text: &str) -> String {
-        settings(text).err().unwrap_or_else(|| panic!("{text}"))
+        options(text).err().unwrap_or_else(|| panic!("{text}"))
     }
 
     #[test]
     fn hosts_and_ports_are_paired_as_in_libpq() {
-        let named = |name: &str, port| Place {
+        let named = |name: &str, port| Server {
             host: Host::Named(name.to_owned()),
             port,
         };
         let check =
-            |text: &str, expected: &[Place]| assert_eq!(found(text).places, expected, "{text}");
+            |text: &str, expected: &[Server]| assert_eq!(found(text).servers, expected, "{text}");
         check("postgres://u@h/d", &[named("h", 5432)]);
         check("postgres://u@h:/d?port=6000", &[named("h", 6000)]);
         check("postgres://u@a,b:6/d", &[named("a", 5432), named("b", 6)]);
@@ -391,14 +396,14 @@ mod tests {
         check("postgres://u@[::1]:7/d", &[named("::1", 7)]);
         check("postgres:///d?host=h&user=u", &[named("h", 5432)]);
         let socket = Host::Socket(PathBuf::from("/run/pg"));
-        let socket = Place {
+        let socket = Server {
             host: socket,
             port: 5432,
         };
         check("postgres://u@%2Frun%2Fpg/d", std::slice::from_ref(&socket));
         check("host=/run/pg user=u", &[socket]);
         let at = Host::At("::1".parse().unwrap(), Some("h".to_owned()));
-        let at = Place {
+        let at = Server {
             host: at,
             port: 5432,
         };
@@ -450,7 +455,7 @@ mod tests {
         }
     }
 
-    /// The parameters of libpq 18, each with a value and what becomes of it.
+    /// All parameters of libpq 18, each with a value and what becomes of it.
     #[test]
     fn each_parameter_has_its_meaning_or_is_refused_by_its_name() {
         let taken = [
