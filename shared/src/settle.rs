@@ -21,18 +21,18 @@ use crate::store::{
 /// Reads under way at once; the slowest plan allows a few requests a second.
 const AT_ONCE: usize = 8;
 
-/// Where a user can be looked up: the table and the provider.
+/// The places where a user can be looked up: the table and the provider.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// The table.
     pub store: &'a Store,
-    /// The provider's words.
+    /// The provider's adapter.
     pub provider: &'a dyn Provider,
     /// The way to the provider.
     pub client: &'a Client,
 }
 
-/// What the provider says when it is asked for one user.
+/// The provider's answer about one user.
 #[derive(Debug)]
 pub enum Read {
     /// The user.
@@ -41,12 +41,12 @@ pub enum Read {
     NoSuchUser,
     /// It says that no user can have this id.
     NoSuchId,
-    /// It has the user, who can't be stored; with the reason.
+    /// It has the user, but the profile can't be stored; with the reason.
     Unreadable(String),
 }
 
 impl Read {
-    /// Tells what asking again would not change from what it may.
+    /// Tells answers that would be the same again from those that might not.
     fn of(answer: Result<Option<Profile>, Unanswered>) -> Result<Self, Unanswered> {
         match answer {
             Ok(Some(profile)) => Ok(Self::User(profile)),
@@ -65,15 +65,15 @@ impl Read {
 pub struct Reread {
     /// The row, before the read was sent.
     pub look: Look,
-    /// What the provider said.
+    /// The provider's answer.
     pub read: Result<Read, Unanswered>,
 }
 
-/// What became of deletions.
+/// The outcome of deletions.
 pub struct Tombstoned {
     /// Users who are marked as deleted now.
     pub written: Vec<UserId>,
-    /// Users whose rows were not written, though they are as they were at the
+    /// Users whose rows were not written, although they have not changed since the
     /// look.
     pub dropped: Vec<UserId>,
 }
@@ -84,8 +84,7 @@ impl<'a> Sources<'a> {
         Read::of(self.ask_for(id, effort).await)
     }
 
-    /// Asks for a user; `None`: the provider itself says that it has no such
-    /// user.
+    /// Asks for a user; `None` if the provider itself says that it has none.
     pub async fn ask_for(self, id: &UserId, effort: Effort) -> Result<Option<Profile>, Unanswered> {
         let request = self.provider.user_request(id);
         let read = |answer: &_| self.provider.user(id, answer);
@@ -118,15 +117,15 @@ impl<'a> Sources<'a> {
         };
         let Some(key) = request.headers().get(header::AUTHORIZATION) else {
             return Err(
-                AnswerError::Garbled("the provider's project is asked for without a key").into(),
+                AnswerError::Garbled("the request for the key's project has no key").into(),
             );
         };
         let read = |answer: &Answer| match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.provider.project(answer),
             status if status.is_success() => self.provider.project(answer),
-            // A proxy's: what it says now is no name, and the next answer may be one.
+            // This is a proxy's answer: it names nothing, but the next one may.
             status if status.is_redirection() => Err(AnswerError::Garbled(
-                "the question for the key's project is led elsewhere",
+                "the request for the key's project is redirected",
             )),
             _ => Ok(None),
         };
@@ -139,13 +138,15 @@ impl<'a> Sources<'a> {
             asked => asked?,
         };
         if project.is_none() {
-            tracing::warn!("the provider does not say which project the key is for");
+            tracing::warn!(
+                "the provider does not say which project the key is for, so the key's fingerprint stands for it"
+            );
         }
         Ok(Project::asked_for(project, key.as_bytes()))
     }
 
-    /// Lists a few users: a key need not be allowed to learn its project. If
-    /// it may not list users either, it was `refused` for good.
+    /// Lists a few users, because a key that is allowed to do so need not be allowed
+    /// to learn its project. If it can't list users either, it was `refused` for good.
     async fn try_listing(self, effort: Effort, refused: Unanswered) -> Result<(), Unanswered> {
         let mut listing = self.provider.listing(None);
         while listing.shrink() {}
@@ -222,16 +223,16 @@ impl<'a> Sources<'a> {
             body: Bytes::from(raw_json),
         };
         Ok(match self.provider.user(&look.id, &as_read) {
-            // A profile without its version (it may be redacted) says nothing.
+            // A profile without its version, perhaps redacted, proves nothing.
             Ok(Some(profile)) => profile.version.is_some_and(|version| version != updated_at),
-            // No profile that the provider could have sent.
+            // The provider can't have sent such a profile.
             _ => true,
         })
     }
 }
 
 /// Whether a read contradicts the event that caused it: either the user has
-/// changed again since, or a replica was asked that doesn't know yet.
+/// changed again since, or the read came from a replica that lags.
 pub fn contradicts(told: &Told, read: Option<&Profile>) -> bool {
     match (told, read) {
         (Told::Exists { .. }, None) | (Told::Deleted, Some(_)) => true,

@@ -76,7 +76,7 @@ impl At {
     }
 }
 
-/// The moment that lies so long before.
+/// The moment that lies this long before.
 impl Sub<Duration> for At {
     type Output = Self;
 
@@ -121,7 +121,7 @@ impl WallClock {
         Self(SystemTime::now())
     }
 
-    /// How far `at` is from this, in either direction.
+    /// How far `at` is from this time, in either direction.
     pub fn distance(self, at: At) -> Duration {
         let at = at.to_system();
         match self.0.duration_since(at) {
@@ -139,12 +139,12 @@ impl WallClock {
             .saturating_sub(sent)
     }
 
-    /// How long it is until `later`; `None` where that is past.
+    /// How long it is until `later`; `None` if that is past.
     pub fn until(self, later: SystemTime) -> Option<Duration> {
         later.duration_since(self.0).ok()
     }
 
-    /// The clock when so much time has passed; `None` where no clock shows that.
+    /// The time when this much has passed; `None` if no clock can show it.
     pub fn after(self, passed: Duration) -> Option<Self> {
         self.0.checked_add(passed).map(Self)
     }

@@ -10,12 +10,12 @@ use serde_json::Value;
 use shared::start::{Start, ended, start, until};
 use tokio::sync::Notify;
 
-/// Where no deadline is known.
+/// The time to take if no deadline is known.
 const LONGEST: Duration = Duration::from_secs(100);
 
-/// With an environment or a secret that is not usable the function does not
-/// start, but for a custom resource that waits for an answer already: a first
-/// deployment whose secret is not filled in would hang for an hour.
+/// With an unusable environment or secret the function does not start, unless a
+/// custom resource waits for its answer: a first deployment whose secret is not
+/// filled in would hang for an hour.
 pub(crate) async fn serve() -> Result<()> {
     let start = Arc::new(start().await);
     let unusable = check(&start).await.err();

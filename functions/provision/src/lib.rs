@@ -1,8 +1,8 @@
-//! Makes the schema: when asked directly, and as a CloudFormation custom
+//! Makes the schema: when it is invoked directly, and as a CloudFormation custom
 //! resource on every deployment.
 //!
-//! Invariant: a custom resource is answered at its `ResponseURL` whatever
-//! happens; CloudFormation would wait an hour for an answer that never comes.
+//! Invariant: a custom resource is always answered at its `ResponseURL`, because
+//! CloudFormation waits an hour for an answer that never comes.
 
 mod request;
 mod resource;
@@ -33,8 +33,8 @@ const PATIENCE: Patience = Patience {
 /// An id that no provider has given to anybody.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Handles an invocation: `{}`, `{"adopt": true}`, or a custom resource's event; `until`: when to
-/// give up, so that there is time to say so.
+/// Handles an invocation: `{}`, `{"adopt": true}`, or a custom resource's event.
+/// `until`: when to give up, so that there is time to say so.
 pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Result<Value> {
     let resource = Resource::of(event);
     let provision = async {
@@ -43,7 +43,7 @@ pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Res
         match timeout_at(until, provision(start, asked)).await {
             Ok(provisioned) => provisioned,
             Err(_) => bail!(
-                "there was not time enough: see what holds locks in the database \
+                "the time did not suffice: check which session holds locks in the database \
                  (pg_stat_activity), and run provision again"
             ),
         }
@@ -51,7 +51,7 @@ pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Res
     let Some(resource) = &resource else {
         return provision.await;
     };
-    // Data outlives the stack.
+    // The schema and its data outlive the stack.
     let provisioned = if resource.is_deletion() {
         Ok(json!({}))
     } else {
@@ -76,24 +76,24 @@ async fn answer(
         match client.send(request, Duration::from_secs(10)).await {
             Ok(status) if status.is_success() => return Ok(()),
             Ok(status) => {
-                tracing::warn!(status = status.as_u16(), "ResponseURL refuses the answer")
+                tracing::warn!(status = status.as_u16(), "ResponseURL refused the answer")
             }
-            Err(error) => tracing::warn!(%error, "ResponseURL can't be reached"),
+            Err(error) => tracing::warn!(%error, "ResponseURL could not be reached"),
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    bail!("CloudFormation could not be told the outcome: ResponseURL takes no answer")
+    bail!("CloudFormation could not be told the outcome, because ResponseURL took no answer")
 }
 
-/// Whether environment and secret are such that can be provisioned with.
+/// Fails if the environment or the secret is not usable.
 pub async fn check(start: &Result<Start>) -> Result<()> {
     let start = start.as_ref().map_err(|error| anyhow!("{error:#}"))?;
     read(start).await.map(|_| ())
 }
 
-/// What the secret gives access to, and where the schema's owner connects. It is
-/// read anew each time, so that a correction counts at once.
+/// Reads the secret, and the database as the schema's owner reaches it. It is read
+/// anew each time, so that a correction counts at once.
 async fn read(start: &Start) -> Result<(Access, Target)> {
     let access = start.credentials.load().await?;
     let owner = access.owner()?;
@@ -138,8 +138,8 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
         provider: access.provider.as_ref(),
         client: &start.client,
     };
-    // Whoever fills the table now can't any more once it is taken over. So all that
-    // may be wrong with the secret is known before.
+    // The service that fills the table now no longer can once it is taken over. So
+    // everything that may be wrong with the secret has to show before that.
     let mut identified = None;
     if asked.adopt && is_to_adopt(&owner, &start.schema).await? {
         identified = Some(identify(sources).await?);
@@ -164,7 +164,7 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
     confirm(sources, bound).await?;
     store.bind().await?;
     for warning in &provisioned.warnings {
-        tracing::warn!(warning, "left undone");
+        tracing::warn!(warning, "something was left undone");
     }
     let mut answer = serde_json::to_value(&provisioned).context("write the answer")?;
     if let Some(sql) = access.provider.install_sql() {
@@ -186,7 +186,7 @@ async fn identify(sources: Sources<'_>) -> Result<ProjectStore> {
     identified.context("ask the provider which project the key is for")
 }
 
-/// What the functions' user may not do, and what to do about it.
+/// A message about rights that the functions' user lacks.
 fn lacking(user: &str, missing: &[String], schema: &Schema) -> String {
     format!(
         "the user of database_url, {user}, can't read and write the table: it lacks {}. Have the \
@@ -196,9 +196,9 @@ fn lacking(user: &str, missing: &[String], schema: &Schema) -> String {
     )
 }
 
-/// Has the provider confirm the key and its project, by a read of a user who is
-/// nobody: a key that is refused, or is for no project, is to fail, and to bind
-/// no schema to a mistyped project. Where the schema is bound to the project
+/// Has the provider confirm the key and its project, by a read of a user that does
+/// not exist. A key that is refused, or is for no project, fails here, before the
+/// schema is bound to a mistyped project. If the schema is bound to the project
 /// already, a provider that can't be asked right now stops nothing.
 async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
     let patience = Duration::from_secs(if bound { 3 } else { 15 });
@@ -215,12 +215,12 @@ async fn confirm(sources: Sources<'_>, bound: bool) -> Result<()> {
             Err(refused).context("try the provider's key")
         }
         Err(error) if bound => {
-            tracing::warn!(%error, "the provider's key was not tried");
+            tracing::warn!(%error, "the provider's key could not be tried; the schema is bound to its project already");
             Ok(())
         }
         Err(error) => Err(error).context(
             "the provider could not be asked whether key and project are right, so the schema was \
-             not bound to it: run provision again when it answers",
+             not bound to the project: run provision again when the provider answers",
         ),
     }
 }

@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use crate::resource::Resource;
 
-/// What to provision, and for whom.
+/// The options of an invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// A person waits for whether all is well.
     pub(crate) deploying: bool,
-    /// A table `users_sync` that stands in the schema is to be taken over.
+    /// Whether to take over a table `users_sync` that is in the schema.
     pub(crate) adopt: bool,
 }
 

@@ -23,7 +23,7 @@ impl<'a> Resource<'a> {
         })
     }
 
-    /// Whether the stack is going.
+    /// Whether the stack is being deleted.
     pub fn is_deletion(&self) -> bool {
         self.event["RequestType"] == "Delete"
     }
@@ -31,7 +31,7 @@ impl<'a> Resource<'a> {
     /// The answer to put at the `ResponseURL`, which is signed for an empty
     /// content type.
     pub fn answer(&self, provisioned: &Result<Value>) -> Result<Request> {
-        // A new id would make CloudFormation delete the resource under the old.
+        // A new id would make CloudFormation delete the resource that has the old one.
         let id = self.event["PhysicalResourceId"]
             .as_str()
             .unwrap_or("users-sync");
@@ -46,7 +46,7 @@ impl<'a> Resource<'a> {
             Ok(data) if data["schema"].is_string() => {
                 answer["Data"] = json!({"Schema": data["schema"], "Version": data["version"]});
             }
-            // Of a deletion nothing is to be told.
+            // A deletion has nothing to report.
             Ok(_) => {}
             Err(error) => answer["Reason"] = short(&format!("{error:#}")).into(),
         }

@@ -1,10 +1,10 @@
-//! Fields in which the listing differs from what reads show of everybody: were
-//! they compared, every run would read everybody, and find nothing.
+//! Fields in which the listing differs from reads for every user. They are not
+//! compared: otherwise every run would read every user, and find nothing.
 //!
-//! Invariant: a field is left out only after reads of many users have shown
-//! what their rows have, while the listing differed in that field and in nothing
-//! else. Each later run reads a few of them again, and forgets what was learnt
-//! as soon as one of them had changed, or the listing shows them as reads do.
+//! Invariant: a field is left out only after reads of many users have shown the
+//! profiles that their rows have, while the listing differed in that field and in
+//! nothing else. Each later run reads a few of these users again. It forgets the
+//! fields as soon as one of the users has changed, or is listed as reads show it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,35 +12,36 @@ use shared::json::{self, Fields};
 use shared::profile::{Profile, UserId};
 use shared::store::{Difference, Outcome};
 
-/// Reads that tell a listing's way from a chance.
+/// Reads that it takes to tell how a listing shows a field from a coincidence.
 const ENOUGH: usize = 20;
 
-/// Of those whom a field that is left out hides, so many are read in a run.
+/// Users that a run reads again, of those who differ in a left-out field alone.
 const SAMPLE: usize = 10;
 
-/// A listing that differs in more fields than that is another kind of thing.
+/// Fields that can be left out. A listing that differs in more is broken
+/// otherwise.
 const MOST_FIELDS: usize = 4;
 
-/// Listed users whose profiles are kept until they are read.
+/// Users whose listed profiles are kept until the users are read.
 const MOST_LISTED: usize = 1_000;
 
-/// What is known of the listing, and how those were listed who are in doubt.
+/// The fields that are left out, and the listed profiles of users in doubt.
 #[derive(Default)]
 pub(crate) struct Unlisted {
     fields: Vec<String>,
-    /// Whether that is not what the run began with.
+    /// Whether these are other fields than the run began with.
     changed: bool,
-    /// Whether this run has looked whether it still holds.
+    /// Whether this run has checked that they still differ.
     sampled: bool,
     samples: HashSet<UserId>,
     listed: HashMap<UserId, (Profile, &'static [&'static str])>,
-    /// How many users differed in this field alone, of how many who were read.
+    /// How many of the users that were read differed in each field alone.
     seen: BTreeMap<String, usize>,
     read: usize,
 }
 
 impl Unlisted {
-    /// With what earlier runs have learnt.
+    /// Begins with the fields that earlier runs have found.
     pub(crate) fn new(fields: Vec<String>) -> Self {
         Self {
             fields,
@@ -48,12 +49,12 @@ impl Unlisted {
         }
     }
 
-    /// What the next run is to know, if it is not what this one knew.
+    /// The fields for the next run, if they are others than this run began with.
     pub(crate) fn learnt(&self) -> Option<Vec<String>> {
         self.changed.then(|| self.fields.clone())
     }
 
-    /// Fields that are not compared, beside those that the adapter names.
+    /// Fields that are not compared, besides those that the adapter names.
     pub(crate) fn fields(&self) -> Vec<String> {
         self.fields.clone()
     }
@@ -63,8 +64,8 @@ impl Unlisted {
         !self.fields.is_empty() && !self.sampled
     }
 
-    /// Picks whom to read of those who differ in what is left out alone: who is
-    /// in `whole` and not in `differences`, of a page of so many users.
+    /// Picks users to read of those who differ in left-out fields alone, which are
+    /// in `whole` and not in `differences`.
     pub(crate) fn sample(
         &mut self,
         page: &[Profile],
@@ -89,8 +90,8 @@ impl Unlisted {
             .collect()
     }
 
-    /// Keeps how somebody was listed who is to be read; `unloaded`: what the
-    /// adapter says that the listing leaves open.
+    /// Keeps the listed profile of a user that is to be read. `unloaded`: fields
+    /// that the listing leaves open, according to the adapter.
     pub(crate) fn note(&mut self, profile: &Profile, unloaded: &'static [&'static str]) {
         if self.listed.len() < MOST_LISTED {
             let listed = (profile.clone(), unloaded);
@@ -98,7 +99,7 @@ impl Unlisted {
         }
     }
 
-    /// Learns from what was read of somebody, and what became of their row.
+    /// Learns from a user's read profile and from what became of the row.
     pub(crate) fn settled(&mut self, read: &Profile, outcome: Option<Outcome>) {
         let Some((listed, unloaded)) = self.listed.remove(&read.id) else {
             return;
@@ -129,7 +130,7 @@ impl Unlisted {
         }
     }
 
-    /// All who were in doubt were read.
+    /// All users in doubt were read.
     pub(crate) fn done(&mut self) {
         self.listed.clear();
         self.samples.clear();
@@ -174,7 +175,8 @@ impl Unlisted {
     }
 }
 
-/// What a programmer calls a field: anything else may be a user's own words.
+/// Whether this is a field's name as programmers choose one: any other text could
+/// be a user's own words.
 fn is_a_name(field: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     (1..=63).contains(&field.len())

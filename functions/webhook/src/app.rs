@@ -1,4 +1,5 @@
-//! What an instance keeps between deliveries: the secret and the connection.
+//! The state that an instance keeps between deliveries: the secret, the connection
+//! and the project.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use http::StatusCode;
 
 use crate::event::{Body, Delivery};
 
-/// Bytes that a delivery's body may have.
+/// The most bytes that a delivery's body can have.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// A database that sleeps wakes within seconds; a sender waits 15.
@@ -36,7 +37,7 @@ pub struct App {
     connected: RwLock<Arc<Connected>>,
 }
 
-/// What comes of one version of the secret.
+/// The connections that one version of the secret gives.
 pub(crate) struct Connected {
     access: Access,
     pub(crate) provider: Arc<dyn Provider>,
@@ -47,16 +48,16 @@ pub(crate) struct Connected {
     told: AtomicBool,
 }
 
-/// Why a delivery is not taken.
+/// The reason why a delivery is not taken.
 pub(crate) enum Refused {
     Forged(Forged),
     TooLarge,
 }
 
 impl App {
-    /// Reads the secret. The first delivery that is verified connects, and not
-    /// the start: whoever knows the URL can have instances started, and each
-    /// would hold a connection.
+    /// Reads the secret. The first delivery that is verified connects, not the
+    /// start: anybody who knows the URL can have instances started, and each would
+    /// hold a connection.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
         let access = start.credentials.load().await?;
         let connected = Connected::new(access, &start.schema);
@@ -67,7 +68,7 @@ impl App {
             size: 1 << 20,
         };
         if let Err(error) = connected.identify(&start.client, effort).await {
-            tracing::error!(%error, "don't know the key's project yet");
+            tracing::error!(%error, "could not learn the key's project yet; the first delivery asks again");
         }
         Ok(Self {
             client: start.client,
@@ -141,13 +142,13 @@ impl Connected {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads nothing of the body but for its signature.
+    /// Verifies the signature, and reads nothing else of the body.
     pub(crate) fn verify<'a>(
         &self,
         delivery: &Delivery<'a>,
         now: WallClock,
     ) -> Result<Verified<'a>, Refused> {
-        // Then nothing is refused for good, however large it is.
+        // Until there is a secret, nothing is refused for good, however large.
         if !self.provider.has_secret() {
             return Err(Refused::Forged(Forged::NoSecretYet));
         }
@@ -161,7 +162,8 @@ impl Connected {
         }
     }
 
-    /// The status of a delivery that is not the provider's, or can't be told to be.
+    /// The status for a delivery that is not the provider's, or can't be verified
+    /// yet.
     pub(crate) fn refuse(&self, forged: Forged) -> StatusCode {
         if forged != Forged::NoSecretYet {
             tracing::warn!(reason = %forged, "refused a delivery");

@@ -1,9 +1,9 @@
 //! An invocation's event, read as the HTTP request that it stands for, and the
 //! answer in the form that the sender of the event takes.
 //!
-//! Invariants: whatever the event is, it is read without a failure or a panic,
-//! and without recursion; what is of no use here (path, query, cookies) is not
-//! looked at. What makes no sense is left out, and so can't be verified.
+//! Invariants: any event is read without a failure or a panic, and without
+//! recursion; its path, query and cookies are not looked at. A part that makes no
+//! sense is left out, so the request can't be verified.
 //!
 //! Sources: AWS' "Lambda function URLs", "Create AWS Lambda proxy integrations
 //! for HTTP APIs" (payload formats 1.0 and 2.0), "Lambda proxy integrations in
@@ -23,7 +23,7 @@ pub struct Delivery<'a> {
     pub method: &'a str,
     /// The signature's headers are among them.
     pub headers: &'a HeaderMap,
-    /// What was signed.
+    /// The signed bytes.
     pub body: Body<'a>,
 }
 
@@ -32,9 +32,9 @@ pub struct Delivery<'a> {
 pub enum Body<'a> {
     /// The bytes that were sent.
     Sent(&'a [u8]),
-    /// Which bytes those were can't be told, only how many there would be.
+    /// The bytes can't be told, only about how many there are.
     Garbled {
-        /// About so many.
+        /// About this many bytes.
         length: usize,
     },
 }
@@ -48,7 +48,7 @@ impl Body<'_> {
     }
 }
 
-/// What stands between the sender and the function.
+/// The AWS service between the sender and the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Front {
     /// A Function URL or an HTTP API, which take payload format 2.0.
@@ -68,11 +68,11 @@ pub struct HttpEvent {
     body: Result<Vec<u8>, usize>,
 }
 
-/// The members of a JSON object; none of what is none.
+/// The members of a JSON object; any other value has none.
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 impl HttpEvent {
-    /// Reads an event; what is no HTTP request has no method.
+    /// Reads an event; one that is no HTTP request has no method.
     pub fn read(event: &str) -> Self {
         let event: Members<'_> = read(event);
         let context: Members<'_> = member(&event, "requestContext");
@@ -81,7 +81,7 @@ impl HttpEvent {
             let lists = !lists.is_empty();
             Front::Balancer { lists }
         } else if context.contains_key("http") {
-            // First: `cargo lambda watch` has an `httpMethod`, GET, beside it.
+            // Comes first, because `cargo lambda watch` adds an `httpMethod`, GET.
             Front::Url
         } else if event.contains_key("httpMethod") {
             Front::Rest
@@ -104,7 +104,7 @@ impl HttpEvent {
         }
     }
 
-    /// What is delivered by it.
+    /// The delivery that it holds.
     pub fn delivery(&self) -> Delivery<'_> {
         Delivery {
             method: &self.method,
@@ -116,7 +116,7 @@ impl HttpEvent {
         }
     }
 
-    /// The answer to it, which has nothing but a status.
+    /// The answer to it, a status alone.
     pub fn answer(&self, status: StatusCode) -> Reply {
         let is_list = self.front == Front::Balancer { lists: true };
         let is_balancer = matches!(self.front, Front::Balancer { .. });
@@ -137,7 +137,7 @@ impl HttpEvent {
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
     status_code: u16,
-    /// API Gateway takes no field that it doesn't know.
+    /// Only for load balancers: API Gateway refuses fields that it doesn't know.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub struct Reply {
     multi_value_headers: Option<NoHeaders>,
     body: &'static str,
     is_base64_encoded: bool,
-    /// `cargo lambda watch` takes no answer of format 2.0 without them.
+    /// `cargo lambda watch` refuses an answer of format 2.0 without them.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookies: Option<[&'static str; 0]>,
 }
@@ -165,8 +165,8 @@ fn member<'a, T: Deserialize<'a> + Default>(members: &Members<'a>, name: &str) -
         .unwrap_or_default()
 }
 
-/// Header by header. A name's list of values counts where there is one: beside
-/// it stands the last value alone.
+/// Reads the headers. If a name has a list of values, the list counts, because the
+/// single value beside it is only the last one.
 fn headers(single: &Members<'_>, lists: &Members<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, values) in lists {
@@ -183,13 +183,13 @@ fn headers(single: &Members<'_>, lists: &Members<'_>) -> HeaderMap {
         add(&mut others, name, value);
     }
     for (name, value) in &others {
-        // Of more than a map can hold, no signature is among the rest.
+        // A request with more headers than a map can hold is not a provider's.
         let _ = headers.try_append(name, value.clone());
     }
     headers
 }
 
-/// A name in any case. What can't be a header is none.
+/// Adds a header whose name is in any case, unless it can't be a header.
 fn add(headers: &mut HeaderMap, name: &str, value: &RawValue) {
     let value: Option<String> = read(value.get());
     let name = HeaderName::from_bytes(name.as_bytes());
@@ -302,7 +302,7 @@ mod tests {
         assert!(answers.eq(expected));
     }
 
-    /// As cargo-lambda 1.9.2 makes it of a POST to `/lambda-url/webhook/`.
+    /// The event that cargo-lambda 1.9.2 makes of a POST to `/lambda-url/webhook/`.
     #[test]
     fn an_event_of_cargo_lambda_is_one_of_format_2() {
         let event = json!({

@@ -16,11 +16,11 @@ use webhook::{App, HttpEvent, Reply, handle};
 /// Senders wait 15 seconds.
 const LONGEST: Duration = Duration::from_secs(12);
 
-/// `lambda_http`'s own reading of events is left out: it panics at requests
-/// that anybody can send (a blank in the query, a path of 64 KiB).
+/// Doesn't let `lambda_http` read the events, because it panics at requests that
+/// anybody can send (a blank in the query, a path of 64 KiB).
 pub(crate) async fn serve() -> Result<()> {
     let app = Arc::new(App::new(start().await?).await?);
-    // In a box, or the compiler finds the types nested too deep.
+    // Boxed, because the compiler finds the types nested too deep otherwise.
     let answer = move |event| -> BoxFuture<'static, _> { Box::pin(answer(app.clone(), event)) };
     Runtime::new(service_fn(answer))
         .layer(MapRequestLayer::new(readable))
@@ -29,7 +29,8 @@ pub(crate) async fn serve() -> Result<()> {
         .map_err(ended)
 }
 
-/// The runtime itself fails at what is not JSON, and doesn't call the handler.
+/// Replaces an event that is not JSON: the runtime would fail at it before it calls
+/// the handler.
 fn readable(mut invocation: LambdaInvocation) -> LambdaInvocation {
     if serde_json::from_slice::<&RawValue>(&invocation.body).is_err() {
         invocation.body = "null".into();

@@ -1,8 +1,8 @@
-//! Receives the provider's deliveries: verifies, reads back where the delivery
-//! is only a hint, joins, and answers.
+//! Receives the provider's deliveries: verifies a delivery, reads the user if it is
+//! only a hint, joins it, and answers.
 //!
-//! Invariants: a delivery is answered 2xx only when what it told is committed;
-//! an answer says nothing but its status.
+//! Invariants: a delivery is answered 2xx only once its effect is committed; an
+//! answer has nothing but its status.
 
 mod app;
 mod apply;
@@ -23,7 +23,8 @@ use app::{Connected, Refused};
 use apply::{Applied, NotApplied, apply};
 pub use event::{Body, Delivery, HttpEvent, Reply};
 
-/// Handles a delivery; `now` by this machine's clock, `until` when to give up.
+/// Handles a delivery. `now`: the time by this machine's clock; `until`: when to
+/// give up.
 pub async fn handle(
     app: &App,
     delivery: Delivery<'_>,
@@ -57,7 +58,7 @@ async fn verify<'a>(
     if !matches!(forged, Forged::Mismatch | Forged::NoSecretYet) {
         return Err(connected.refuse(forged));
     }
-    // It may be signed by a secret that is new.
+    // It may be signed with a new secret.
     match app.refresh(&connected, until).await {
         Ok(None) => Err(connected.refuse(forged)),
         Ok(Some(refreshed)) => match refreshed.verify(delivery, now) {
@@ -68,14 +69,16 @@ async fn verify<'a>(
         Err(RefreshError::Failed) => Err(StatusCode::SERVICE_UNAVAILABLE),
         // A sender that was answered 401 might not come again.
         Err(RefreshError::TooOften) if !connected.provider.facts().sends_again => {
-            tracing::warn!("can't tell a forged delivery from one with a new secret");
+            tracing::warn!(
+                "could not tell whether a delivery is forged or signed with a new secret: the secret was read again too recently"
+            );
             Err(StatusCode::SERVICE_UNAVAILABLE)
         }
         Err(RefreshError::TooOften) => Err(connected.refuse(forged)),
     }
 }
 
-/// Applies a delivery of the provider's.
+/// Applies a verified delivery, and answers it.
 async fn take(
     app: &App,
     connected: &Connected,

@@ -1,7 +1,7 @@
-//! What can go wrong with Postgres, by what a caller does about it.
+//! Errors of Postgres, sorted by what a caller does about them.
 //!
-//! Invariant: no text of Postgres' own is kept, because it may quote a profile;
-//! but for what it answers to a login.
+//! Invariant: no text of Postgres' own is kept, because it may quote a profile,
+//! except its answer to a login.
 
 mod login;
 
@@ -14,51 +14,56 @@ use super::refusal;
 /// Why a statement could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No connection, or it was lost: the same may succeed later.
+    /// There is no connection, or it was lost: the same may succeed later.
     #[error(
-        "Postgres can't be reached: {0}. See that host and port in database_url are right, that \
-         the database is up and not over its quota, and that it lets this function in; what was \
-         not done now is done by the next run, or when the provider sends again"
+        "Postgres can't be reached: {0}. Check that host and port in database_url are right, that \
+         the database is up and not over its quota, and that it lets this function in. The next \
+         run does what was not done now, or the provider's next attempt"
     )]
     Unreachable(String),
     /// A deadlock or a serialization failure: the same will succeed at once.
-    #[error("two statements collided again and again: see what else writes to the schema's tables")]
-    Collided,
-    /// The statement waited for longer than the server lets it.
     #[error(
-        "Postgres ended a statement that took too long for it (SQLSTATE {0}): see which session \
-         holds locks on the schema's tables (pg_stat_activity), whether a trigger of theirs is \
+        "two statements collided again and again: check what else writes to the schema's tables"
+    )]
+    Collided,
+    /// The statement took longer than the server allows.
+    #[error(
+        "Postgres ended a statement because it took too long (SQLSTATE {0}): check which session \
+         holds locks on the schema's tables (pg_stat_activity), whether one of their triggers is \
          slow, and statement_timeout and lock_timeout of the user in database_url"
     )]
     TookTooLong(String),
-    /// The password, or the user, is refused: the secret may have changed.
+    /// The user or the password is refused: the secret may have changed.
     #[error(
         "Postgres refuses the user or the password ({0}): correct database_url in the secret (for \
-         provision admin_database_url, if there is one), or reset the role's password"
+         provision, admin_database_url if there is one), or reset the role's password"
     )]
     PasswordRefused(String),
-    /// Who was asked answered the login with a refusal that waiting doesn't cure.
-    #[error("Postgres takes no connection ({said}): {advice}")]
+    /// The server, or a pooler or proxy before it, refused the login for a reason
+    /// that waiting doesn't cure.
+    #[error("Postgres refuses the connection ({said}): {advice}")]
     LoginRefused {
         /// Its SQLSTATE and message.
         said: String,
         /// What to do about it.
         advice: &'static str,
     },
-    /// It takes no writes, though it was asked anew.
+    /// Postgres takes no writes, on a new connection either.
     #[error(
-        "Postgres takes no writes (SQLSTATE 25006, read-only): database_url leads to a standby, or \
-         its provider has made it read-only, as Supabase does with a full disk: see its console, or \
-         default_transaction_read_only of the database and the role"
+        "Postgres takes no writes (SQLSTATE 25006, read-only): either database_url leads to a \
+         standby, or the database was made read-only, as Supabase does when the disk is full. \
+         Check its provider's console, and default_transaction_read_only of the database and the \
+         role"
     )]
     ReadOnly,
     /// Tables or rights are missing.
-    #[error("the schema is not there, or not for this user: run provision")]
+    #[error("the schema does not exist, or this user has no rights in it: run provision")]
     NotProvisioned,
     /// The schema holds another project's users.
     #[error(transparent)]
     Foreign(Foreign),
-    /// As [`StoreError::Foreign`], or bound to none, noticed in passing.
+    /// The same as [`StoreError::Foreign`], or the schema is bound to no project;
+    /// a statement noticed it.
     #[error("the schema is bound to another provider's project, or to none: run provision")]
     NotThisProject,
     /// Postgres can't hold this row, or the table refuses it.
@@ -69,19 +74,19 @@ pub enum StoreError {
     Tls(&'static str),
     /// Anything else, by SQLSTATE.
     #[error(
-        "Postgres refuses a statement (SQLSTATE {0}): its manual's appendix A says what that \
-         means, its log which one it was"
+        "Postgres refuses a statement (SQLSTATE {0}): appendix A of its manual says what that \
+         means, and its log says which statement it was"
     )]
     Refused(String),
-    /// An answer that the statement can't have.
+    /// Postgres gave an answer that the statement can't have.
     #[error(
-        "Postgres gave an answer that makes no sense: run provision, should the schema be of \
-         another version than this function"
+        "Postgres gave an answer that makes no sense: run provision, because the schema's version \
+         may differ from this function's"
     )]
     Garbled,
 }
 
-/// Who may not sync into this schema, and who does.
+/// The project that must not sync into this schema, and the one that does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this schema holds the users of {bound}, and the secret names {asked}: correct the secret, or, \
@@ -100,18 +105,18 @@ pub struct Foreign {
 fn of_a_key(known_by_key: bool) -> &'static str {
     match known_by_key {
         true => {
-            ". \"key\" and a fingerprint is what a project goes by that the provider did not name \
-             when it was asked: if the key was only rotated, bind the schema anew as above; if the \
-             schema is bound to a name that is the key's, see that provider.api_url is right, and \
-             run this again: the provider is then asked again"
+            ". \"key\" and a fingerprint stand for a project that the provider did not name when it \
+             was asked. If the key was only rotated, bind the schema anew as above. If the secret \
+             names \"key\" and a fingerprint, check that provider.api_url is right and run this \
+             again, so that the provider is asked again"
         }
         false => "",
     }
 }
 
 impl StoreError {
-    /// Whether this may be for one row of several: without it, the others may
-    /// be taken.
+    /// Whether this may be because of one row of several: without it, Postgres
+    /// may take the others.
     pub fn may_be_of_a_row(&self) -> bool {
         matches!(
             self,
@@ -160,8 +165,8 @@ impl StoreError {
         }
     }
 
-    /// Sorts an error of a login's.
-    /// `hidden`: what its words are not to be repeated with, the longest first.
+    /// Sorts the error of a login. `hidden`: texts that are left out of its
+    /// message, the longest first.
     pub(super) fn of_login(error: &tokio_postgres::Error, hidden: &[String]) -> Self {
         match error.as_db_error() {
             Some(answer) => login::sort(answer, hidden),
@@ -169,17 +174,18 @@ impl StoreError {
         }
     }
 
-    /// A host whose name nobody knows, or not now.
+    /// The host's name is unknown, perhaps only for now.
     pub(super) fn unknown_host() -> Self {
-        Self::Unreachable("its host's name is not known".to_owned())
+        Self::Unreachable("the host's name is unknown".to_owned())
     }
 
-    /// Whether it may be gone in a moment, without anybody's doing.
+    /// Whether it may pass in a moment by itself.
     pub(super) fn passes(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
 
-    /// R10: what is refused may be what was rotated, and the secret has it anew.
+    /// Whether the refused user or password may have been rotated, so that the
+    /// secret has a new one.
     pub fn may_come_of_a_rotated_secret(&self) -> bool {
         matches!(self, Self::PasswordRefused(_) | Self::LoginRefused { .. })
     }
@@ -188,29 +194,28 @@ impl StoreError {
         let source = error.source().map(ToString::to_string).unwrap_or_default();
         if source.contains("server does not support TLS") {
             return Self::Tls(
-                "Postgres offers no TLS, and database_url asks for it: check host and port, or \
-                 set sslmode=disable for a server on this machine",
+                "Postgres offers no TLS, but database_url asks for it: check host and port, or set \
+                 sslmode=disable for a server on this machine",
             );
         }
         if source.contains("certificate verify failed") || source.contains("Hostname mismatch") {
             return Self::Tls(
-                "Postgres' certificate is not for this host, or from no known authority: check \
-                 the host in database_url, and give the authority's file as sslrootcert",
+                "the certificate of Postgres is for another host, or from an unknown authority: \
+                 check the host in database_url, and name the authority's file as sslrootcert",
             );
         }
         if source.contains("did not use channel binding") {
             return Self::Tls(
-                "Postgres uses no channel binding, and database_url demands it: set \
-                 sslmode=require (better, verify-full) with it, or leave out \
-                 channel_binding=require",
+                "Postgres uses no channel binding, but database_url demands it: add \
+                 sslmode=verify-full (or require), or take out channel_binding=require",
             );
         }
-        // By its words: the driver keeps the kind of an error to itself.
+        // By its message: the driver doesn't give the kind of an error away.
         if source.contains("password missing") {
-            return Self::PasswordRefused("it asks for one, and there is none".to_owned());
+            return Self::PasswordRefused("it asks for a password, and there is none".to_owned());
         }
         if error.to_string().starts_with("authentication error") {
-            return Self::PasswordRefused("by a way to prove it that fails".to_owned());
+            return Self::PasswordRefused("the proof of the password failed".to_owned());
         }
         if error.is_closed() {
             return Self::Unreachable("the connection was closed".to_owned());
@@ -225,8 +230,8 @@ impl StoreError {
     }
 }
 
-/// PgBouncer may log in to the server only once there is a statement to run, and
-/// tells then what came of it; such a statement was not run.
+/// Whether PgBouncer reports its own login: it may log in to the server only once
+/// there is a statement to run. The statement was not run then.
 fn is_of_a_pooler(error: &DbError) -> bool {
     let is_fatal = error.parsed_severity() == Some(Severity::Fatal);
     let begins = ["server login failed", "pgbouncer cannot connect"];

@@ -1,20 +1,20 @@
-//! What Postgres refuses of one row while it takes others, whatever the
-//! SQLSTATE: a value that it can't hold, or a constraint, a trigger or a policy
-//! of the application's.
+//! Refusals of one row, which leave the others alone, under any SQLSTATE: Postgres
+//! can't hold a value, or a constraint, a trigger or a policy of the application's
+//! refuses it.
 //!
-//! Invariant: a reason says the SQLSTATE and names from the catalog, and
-//! nothing of the server's messages, which quote the profile.
+//! Invariant: a reason gives the SQLSTATE and names from the catalog, and nothing
+//! of the server's messages, which quote the profile.
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
-/// Why the row can't be stored, if it is the row that is refused.
+/// The reason why the row can't be stored, if it is the row that is refused.
 pub(super) fn of_a_row(error: &DbError) -> Option<String> {
     if let Some(Severity::Fatal | Severity::Panic) = error.parsed_severity() {
         return None;
     }
     let function = error.where_().and_then(function);
     let by = By {
-        // PL/pgSQL's own RAISE and ASSERT, under whatever SQLSTATE.
+        // PL/pgSQL's own RAISE and ASSERT, under any SQLSTATE.
         raise: matches!(
             error.routine(),
             Some("exec_stmt_raise" | "exec_stmt_assert")
@@ -51,7 +51,7 @@ pub(super) fn of_a_row(error: &DbError) -> Option<String> {
     Some(format!("{what} ({})", details.join(", ")))
 }
 
-/// What raised an error.
+/// The source of an error.
 struct By {
     raise: bool,
     policy: bool,
@@ -61,11 +61,11 @@ struct By {
 impl By {
     fn refuses(&self, code: &SqlState) -> bool {
         let class = code.code().get(..2).unwrap_or_default();
-        // Data, constraints, a view's CHECK OPTION, limits, and what code on
-        // the table may raise.
+        // Data, constraints, a view's CHECK OPTION, limits, and the errors that
+        // code on the table raises.
         let of_values = matches!(class, "21" | "22" | "23" | "38" | "39" | "44" | "54" | "P0");
-        // Connections, collisions, resources, locks, cancellation, read-only,
-        // the system: in a function, too, that may be over the next time.
+        // Connections, collisions, resources, locks, cancellation, read-only, the
+        // system: these may pass, in a function, too.
         let may_pass = matches!(class, "08" | "25" | "40" | "53" | "57" | "58")
             || *code == SqlState::LOCK_NOT_AVAILABLE;
         of_values || self.raise || self.policy || self.function && !may_pass
@@ -80,7 +80,7 @@ fn is_of_data(code: &str) -> bool {
 ///
 /// PostgreSQL: `PL/pgSQL function check_email() line 3 at RAISE`, in the
 /// server's language; `SQL function "check_email" statement 1`. Statements and
-/// values may be quoted there, too, but only behind other words.
+/// values may be quoted there, too, but only after other words.
 fn function(context: &str) -> Option<&str> {
     context.lines().rev().find_map(|line| {
         let of_code = |word| line.find(word).is_some_and(|place| place <= 12);
@@ -105,7 +105,8 @@ fn is_of_a_name(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '$' | '.')
 }
 
-/// A name that holds nothing but one: whoever raises an error may put anything there.
+/// Whether this is a name and nothing else: code that raises an error can put any
+/// text in its place.
 fn is_plain(name: &str) -> bool {
     (1..=130).contains(&name.len()) && name.chars().all(is_of_a_name)
 }
@@ -135,7 +136,7 @@ mod tests {
             ),
             (
                 "PL/pgSQL関数check_email()の3行目のRAISE",
-                // Where the language puts no blank before a name, what stands there is shown, too.
+                // If the language puts no blank before a name, the text before it is shown, too.
                 Some("pgSQL関数check_email"),
             ),
             (

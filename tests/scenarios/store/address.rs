@@ -302,7 +302,7 @@ async fn no_mode_is_weaker_than_its_name() -> Result<()> {
     let file = file.to_str().context("a path")?;
     let pem = fs::read_to_string(file)?;
     let pem = Some(&*pem);
-    let unknown = "certificate is not for this host";
+    let unknown = "certificate of Postgres is for another host";
     // Nothing is verified.
     for parameters in [
         "sslmode=require",

@@ -1,13 +1,13 @@
-//! What a server, or a pooler or proxy before it, answers to a login.
+//! The answer of a server, or of a pooler or proxy before it, to a login.
 //!
-//! Invariant: its own words are repeated only where they can't quote a profile:
-//! no statement was sent yet.
+//! Invariant: its own words are repeated only here, where they can't quote a
+//! profile, because no statement was sent yet.
 
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::StoreError;
 
-/// Characters of a server's message that are repeated.
+/// The most characters of a server's message that are repeated.
 const LONGEST: usize = 200;
 
 /// Sorts a server's answer to a login. Poolers and proxies say many things
@@ -34,15 +34,15 @@ pub(super) fn sort(error: &DbError, hidden: &[String]) -> StoreError {
         "ssl connection is required",
     ]) {
         return refused(
-            "it wants TLS: add ?sslmode=verify-full (or require) to database_url; or see \
+            "it requires TLS: add ?sslmode=verify-full (or require) to database_url; or check \
              pg_hba.conf",
         );
     }
     // The file's name is the same in every language.
     if holds(&["pg_hba.conf"]) {
         return refused(
-            "see that its pg_hba.conf lets this user, database and address in, and whether over \
-             TLS alone: then add ?sslmode=verify-full (or require) to database_url",
+            "check that its pg_hba.conf admits this user, database and address; if it admits them \
+             only over TLS, add ?sslmode=verify-full (or require) to database_url",
         );
     }
     if error.code().code().starts_with("28") {
@@ -50,8 +50,8 @@ pub(super) fn sort(error: &DbError, hidden: &[String]) -> StoreError {
     }
     if holds(&["tenant or user not found", "tenant not found"]) {
         return refused(
-            "a pooler knows no such user: Supabase's takes role.ref as the user's name, and has \
-             another host for each region; copy them from its console into database_url",
+            "the pooler knows no such user: at Supabase's, the user's name is role.ref, and each \
+             region has a host of its own; copy both from its console into database_url",
         );
     }
     if passes(error.code().code()) || holds(PASSING) {
@@ -66,21 +66,21 @@ pub(super) fn sort(error: &DbError, hidden: &[String]) -> StoreError {
     }
     if holds(&["endpoint id", "sni "]) {
         return refused(
-            "it can't tell which database is meant: database_url has to have the host's full \
-             name, or options=endpoint%3D and the first part of that name",
+            "it can't tell which database is meant: put the host's full name into database_url, or \
+             options=endpoint%3D and the first part of that name",
         );
     }
     if *error.code() == SqlState::INVALID_CATALOG_NAME || holds(&["no such database"]) {
         return refused("there is no such database: correct its name in database_url");
     }
     refused(
-        "see what its provider's console says of it (whether it is paused, disabled or over its \
-         quota), and whether database_url is right",
+        "check in its provider's console whether it is paused, disabled or over its quota, and \
+         that database_url is right",
     )
 }
 
-/// Whether a server answers so for a while alone: it starts, stops, or has too
-/// many connections. Source: PostgreSQL's manual, appendix A.
+/// Whether this refusal passes: the server starts, stops, or has too many
+/// connections. Source: PostgreSQL's manual, appendix A.
 fn passes(code: &str) -> bool {
     matches!(&code[..2.min(code.len())], "53" | "57" | "58") || {
         let lost_by_the_pooler = ["08000", "08001", "08003", "08006"];
@@ -88,7 +88,7 @@ fn passes(code: &str) -> bool {
     }
 }
 
-/// How PgBouncer, Supavisor and Neon's proxy say that.
+/// The words of PgBouncer, Supavisor and Neon's proxy for a refusal that passes.
 const PASSING: &[&str] = &[
     "cannot connect to server",
     "control plane request failed",
@@ -111,7 +111,7 @@ const PASSING: &[&str] = &[
 ];
 
 fn said(code: &str, message: &str) -> String {
-    // Nor what turns the direction of text, or can't be seen.
+    // Characters that turn the direction of text, or can't be seen.
     let hidden = |c: &char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
