@@ -73,6 +73,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(sources(&path));
+        } else if path.ends_with("tests.rs") {
+            // The unit tests of the file that has the folder's name.
         } else if path.extension().is_some_and(|e| e == "rs" || e == "sql") {
             found.push(path);
         }
