@@ -68,10 +68,10 @@ pub enum MigrateError {
     /// Postgres.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The owner's user may not do this.
+    /// The owner's user has no right to do this.
     #[error(
-        "migration {0}: the user of admin_database_url (or database_url) may not make or change \
-         the schema in this database: name its owner there"
+        "migration {0}: the user of admin_database_url (or database_url) has no right to make or \
+         change the schema in this database: name the schema's owner there"
     )]
     NotOwner(&'static str),
     /// The name is taken by something that was not made here.
@@ -119,7 +119,7 @@ pub enum MigrateError {
     Elsewhere,
 }
 
-/// Whom the server takes the functions' login for.
+/// The user that the server takes the functions' login for.
 pub async fn login(writer: &Target) -> Result<String, MigrateError> {
     let client = open(writer).await.map_err(MigrateError::Writer)?;
     let rows = client
@@ -176,8 +176,8 @@ pub async fn migrate(
     })
 }
 
-/// Tries what webhook and reconcile will do, as their user, and leaves nothing
-/// behind; gives the rights that this user lacks.
+/// Tries the statements of webhook and reconcile as their user, and undoes them;
+/// gives the rights that this user lacks.
 pub async fn try_writer(
     owner: &Target,
     writer: &Target,
@@ -395,7 +395,9 @@ async fn grant(
     let steps = [
         (
             schema.of(include_str!("migrate/create_roles.sql")),
-            format!("the owner may not create roles: make {name}_writer and {name}_reader by hand"),
+            format!(
+                "the owner has no right to create roles: make {name}_writer and {name}_reader by hand"
+            ),
         ),
         (
             schema.of(include_str!("migrate/grant_roles.sql")),
@@ -435,7 +437,7 @@ async fn is_writer(client: &mut Client, schema: &Schema, login: &str) -> Result<
     Ok(rows.first().is_some_and(|row| row.get(0)))
 }
 
-/// Runs a statement about roles; false where the owner may not.
+/// Runs a statement about roles; false if the owner has no right to.
 async fn may(client: &mut Client, schema: &Schema, sql: &str) -> Result<bool, StoreError> {
     for _ in 0..20 {
         let transaction = begin(client, schema).await?;

@@ -141,7 +141,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Whether deliveries can be verified at all: a provider that makes up the
-    /// signing secret itself may not have shown it yet.
+    /// signing secret itself might not have shown it yet.
     fn has_secret(&self) -> bool {
         self.verifier().has_secret()
     }

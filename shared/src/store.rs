@@ -1,7 +1,7 @@
 //! The only SQL that the functions run, one statement a file.
 //!
 //! Invariants: every statement is complete in itself (no transaction, no
-//! session state, no named prepared statement), so that it works behind
+//! session state, no named prepared statement), so that it works through
 //! PgBouncer in transaction mode; and every one can be sent twice, so that a
 //! lost connection is answered by sending it again.
 

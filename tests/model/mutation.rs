@@ -1,4 +1,4 @@
-//! What each rule of the product is for: a model without it breaks.
+//! The purpose of each rule of the product: a model without it breaks.
 
 /// A rule that is left out, or turned round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,9 +27,9 @@ pub(crate) enum Mutation {
     BelieveA404AtOnce,
     /// A settling read does not wait until replicas know what the row knew.
     SettleWithoutWaiting,
-    /// What a settling read shows is written whatever became of the row.
+    /// A settling read is written even if the row has changed since the look.
     SettleWithoutLooking,
-    /// What a settling read shows is written, though the row has a newer version.
+    /// A settling read is written, although the row has a newer version.
     SettleWhateverWasRead,
     /// A delivery is answered 2xx before its commit.
     AnswerBeforeTheCommit,
@@ -47,7 +47,7 @@ pub(crate) enum Mutation {
     NoBrake,
     /// The brake counts while it tombstones.
     BrakeAtTheLast,
-    /// The walk goes on at the user whom the provider names as the next.
+    /// The walk goes on at the user that the provider names as the next one.
     CursorOfAUserNotSeen,
     /// The walk goes on at the number of users seen.
     OffsetWithoutOverlap,

@@ -2,7 +2,7 @@
 //! in any order or none, and a run that drains the record and may die between
 //! any two steps.
 //!
-//! What is bounded: four events, pages of two, one run at a time.
+//! Bounds: four events, pages of two, one run at a time.
 
 use stateright::{Model, Property};
 
@@ -32,7 +32,7 @@ enum Run {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    /// Whom each event is about; `None`: it has not happened yet.
+    /// The user of each event; `None`: it has not happened yet.
     events: [Option<u8>; EVENTS as usize],
     /// Up to which event each row knows its user; an event's place is its
     /// version.
@@ -52,7 +52,7 @@ pub(crate) enum Action {
     Die,
 }
 
-pub(crate) const BEHIND: &str = "whatever lies behind the place in the record is applied";
+pub(crate) const BEHIND: &str = "every event before the place in the record is applied";
 
 impl Record {
     fn apply(state: &mut State, event: u8) {

@@ -1,4 +1,4 @@
-//! What each statement of `shared/src/store/*.sql` does to one row, in Rust.
+//! Each statement of `shared/src/store/*.sql`, as it acts on one row, in Rust.
 //!
 //! Invariant: these functions say what the SQL says. `sql.rs` holds them
 //! against a real PostgreSQL, for every row, profile and flag that the models
@@ -30,7 +30,7 @@ pub(crate) const PLACEHOLDER: Row = Row {
     deleted: None,
 };
 
-/// What a statement answers.
+/// A statement's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Created,
@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     Tied,
 }
 
-/// What `compare.sql` answers; `Same` is what it leaves out.
+/// The answer of `compare.sql`, which leaves out `Same`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     Same,

@@ -217,7 +217,7 @@ fn outcome(outcome: store::Outcome) -> Outcome {
     }
 }
 
-/// What became of the row `i`: as the model has it, and written if it says so.
+/// Checks that the row `i` is as the model has it, and written only if the model says so.
 fn assert_row(before: &Kept, after: &Kept, i: usize, kept: Option<Row>, written: Option<Row>) {
     let (old, new) = (before.get(&id(i)), after.get(&id(i)));
     let row = new.map(|(row, _)| *row);
@@ -323,7 +323,7 @@ async fn the_model_settles_as_the_statements_do() -> Result<()> {
                 );
                 assert_row(&before, &after, i, *kept, written);
             }
-            // Whoever looked before that, finds every row moved that was written.
+            // A look from before that finds that every written row has moved.
             for (i, (kept, new)) in cases.iter().enumerate().filter(|(i, _)| i % 7 == 0) {
                 let moved = model(*kept, *new).0.is_some();
                 let look = looks.iter().find(|look| look.id.as_str() == id(i));

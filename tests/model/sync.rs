@@ -1,9 +1,9 @@
 //! One user, the provider, two instances of webhook and reconcile, in every
 //! interleaving: each may be stopped, or be slow, between any two steps.
 //!
-//! What is bounded is how often the user changes (three times). What is not:
-//! how long anything takes, how often an event is delivered, in which order,
-//! how often a function dies, how many runs there are.
+//! The user changes at most three times. Nothing bounds how long anything takes,
+//! how often and in which order events are delivered, how often a function dies,
+//! or how many runs there are.
 //!
 //! Abstractions. Times are kept as far as they can be told apart: only their
 //! order and distances up to the staleness count, so a longer gap is cut to a
@@ -70,7 +70,7 @@ enum Work {
         event: u8,
         at: Time,
     },
-    /// What is to be joined.
+    /// The observation is there, and is to be joined.
     Got {
         event: u8,
         at: Time,
@@ -91,7 +91,7 @@ enum Work {
         moved: bool,
         read: User,
         version: Time,
-        /// Whether a replica may not know of the event yet, however much it
+        /// Whether a replica might not know of the event yet, however much it
         /// lags. The product asks when the delivery arrives, and so refuses to
         /// believe a read for longer; that is one more way to die.
         is_young: bool,
@@ -457,7 +457,7 @@ impl Sync {
         };
         state.undisturbed = false;
         if self.versioned && state.row.is_none() {
-            // A statement about somebody of whom the table knows nothing.
+            // A statement about a user of whom the table knows nothing.
             state.repaired = false;
         }
         if self.mutated(Mutation::AnswerBeforeTheCommit) {
@@ -529,7 +529,7 @@ impl Sync {
         state.finish(event);
     }
 
-    /// Whether a read that is sent now may not know of the event, where reads
+    /// Whether a read that is sent now might not know of the event, where reads
     /// lag for longer than settling waits.
     fn is_young(&self, state: &State, event: u8) -> bool {
         let made_at = state.past[usize::from(event) - 1].until;
@@ -718,7 +718,7 @@ impl Sync {
         state.buried = state.buried.max(newest.unwrap_or(0));
     }
 
-    /// What a read that was asked for at this place shows.
+    /// The state that a read shows which was asked for at this place.
     fn moment(state: &State, index: u8) -> Moment {
         state.past[usize::from(index)]
     }

@@ -38,7 +38,7 @@ pub(crate) struct Walk {
     pub(crate) mutation: Option<Mutation>,
 }
 
-/// Where a walk goes on, and whom it has met: kept when time runs out.
+/// The place where a walk goes on, and the users that it has met: kept when time runs out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Place {
     /// Users to go on from, the best last (`listing::Cursor`); or, where it is
@@ -82,9 +82,9 @@ pub(crate) struct State {
     /// Which run holds the lease.
     lease: Option<u8>,
     saved: Option<Place>,
-    /// What went wrong, where a single step shows it.
+    /// The failure, if a single step shows it.
     wrong: Option<Wrong>,
-    /// A run has just completed: whom it must have in the table.
+    /// A run has just completed; the users that the table must have.
     complete: Option<Set>,
 }
 
@@ -118,10 +118,10 @@ pub(crate) enum Action {
 }
 
 pub(crate) const NO_FALSE_TOMBSTONE: &str = "no living user is tombstoned by a run";
-pub(crate) const WHOLE: &str = "a complete run has met whoever was there all along";
+pub(crate) const WHOLE: &str = "a complete run has met every user that was there all along";
 pub(crate) const FAILED: &str = "a run that failed tombstones nobody";
 pub(crate) const EMPTY: &str = "an empty listing tombstones nobody";
-pub(crate) const BRAKE: &str = "a run tombstones all whom it may, or none";
+pub(crate) const BRAKE: &str = "a run tombstones all users that it is allowed to, or none";
 pub(crate) const LEASE: &str = "only who holds the lease tombstones";
 
 impl Walk {

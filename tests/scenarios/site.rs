@@ -100,7 +100,7 @@ impl Site {
         run(self.database.admin_url(), sql).await
     }
 
-    /// What a query gives in its only column, asked by the superuser, a line a row.
+    /// The only column of a query's rows, one a line, asked by the superuser.
     pub(crate) async fn ask(&self, sql: &str) -> Result<String> {
         ask(self.database.admin_url(), sql).await
     }
@@ -130,7 +130,7 @@ pub(crate) async fn run(url: &str, sql: &str) -> Result<()> {
     Ok(connect(url).await?.batch_execute(sql).await?)
 }
 
-/// What a query gives in its only column, a line a row.
+/// The only column of a query's rows, one a line.
 pub(crate) async fn ask(url: &str, sql: &str) -> Result<String> {
     let rows = connect(url).await?.query(sql, &[]).await?;
     let line = |row: &tokio_postgres::Row| row.get::<_, Option<String>>(0).unwrap_or_default();
@@ -168,7 +168,7 @@ pub(crate) struct Put {
     pub(crate) body: Bytes,
 }
 
-/// Takes answers to custom resources, as the bucket behind a `ResponseURL` does.
+/// Takes answers to custom resources, as the bucket of a `ResponseURL` does.
 #[derive(Clone)]
 pub(crate) struct Bucket {
     origin: String,

@@ -109,7 +109,7 @@ impl Bench {
         Ok(self.outside.batch_execute(sql).await?)
     }
 
-    /// What a query gives in its only row and column, as text.
+    /// The only column of a query's only row, as text.
     async fn ask(&self, sql: &str) -> Result<String> {
         let row = self.outside.query_one(sql, &[]).await?;
         Ok(row.get::<_, Option<String>>(0).unwrap_or_default())

@@ -169,7 +169,7 @@ impl Function {
         )
     }
 
-    /// What the last started instance told the Runtime API if it failed during its init.
+    /// The error of the last started instance, if it told the Runtime API of a failed init.
     pub fn init_error(&self) -> Option<FunctionError> {
         self.api.init_error()
     }

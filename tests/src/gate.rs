@@ -1,7 +1,7 @@
 //! A gate on the line to a server: it may keep callers waiting, turn them away, or fall silent in
 //! the middle of a conversation, as a database that sleeps and the network before it do.
 //!
-//! What is silent stays so: a line that was cut off never speaks again, though neither side is told.
+//! A line that was cut off stays silent, and neither side is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What becomes of whoever calls.
+/// The gate's treatment of a new line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// They get through.

@@ -1,4 +1,4 @@
-//! What the scenarios and the demo run against: a real PostgreSQL and PgBouncer, a Lambda that
+//! The world that the scenarios and the demo run in: a real PostgreSQL and PgBouncer, a Lambda that
 //! runs the real binaries, a Secrets Manager, and simulated providers.
 //!
 //! Whatever is started here ends with the process that started it, however that one ends.

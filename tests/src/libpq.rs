@@ -44,7 +44,7 @@ for line in open(sys.argv[2]):
 /// The parameters of a connection string, decoded.
 pub type Parameters = BTreeMap<String, Vec<u8>>;
 
-/// What libpq knows, and what it makes of each of the strings; `None`: it refuses it.
+/// The parameters that libpq knows, and its reading of each string; `None`: it refuses the string.
 #[derive(Debug)]
 pub struct Answers {
     /// The names of all parameters.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What a client asks before it logs in, whether TLS or GSSAPI is spoken here.
+/// The requests by which a client asks for TLS or GSSAPI before it logs in.
 const ASKED_FOR_ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
 
 /// An answer to a login.

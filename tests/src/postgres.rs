@@ -18,7 +18,7 @@ use crate::watchdog::Watched;
 /// How long a server may take to start or stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a server is started with.
+/// The options that a server is started with.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     tls: bool,

@@ -44,7 +44,7 @@ impl FunctionError {
     }
 }
 
-/// What came of an invocation.
+/// The outcome of an invocation.
 pub type Answer = Result<Bytes, FunctionError>;
 
 /// The queue of one function's invocations; clones share it.
@@ -176,7 +176,7 @@ impl RuntimeApi {
             .and_then(|instance| instance.ready)
     }
 
-    /// What the last started instance reported if it failed during its init.
+    /// The error of the last started instance, if its init failed.
     pub fn init_error(&self) -> Option<FunctionError> {
         self.queue().init_error.clone()
     }

@@ -45,7 +45,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays behind goes with the process.
+        // If anything is left, it goes with the process.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What random tests draw from: the same each time, so that a test turns red only if something was
+//! The seeds of random tests: the same each time, so that a test turns red only if something was
 //! changed.
 //!
 //! `make test SEED=7` draws others, from the seed 7 on; a test that fails names the seed. Names of

@@ -42,11 +42,11 @@ pub struct Options {
     pub schedule: Schedule,
     /// How long an answer may take. Svix waits 15 seconds.
     pub time_out: Duration,
-    /// What goes wrong on the way.
+    /// The mishaps on the way.
     pub mishaps: Mishaps,
     /// How many attempts may be under way at once. One, without mishaps, keeps the order.
     pub concurrency: usize,
-    /// What mishaps are drawn from.
+    /// The seed of the mishaps.
     pub seed: u64,
 }
 

@@ -246,7 +246,7 @@ impl Stage {
         rows.context("run a query")
     }
 
-    /// What changes with every write or lock of any row: equal before and after says that
+    /// The versions of all rows, which every write or lock changes: if they are equal before and after,
     /// nothing was written.
     pub async fn versions(&self) -> Result<Vec<String>> {
         let sql = "SELECT concat_ws(' ', id, ctid, xmin, xmax) FROM neon_identity.users_sync

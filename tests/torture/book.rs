@@ -1,5 +1,5 @@
-//! What really happened in a schedule: whom the provider changed and told about, what was
-//! acknowledged, how runs ended.
+//! The true events of a schedule: the users that the provider changed and told about, the deliveries
+//! that were acknowledged, and how runs ended.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ struct State {
     journal: Vec<String>,
 }
 
-/// What happened to a user.
+/// The facts about a user.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     /// The messages of the last change that anything was told of.
@@ -77,7 +77,7 @@ impl Book {
         let ids: Vec<Option<String>> = match whom {
             Whom::Nobody => vec![None],
             Whom::Somebody(number) => {
-                // Of those to whom it can happen.
+                // Only users to which it can happen.
                 let alive = happening != Happening::Return;
                 let fit: Vec<&String> = state
                     .known
@@ -133,7 +133,7 @@ impl Book {
         self.state().runs.clone()
     }
 
-    /// What happened to whom.
+    /// The facts about each user.
     pub(crate) fn users(&self) -> HashMap<String, Facts> {
         self.state().users.clone()
     }
@@ -152,7 +152,7 @@ impl Book {
         owed.map(|(id, _)| id.clone()).collect()
     }
 
-    /// What happened, and how often.
+    /// How often each thing happened.
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
         self.state().counts.clone()
     }

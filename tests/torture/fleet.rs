@@ -19,7 +19,7 @@ use tests::function::Function;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-/// What an invocation of `reconcile` came to.
+/// The outcome of an invocation of `reconcile`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
     /// It answered, or failed with a report because it was held.

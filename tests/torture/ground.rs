@@ -97,7 +97,7 @@ impl Ground {
     pub(crate) async fn reset(&mut self, schedule: &Schedule) -> Result<()> {
         self.wire.clear();
         self.wire.cut();
-        // What a killed function had still asked for must not come in later.
+        // A statement that a killed function had sent must not take effect later.
         let terminate = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'users-sync'";
         self.stage.query(terminate, &[]).await?;

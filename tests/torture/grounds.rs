@@ -48,7 +48,7 @@ impl Grounds {
         };
         let played = timeout(LIMIT, play(schedule, provider, &mut ground)).await;
         let played = played.context("the schedule does not end")??;
-        // What fails may leave anything behind: its ground is not used again.
+        // A schedule that fails may leave anything on its ground, which is not used again.
         if played.problems.is_empty() {
             self.give_back(provider, schedule.site, ground);
         }

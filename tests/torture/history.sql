@@ -22,7 +22,7 @@ $$;
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON neon_identity.users_sync
 FOR EACH ROW EXECUTE FUNCTION torture.note();
 
--- Users whom the application's own trigger refuses, or has refused.
+-- Users that the application's own trigger refuses, or has refused.
 CREATE TABLE torture.refusals (
   id     text    PRIMARY KEY,
   active boolean NOT NULL DEFAULT true

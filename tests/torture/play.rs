@@ -28,10 +28,10 @@ const CALM: Duration = Duration::from_secs(300);
 /// Senders' patience is days; deliveries are tried again this many times sooner.
 const FASTER: f64 = 4_000.0;
 
-/// What was found.
+/// The findings.
 pub(crate) struct Played {
     pub(crate) book: Arc<Book>,
-    /// What is wrong; empty if nothing is.
+    /// The problems; empty if there are none.
     pub(crate) problems: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ struct Play {
     retries: Retries,
     /// Nothing goes wrong any more.
     calm: AtomicBool,
-    /// What is under way.
+    /// The tasks under way.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -155,7 +155,7 @@ impl Play {
         }
     }
 
-    /// What can be done in the middle of something else; the rest is not done there.
+    /// Does a step that can be done in the middle of another; any other is left out.
     fn act_at_once(self: &Arc<Self>, what: &What) -> Treatment {
         if self.calm.load(Ordering::SeqCst) {
             return Treatment::Pass;
@@ -464,7 +464,7 @@ impl Play {
     }
 
     /// One complete reconcile, as its operator would have it. A walk that goes on where another
-    /// run left it doesn't go back to whom that one has met, so it is not the one.
+    /// run left it doesn't go back to users that one has met, so it is not the one.
     async fn reconcile(&self, schedule: &Schedule, ground: &Ground) -> Result<()> {
         self.expire_lease(ground).await?;
         if let Some(page) = schedule.page {
@@ -485,7 +485,7 @@ impl Play {
                     // An operator looks, and says so.
                     Some("held") => invocation.event = json!({"max_deletes": 1_000_000}),
                     Some("partial") => {}
-                    // What a dead run had still asked for, the lease, was done after all.
+                    // A dead run had still asked for the lease, and has got it after all.
                     Some("busy") => self.expire_lease(ground).await?,
                     outcome => bail!("a run in calm ended as {outcome:?}"),
                 },

@@ -1,4 +1,4 @@
-//! What of a provider decides how it may be tortured.
+//! The properties of a provider that decide how it can be tortured.
 
 use std::time::Duration;
 

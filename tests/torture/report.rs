@@ -1,4 +1,4 @@
-//! What came of it all.
+//! The report of all schedules.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -136,7 +136,7 @@ impl Report {
         println!("torture: {}, {} steps", self.line(&state), state.steps);
     }
 
-    /// What failed.
+    /// The failures.
     pub(crate) fn failures(&self) -> Vec<Failure> {
         self.state().failures.clone()
     }

@@ -1,4 +1,4 @@
-//! What happens in one schedule, as a list of steps that can be printed, replayed and cut down.
+//! A schedule: a list of steps that can be printed, replayed and cut down.
 //!
 //! Pure data: all that is random was drawn before, so that a step keeps its meaning when others
 //! are left out.
@@ -12,7 +12,7 @@ use tests::simulator::{Call, Fault, Moment, Trouble};
 /// One schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
-    /// What it was drawn from.
+    /// The seed that it was drawn from.
     pub(crate) seed: u64,
     /// The provider, as the secret names it.
     pub(crate) provider: String,
@@ -31,7 +31,7 @@ pub(crate) struct Schedule {
     /// Up to how many milliseconds after the last step things may still go wrong, while anything
     /// is under way.
     pub(crate) aftermath_ms: u64,
-    /// What happens, in this order.
+    /// The steps, in this order.
     pub(crate) steps: Vec<Step>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) enum Direction {
     Answered,
 }
 
-/// What is done.
+/// An action.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     /// A user changes at the provider, and what it tells is delivered so.
@@ -114,7 +114,7 @@ pub(crate) enum What {
 pub(crate) enum Whom {
     /// Somebody new.
     Nobody,
-    /// Of those to whom it can happen, by this number modulo how many they are.
+    /// One of the users to which it can happen, by this number modulo their count.
     Somebody(usize),
     /// As many as these who live, one after the other.
     Many(usize),
@@ -177,7 +177,7 @@ pub(crate) enum Rotation {
 }
 
 impl Schedule {
-    /// Whether reads lag longer than is assumed: what rests on that may not hold on the way.
+    /// Whether reads lag longer than is assumed: rules that rest on that might not hold on the way.
     pub(crate) fn lags_too_long(&self) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|step| matches!(step.what, What::Lag(_)))
@@ -185,7 +185,7 @@ impl Schedule {
 }
 
 impl What {
-    /// What the step is counted as.
+    /// The name under which the step is counted.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Change(Whom::Many(_), _, _) => "changes of many at once",
@@ -212,7 +212,7 @@ impl What {
     }
 }
 
-/// What a fault is counted as.
+/// The name under which a fault is counted.
 pub(crate) fn fault_name(fault: &Fault) -> &'static str {
     match fault {
         Fault::Status(_) => "provider: 5xx",

@@ -13,7 +13,7 @@ use crate::fleet::Ended;
 use crate::ground::Ground;
 use crate::provider::Provider;
 
-/// What is wrong once all deliveries have come to an end: whoever's last change was acknowledged
+/// The problems once all deliveries have come to an end: every user whose last change was acknowledged
 /// has to be right, whatever else was lost.
 pub(crate) async fn before_reconcile(ground: &Ground, book: &Book) -> Result<Vec<String>> {
     let owed = book.owed();
@@ -43,7 +43,7 @@ pub(crate) async fn before_reconcile(ground: &Ground, book: &Book) -> Result<Vec
         .collect())
 }
 
-/// What is wrong once a reconcile was complete.
+/// The problems once a reconcile was complete.
 pub(crate) async fn after_reconcile(
     ground: &Ground,
     book: &Book,
@@ -66,8 +66,8 @@ pub(crate) async fn after_reconcile(
     for rejection in ground.stage.rejections().await? {
         let user = rejection["user_id"].as_str();
         let living = user.is_some_and(|id| ground.stage.simulator.user(id).is_some());
-        // Whom the provider failed to show to a run, or the application refused for a while, the
-        // run in calm has taken in.
+        // The run in calm has taken in the users that the provider failed to show to a run, or that
+        // the application refused for a while.
         let had_reason =
             rejection["source"] == "listing" || user.is_some_and(|id| refused.contains(id));
         let passed = had_reason && (!living || !rejection["resolved_at"].is_null());
@@ -93,7 +93,7 @@ async fn versions(ground: &Ground) -> Result<Vec<String>> {
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Users whom the application's trigger refused for a while.
+/// Users that the application's trigger refused for a while.
 async fn refused(ground: &Ground) -> Result<HashSet<String>> {
     let rows = ground
         .stage
@@ -159,7 +159,7 @@ async fn runs(ground: &Ground, book: &Book) -> Result<Vec<String>> {
             None => problems.push(format!("no row in runs says what a run answered: {report}")),
         }
     }
-    // What is left is of runs that failed or died; those may have died behind their end.
+    // The rest is from runs that failed or died, perhaps after their end.
     let died = ended
         .iter()
         .filter(|ended| **ended == Ended::Killed)

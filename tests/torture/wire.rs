@@ -21,7 +21,7 @@ pub(crate) struct Wire {
     listening: JoinHandle<()>,
 }
 
-/// What becomes of a packet.
+/// The treatment of a packet.
 pub(crate) enum Treatment {
     /// It passes.
     Pass,

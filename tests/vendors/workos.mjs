@@ -82,7 +82,7 @@ const { data: later } = await events.listEvents({
 });
 assert.deepEqual(later, [record.data[1]]);
 
-// What our sender signs, the client takes, and nothing else.
+// The client takes the bodies that our sender signs, and nothing else.
 for (const { payload, signature, secret } of signed) {
   const event = await webhooks.constructEvent({ payload, sigHeader: signature, secret });
   assert.equal(event.id, JSON.parse(payload).id);

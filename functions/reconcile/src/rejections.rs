@@ -100,7 +100,7 @@ impl Run<'_> {
     }
 }
 
-/// A user of whom nothing was read but the id.
+/// A user without a profile: only the id is known.
 pub(crate) fn without_body(id: &UserId, reason: String) -> Rejected {
     Rejected {
         id: Some(id.clone()),

@@ -334,7 +334,7 @@ struct Position {
     /// Where the search before began, if `from` is a listed user's sign-up.
     before: Option<Before>,
     page: u64,
-    /// The id of the user with whom the page before began, in this search.
+    /// The id of the user that the page before began with, in this search.
     first: Option<String>,
     /// Users that there were when the walk began.
     counted: Option<u64>,
@@ -913,7 +913,7 @@ mod tests {
         let mut listing = small();
         listing.read(&users(&[1, 2, 3, 4, 5], 9)).unwrap();
         let begun = next(&*listing);
-        // The fifth was deleted, and so were all behind.
+        // The fifth was deleted, and so were all that followed.
         assert!(!listing.read(&bare(&[])).unwrap().last);
         assert!(!next(&*listing).contains("&q="));
         assert!(listing.read(&bare(&[1, 2, 3, 4])).unwrap().last);

@@ -572,7 +572,7 @@ mod tests {
             let mut listing = stack().listing(None);
             let listing = listing.as_mut();
             read(listing, &page(&["a", "b", "c", "d"], Some("e")));
-            // They signed up, and are listed behind those who were not seen yet.
+            // They signed up, and are listed after those who were not seen yet.
             let mut moved = page(moved, None);
             moved.body = String::from_utf8_lossy(&moved.body)
                 .replace(":1", ":9")
@@ -611,7 +611,7 @@ mod tests {
             check_broken(stack().listing(None), most, words, answers);
         };
         let begins = "does not begin with the user that was asked for";
-        // The same page for ever; nobody behind any cursor; others than follow.
+        // The same page for ever; nobody after any cursor; others than follow.
         check(12, begins, &mut |_| page(&ids, Some("100")));
         check(12, begins, &mut |uri| match uri.contains("cursor=") {
             true => page(&[], None),
@@ -653,7 +653,7 @@ mod tests {
         read(listing.as_mut(), &page(&["a", "b"], Some("c")));
         let again = stack().listing(Some(&listing.position()));
         assert_eq!(again.request().uri(), listing.request().uri());
-        // An earlier release's said whom the page begins with.
+        // An earlier release's position named the user that the page begins with.
         let earlier = r#"{"page":1000,"include_anonymous":true,"include_restricted":true,
             "anchors":[{"id":"a","place":"1"},{"id":"b","place":"1"}],"restarts":0}"#;
         for other in ["no position", "{}", earlier] {

@@ -270,7 +270,7 @@ struct Position {
     counted: Option<u64>,
     /// Soft-deleted users: the server counts them, and we pass them over.
     deleted: u64,
-    /// By cursor: the user with whom the last page began, and how many pages one
+    /// By cursor: the user that the last page began with, and how many pages one
     /// after the other began with that user, or showed nobody.
     #[serde(default)]
     first: Option<String>,

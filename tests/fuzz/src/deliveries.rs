@@ -13,7 +13,7 @@ pub(crate) fn run(bytes: &[u8]) {
     check(provider(*which), &verified(body));
 }
 
-/// What must hold of whatever was signed.
+/// Checks the rules that hold for every signed delivery.
 pub(crate) fn check(provider: &dyn Provider, delivery: &Verified<'_>) {
     let body = delivery.body();
     assert!((1..=256).contains(&delivery.event_id().len()));

@@ -19,7 +19,7 @@ mod users;
 /// A reader, and what it is to be fed.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Reads bytes; panics if it or what it reads with breaks a promise.
     pub run: fn(&[u8]),

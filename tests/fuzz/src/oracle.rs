@@ -1,5 +1,5 @@
-//! What JSON means, by another way than the crate's own: a tree in which text is what UTF-16
-//! says, and a number its digits and the place of its point.
+//! The meaning of JSON, in another way than the crate's own: a tree in which text is UTF-16, and a
+//! number is its digits and the place of its point.
 
 use std::collections::BTreeMap;
 

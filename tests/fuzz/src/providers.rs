@@ -54,7 +54,7 @@ pub(crate) fn verified(body: &[u8]) -> Verified<'_> {
     verify_bearer(&BearerToken::new(TOKEN), &headers, body).expect("the token")
 }
 
-/// What must hold of a profile, wherever it was read.
+/// Checks the rules that hold for every profile, wherever it was read.
 pub(crate) fn check_profile(profile: &Profile) {
     check_id(&profile.id);
     let stored = storable(&profile.raw_json).expect("a profile's JSON is storable");
@@ -83,7 +83,7 @@ fn check_time(at: At) {
     assert_eq!(At::from_rfc3339(&at.to_rfc3339()), Some(at));
 }
 
-/// What must hold of what an event tells.
+/// Checks the rules that hold for everything that an event tells.
 pub(crate) fn check_event(provider: &dyn Provider, event: &Event) {
     match event {
         Event::OfNoUser => {}

@@ -1,4 +1,4 @@
-//! What the operator, the scheduler and CloudFormation write: the secret, a database's URL, an
+//! Inputs that the operator, the scheduler and CloudFormation write: the secret, a database's URL, an
 //! invocation's event, a time.
 
 use provision::Resource;

@@ -1,4 +1,4 @@
-//! All three functions behind a real PgBouncer in transaction mode, whose few connections are
+//! All three functions at a real PgBouncer in transaction mode, whose few connections are
 //! anybody's at any time: nothing may be left in a session, and nothing expected there.
 
 use std::time::Duration;

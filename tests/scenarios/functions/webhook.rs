@@ -1,4 +1,4 @@
-//! `webhook`: each row of the contract's table of statuses, and the rules behind them.
+//! `webhook`: each row of the contract's table of statuses, and the reasons for them.
 
 mod connections;
 mod order;

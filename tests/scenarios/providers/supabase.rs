@@ -186,8 +186,8 @@ async fn an_older_servers_answers_are_understood() -> Result<()> {
     stage.assert_in_sync().await
 }
 
-/// What `provision` answers, run in a database that has Supabase's table and a stand-in for its
-/// extension, which keeps what it is to send; that is then sent.
+/// Runs the SQL that `provision` answers in a database that has Supabase's table and a stand-in for
+/// its extension, which keeps the requests that it is to send; they are then sent.
 #[tokio::test]
 async fn the_sql_to_install_tells_of_each_change_to_a_user() -> Result<()> {
     let stage = project().await?;

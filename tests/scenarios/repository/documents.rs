@@ -99,7 +99,7 @@ fn readme_is_short_and_leads_to_every_page_and_each_names_its_reader() {
         }
         if name.starts_with("docs/") {
             let head: String = text(page).lines().take(6).collect::<Vec<_>>().join(" ");
-            assert!(head.contains("For "), "{name} doesn't say whom it is for");
+            assert!(head.contains("For "), "{name} doesn't name its readers");
         }
     }
 }

@@ -168,7 +168,7 @@ struct Process {
     started: String,
 }
 
-/// What runs of all that this process has started, and they in turn, with its command.
+/// The processes that this one has started, and those that they have started, with their commands.
 fn descendants(of: u32) -> Result<BTreeMap<Process, String>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {

@@ -77,7 +77,7 @@ const PIECES: &[&str] = &[
     ")",
 ];
 
-/// What is written in a query, or in place of a URL.
+/// Parameters, as they stand in a query or in place of a URL.
 const PARAMETERS: &[&str] = &[
     "sslmode=require",
     "sslmode=verify-full",

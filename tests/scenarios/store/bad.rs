@@ -56,7 +56,7 @@ async fn a_readable_profile_is_stored_to_the_digit_or_called_unstorable() -> Res
             for _ in 0..random.usize(0..4) {
                 body = bad::profile(&mut random, &body, None);
             }
-            // What the crate itself refuses is kept apart before it gets here.
+            // A body that the crate itself refuses never gets here.
             if storable(&body).is_ok() {
                 let id = profiles.len();
                 let name = bad::values()[random.usize(..40)].clone();
@@ -91,7 +91,7 @@ async fn a_readable_profile_is_stored_to_the_digit_or_called_unstorable() -> Res
             );
             ensure!(row.name == profile.name, "SEED={seed}: {:?}", row.name);
         }
-        // Whom the table has, a listing finds equal.
+        // A listing finds each user that the table has equal.
         let kept: Vec<Profile> = (0..profiles.len())
             .filter(|place| !apart.contains(place))
             .map(|place| profiles[place].clone())

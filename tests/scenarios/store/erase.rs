@@ -191,7 +191,7 @@ async fn only_a_deleted_user_is_erased_and_only_by_the_owner() -> Result<()> {
         erase(&bench, "u").await?;
         assert_erased(&bench).await?;
     }
-    // A user of whom there are only rejections.
+    // A user with nothing but rejections.
     bench
         .store
         .reject_listed("name", "why", b"ada", Some(&user("nobody")))

@@ -35,7 +35,7 @@ async fn put(bench: &Bench, (name, updated_at, deleted_at): Before) -> Result<Ro
 
 /// Joins "new" at a time and says what came of it: the outcome, and the row's name and times. A
 /// row that was not taken in must not have been written either, unless by a delivery of what it
-/// says: whoever has looked at the row is to notice.
+/// says, so that a settle that has looked at the row sees that it moved.
 async fn joined(
     bench: &Bench,
     before: Before,

@@ -107,8 +107,8 @@ async fn patience_ends() -> Result<()> {
     let begun = Instant::now();
     let late = join(&store, &named("u", "Ada"), THEN, true).await;
     let late = late.err().context("it was locked")?.to_string();
-    // After a statement that took too long its line is made anew, which a busy machine may not
-    // manage in what is left of the patience.
+    // After a statement that took too long, its line is made anew, and a busy machine might not
+    // manage that in the rest of the patience.
     assert!(
         late.contains("took too long") || late.contains("no connection in time"),
         "{late}"

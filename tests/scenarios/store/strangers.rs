@@ -7,7 +7,7 @@ use shared::time::At;
 
 use super::{Bench, SECOND, THEN, hints, named, options, user};
 
-/// Everything that writes users or rejections, by a store that may not.
+/// Everything that writes users or rejections, by a store that must not.
 async fn check(bench: &Bench, store: &ProjectStore) -> Result<()> {
     let at = At::from_micros(THEN);
     let profile = named("u", "Eve");

@@ -99,7 +99,7 @@ async fn sweeps_and_batches_deadlock_nobody() -> Result<()> {
 #[tokio::test]
 async fn a_row_that_appears_meanwhile_is_not_taken_for_our_own() -> Result<()> {
     let bench = Bench::new(hints()).await?;
-    // What another transaction inserts, and what comes of a join at THEN that waits for it.
+    // A row that another transaction inserts, and the outcome of a join at THEN that waits for it.
     for (id, name, at, expected) in [
         ("newer", "Ada", THEN + 9 * SECOND, Tied),
         ("close", "Ada", THEN + 1, Tied),

@@ -76,7 +76,7 @@ async fn the_largest_that_postgres_holds_is_stored_and_found_equal() -> Result<(
         let now = bench.store.now().await?;
         let profiles = std::slice::from_ref(&profile);
         let differences = bench.store.compare(profiles, now, &[]).await?;
-        // What the crate leaves to PostgreSQL to print is compared there.
+        // A profile that the crate leaves to PostgreSQL to print is compared there.
         let printed = profile.printed(&[]).is_some();
         assert_eq!(differences.is_empty(), printed, "{number}");
         bench.join(&profile, now.as_micros(), false).await?;

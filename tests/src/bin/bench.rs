@@ -132,7 +132,7 @@ async fn peer_client(database: &Database, meter: &Meter) -> Result<Client> {
     Ok(client)
 }
 
-/// What a hand-written job does: list, and upsert every user.
+/// The work of a hand-written job: it lists, and upserts, every user.
 async fn upsert_all(client: &Client, provider: &Simulator) -> Result<()> {
     let upsert = client
         .prepare_typed(
@@ -300,7 +300,7 @@ async fn long_walk(server: &Postgres, few: u64) -> Result<()> {
     let saved = begun.elapsed();
     let found = client.query_one("SELECT met FROM neon_identity.walk", &[]);
     ensure!(found.await?.get::<_, Vec<u8>>(0) == met);
-    // What a run of Lambda's 900 seconds keeps for it when its time is over.
+    // The time that a run of Lambda's 900 seconds keeps for the answer.
     row(
         "the place of a walk of 5 million: to save, ms",
         millis(saved),

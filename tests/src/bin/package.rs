@@ -84,7 +84,7 @@ fn newest_glibc(program: &Path) -> Result<u32> {
     after.map(version).max().context("it names no C library")
 }
 
-/// What the functions run against, and the root that they see.
+/// The services that the functions run against, and the root that they see.
 struct Ground {
     server: Postgres,
     secrets: SecretsManager,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Sender;
 use crate::simulator::Message;
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -37,14 +37,14 @@ pub struct Attempt {
     pub at: u64,
     /// How many milliseconds the endpoint took.
     pub took: u64,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What the endpoint asked for beside.
+    /// The wait that the endpoint asked for.
     #[serde(skip)]
     pub(super) asked: Asked,
 }
 
-/// What an endpoint's answer asks of the sender.
+/// The requests to the sender in an endpoint's answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     pub(super) retry_after: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What goes wrong between the provider's commit and the endpoint.
+//! Mishaps between the provider's commit and the endpoint.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ pub(super) async fn run(sender: Sender, world: World) {
                 sender.skip("", &taken.message, 0, Outcome::Lost);
                 continue;
             }
-            // Whoever need not wait gets its turn now, so that order is kept where it can be.
+            // A message that need not wait gets its turn now, so that order is kept where it can be.
             let turn = match delays.iter().all(Duration::is_zero) {
                 true => turn(&sender).await,
                 false => None,

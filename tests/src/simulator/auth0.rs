@@ -37,7 +37,7 @@ pub struct Auth0 {
     pub client_id: String,
     /// The application's secret.
     pub client_secret: String,
-    /// What the event stream sends as bearer token.
+    /// The bearer token that the event stream sends.
     pub webhook_token: String,
     /// How long a token is good, in seconds.
     pub token_lifetime: i64,
@@ -72,7 +72,7 @@ impl Default for Auth0 {
 }
 
 impl Auth0 {
-    /// What tokens for the Management API are made for.
+    /// The audience of tokens for the Management API.
     fn audience(&self) -> String {
         format!("https://{}/api/v2/", self.domain)
     }

@@ -23,7 +23,7 @@ mod profile;
 mod routes;
 mod seeded;
 
-/// What a listing makes of `starting_after`, which is of August 2026.
+/// A listing's reading of `starting_after`, which is new in August 2026.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cursors {
     /// It begins after that user; one who is not there is an error.
@@ -46,7 +46,7 @@ pub struct Clerk {
     pub secret_keys: Vec<String>,
     /// Whether the API tells which instance a key is for.
     pub tells_instance: bool,
-    /// What a listing makes of `starting_after`.
+    /// A listing's reading of `starting_after`.
     pub cursors: Cursors,
     /// Offsets from this one on are slow.
     pub large_offset: usize,

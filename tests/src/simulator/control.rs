@@ -1,4 +1,4 @@
-//! The control API, for whoever drives a simulator from another process: everything under
+//! The control API, to drive a simulator from another process: everything under
 //! `/control`, JSON in and out.
 
 use axum::extract::{Path, Query, State};
@@ -48,7 +48,7 @@ pub(super) fn routes(world: World) -> Router {
         .with_state(world)
 }
 
-/// An error's whole story, to whoever controls the simulator.
+/// An error with all its causes, for the process that controls the simulator.
 struct Problem(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Problem {

@@ -1,4 +1,4 @@
-//! What can go wrong between the provider and whoever asks it: one-off faults and lasting switches.
+//! Faults between the provider and its client: one-off faults and lasting switches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub enum Fault {
     Html(u16),
     /// This JSON, with 200; the request has no effect.
     Json(String),
-    /// An answer as whoever stands between gives it, or a server of another
+    /// An answer as a proxy in between gives it, or a server of another
     /// release; the request has no effect.
     Answer {
         /// The status.
@@ -68,7 +68,7 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trouble {
-    /// What happens.
+    /// The fault.
     pub fault: Fault,
     /// Which calls; none means all.
     #[serde(default)]
@@ -163,8 +163,8 @@ pub struct Switches {
     pub lag_ms: u64,
     /// The share of reads that a lagging replica answers, 0 to 1; the others see the newest state.
     pub lag_share: f64,
-    /// What is told from now on can be seen in the provider's record of events, where it has one,
-    /// only this many milliseconds later.
+    /// How many milliseconds later an event can be seen in the provider's record of events, if it has
+    /// one.
     pub record_lag_ms: u64,
     /// Query parameters refused as unknown, as older servers do.
     pub refused_parameters: BTreeSet<String>,

@@ -1,5 +1,5 @@
-//! What stands between the network and a vendor's routes: the log, the rate limit, the hooks and
-//! the faults.
+//! The layer between the network and a vendor's routes: the log, the rate limit, the hooks and the
+//! faults.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

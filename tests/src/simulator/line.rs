@@ -13,7 +13,7 @@ use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-/// What a connection does with the answer that is written to it.
+/// A connection's treatment of the answer that is written to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Manner {
     /// Passes it on.

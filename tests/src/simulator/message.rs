@@ -1,4 +1,4 @@
-//! What a provider wants told to its subscribers, before anything signs or sends it.
+//! Messages of a provider to its subscribers, before anything signs or sends them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Simulated auth providers: an in-memory project with an API to read it, a history for replicas
-//! to lag behind, and an outbox for a [sender] to deliver.
+//! to lag, and an outbox for a [sender] to deliver.
 //!
 //! The core knows no provider. What a profile looks like, what a change does to it and what is
 //! told about it is a [`Vendor`], one file for each provider, pure.
@@ -56,7 +56,7 @@ pub use world::{Moment, Page, Recorded, Slice, Taken, Truth, World};
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What ids, names, faults and everything else random is drawn from.
+    /// The seed of ids, names, faults and everything else that is random.
     pub seed: u64,
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,

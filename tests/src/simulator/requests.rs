@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::Fault;
 
-/// What a request wants, whatever the provider calls it.
+/// The kind of a request, whatever the provider calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
@@ -35,7 +35,7 @@ pub struct Request {
     pub path: String,
     /// Its query, as it came.
     pub query: String,
-    /// What it wants.
+    /// Its kind.
     pub call: Call,
     /// The status it was answered with; none if it was not answered (yet).
     pub status: Option<u16>,

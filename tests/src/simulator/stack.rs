@@ -24,7 +24,7 @@ mod seeded;
 pub struct Stack {
     /// Its name in the secret.
     pub name: &'static str,
-    /// What the listing takes a cursor for.
+    /// The listing's reading of a cursor.
     pub cursors: Cursors,
     /// The project's id.
     pub project_id: String,
@@ -38,7 +38,7 @@ pub struct Stack {
     pub seeds_all_standings: bool,
 }
 
-/// What a listing's cursor is; no answer says it.
+/// The meaning of a listing's cursor, which no answer tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursors {
     /// The page's first user, as until about April 2026.
@@ -48,7 +48,7 @@ pub enum Cursors {
 }
 
 impl Cursors {
-    /// What the variable `STACK_CURSORS` says; included by default. `make test` has the scenarios
+    /// The value of the variable `STACK_CURSORS`; included by default. `make test` has the scenarios
     /// that list run with both.
     fn of_environment() -> Self {
         match std::env::var("STACK_CURSORS").as_deref() {

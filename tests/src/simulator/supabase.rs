@@ -1,5 +1,5 @@
 //! Supabase Auth, as its server's source of August 2026 has it: the admin's users under
-//! `/auth/v1`, behind the gateway that looks at keys, and webhooks of the database's table.
+//! `/auth/v1`, after the gateway that looks at keys, and webhooks of the database's table.
 
 use axum::Router;
 use axum::http::Method;
@@ -25,9 +25,9 @@ mod seeded;
 pub struct Supabase {
     /// The key of the service role.
     pub service_role_key: String,
-    /// The key that applications have, which may not do anything here.
+    /// The key that applications have, which is allowed nothing here.
     pub anon_key: String,
-    /// What the database's webhook sends as bearer token.
+    /// The bearer token that the database's webhook sends.
     pub webhook_token: String,
     /// Whether errors follow the API's version of 2024-01-01 where a request asks for it; older
     /// servers don't know of versions.

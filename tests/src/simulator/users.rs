@@ -16,7 +16,7 @@ const REMEMBERED: i64 = 600_000;
 /// A place in the order of all listings: the sign-up's time, then the id.
 pub type Position = (i64, String);
 
-/// What time a reader sees.
+/// The time whose state a reader sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
     /// The newest state.
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// A change that can be looked behind.
+/// A change whose former state can still be seen.
 #[derive(Debug)]
 struct Undo {
     at: i64,

@@ -1,5 +1,5 @@
-//! What one provider adds to the core: how its profiles look, what changes do to them and which
-//! events they fire. No time, no network, no state: those are the core's.
+//! The part of a simulator that is one provider's own: its profiles, the changes of them, and the
+//! events that these fire. It has no time, no network and no state: those are the core's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub trait Vendor: Send + Sync + 'static {
         Ok(sender::Options::new(signing, endpoint))
     }
 
-    /// What a request wants.
+    /// The kind of a request.
     fn call(&self, method: &Method, path: &str) -> Call;
 
     /// The body of a listing without a user and without a next page.
@@ -56,8 +56,8 @@ pub trait Vendor: Send + Sync + 'static {
         1
     }
 
-    /// What every answer says of the rate limit, when `remaining` requests are left until `reset`,
-    /// in seconds since 1970.
+    /// The headers of every answer that tell of the rate limit: `remaining` requests are left until
+    /// `reset`, in seconds since 1970.
     fn limit_headers(
         &self,
         _limit: RateLimit,
@@ -91,14 +91,13 @@ pub trait Vendor: Send + Sync + 'static {
     /// A seeded user's profile, as JSON.
     fn seeded_profile(&self, user: Seeded) -> String;
 
-    /// What [`Vendor::reading`] says of a seeded user's profile, without making the profile.
+    /// The [`Vendor::reading`] of a seeded user's profile, without making the profile.
     fn seeded_reading(&self, user: Seeded) -> Reading;
 
-    /// What a profile says of its user. Profiles set by hand may be broken: what can't be read is
-    /// left out.
+    /// Reads a profile. Profiles set by hand may be broken: a field that can't be read is left out.
     fn reading(&self, profile: &str) -> Reading;
 
-    /// What a change does: to a user that is there, or to nobody, which is how users sign up.
+    /// Makes a change: to a user that is there, or to none, which is how users sign up.
     fn change(
         &self,
         user: Option<Subject<'_>>,
@@ -108,7 +107,7 @@ pub trait Vendor: Send + Sync + 'static {
     ) -> Result<Effect, Refused>;
 }
 
-/// What a profile says, in the words of the table.
+/// The fields of a profile, in the words of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Reading {
     /// The display name.
@@ -145,7 +144,7 @@ pub struct Subject<'a> {
     pub id: &'a str,
     /// Its profile, as JSON.
     pub profile: &'a str,
-    /// What the vendor keeps about it beside the profile.
+    /// The notes that the vendor keeps beside the profile.
     pub memo: &'a Value,
 }
 
@@ -205,16 +204,16 @@ pub struct SignUp {
     pub anonymous: bool,
 }
 
-/// What a change did.
+/// The effect of a change.
 #[derive(Debug, Clone)]
 pub struct Effect {
     /// The user's id.
     pub id: String,
     /// How the user is now.
     pub after: After,
-    /// What the API answers.
+    /// The API's answer.
     pub answer: String,
-    /// What is sent to subscribers, in the order in which the provider sends it.
+    /// The events for subscribers, in the order in which the provider sends them.
     pub events: Vec<Event>,
 }
 
@@ -225,14 +224,14 @@ pub enum After {
     Present {
         /// The profile, as JSON.
         profile: String,
-        /// What the vendor wants to find again beside the profile.
+        /// The notes that the vendor keeps beside the profile.
         memo: Value,
     },
     /// Gone.
     Gone,
 }
 
-/// What subscribers get to know.
+/// An event for subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its type, such as `user.created`.
@@ -277,7 +276,7 @@ impl IntoResponse for Refused {
 pub(super) struct User {
     /// The profile that the next change builds on.
     pub(super) profile: Arc<str>,
-    /// What is shown in its place, byte for byte, until the next change.
+    /// The profile that is shown in its place, byte for byte, until the next change.
     pub(super) shown: Option<Arc<str>>,
     pub(super) memo: Value,
     pub(super) reading: Reading,

@@ -34,14 +34,14 @@ pub struct WorkOs {
     pub api_keys: Vec<String>,
     /// The role that the environment began with, by whose id it is known.
     pub member_role: String,
-    /// What becomes of a listing after a user or an event that is not there (any more).
+    /// The answer to a listing after a user or an event that is not there (any more).
     pub lost_cursor: LostCursor,
     /// Whether the last page names its last item as the one to go on after, as the examples of
     /// WorkOS' documentation do.
     pub last_page_goes_on: bool,
 }
 
-/// What becomes of a cursor that nobody knows. WorkOS does not say.
+/// The answer to an unknown cursor, which WorkOS does not document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LostCursor {
     /// It is refused.

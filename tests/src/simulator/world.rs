@@ -31,7 +31,7 @@ pub use slices::Slice;
 pub use troubles::Moment;
 pub use truth::Truth;
 
-/// A simulated provider's state, shared between the server and whoever holds a copy.
+/// A simulated provider's state, shared between the server and all holders of a copy.
 #[derive(Clone)]
 pub struct World(Arc<Inner>);
 

@@ -28,7 +28,7 @@ async fn bad_deliveries_are_taken_or_kept_apart_and_never_end_in_a_5xx() -> Resu
 }
 
 /// Whether 503 may be the right answer: a read contradicts an event that says of a user who is
-/// there that they are gone, or of somebody whom nobody knows that they signed up just now.
+/// there that they are gone, or of an unknown user that they signed up just now.
 fn is_to_be_asked_again(body: &[u8], id: &str) -> bool {
     let text = String::from_utf8_lossy(body);
     let mut said = text.split("\"deleted_at\":").skip(1);

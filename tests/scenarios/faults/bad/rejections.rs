@@ -16,7 +16,7 @@ async fn a_delivery_that_could_not_be_read_is_resolved_once_its_user_can() -> Re
     let simulator = &stage.simulator;
     let id = simulator.create("Ada", "ada@example.com")?;
     let known = simulator.create("Bob", "bob@example.com")?;
-    // Were they most of the listed, the run would fail.
+    // If they were most of the listed users, the run would fail.
     for name in ["Cy", "Di"] {
         simulator.create(name, &format!("{name}@example.com"))?;
     }
@@ -34,8 +34,8 @@ async fn a_delivery_that_could_not_be_read_is_resolved_once_its_user_can() -> Re
     let named: Vec<_> = kept.iter().map(|row| row["user_id"].as_str()).collect();
     assert_eq!(named, [Some(id.as_str()), Some(known.as_str())]);
 
-    // As long as the listing shows them like that, nothing is resolved: not even for whom the
-    // table has a row of before.
+    // As long as the listing shows them like that, nothing is resolved, not even for a user that
+    // has a row from before.
     let reconcile = stage.reconcile().await?;
     for _ in 0..2 {
         let report = reconcile.invoke(json!({})).await?;

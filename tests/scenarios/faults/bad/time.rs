@@ -38,7 +38,7 @@ fn check(what: &str, body: impl Fn(usize) -> String, work: impl Fn(&str)) {
     // A reader that takes no time at all has no ratio.
     let base = fastest(|| work(&small)).max(Duration::from_millis(1));
     let mut took = fastest(|| work(&large));
-    // What is square stays so; caches that others have emptied do not.
+    // Time that is quadratic stays so; caches that others have emptied do not.
     for _ in 0..4 {
         if took >= base * MOST {
             took = took.min(fastest(|| work(&large)));

@@ -66,7 +66,7 @@ async fn overtaken(stop: Stop) -> Result<()> {
                 .execute("UPDATE neon_identity.walk SET lease_until = now() - interval '1 s'")
                 .await?;
         }
-        // Whoever takes over stands still with the lease, and has written nothing.
+        // The run that takes over stands still with the lease, and has written nothing.
         let over = Arc::clone(&quick);
         let (sender, frozen) = tokio::sync::oneshot::channel();
         walk.stage
@@ -155,7 +155,7 @@ async fn a_run_that_outlived_its_lease_does_not_move_the_next_ones_place() -> Re
     walk.stage.assert_in_sync().await
 }
 
-/// Two pages of users in the table, three of whom are gone at the provider.
+/// Two pages of users in the table, of which three are gone at the provider.
 async fn with_missing() -> Result<Walk> {
     let walk = Walk::backfilled(1_500).await?;
     let ids = walk.ids();

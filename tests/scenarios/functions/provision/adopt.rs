@@ -33,7 +33,7 @@ const PLAIN: &str = r#"
     "deleted_at" timestamp with time zone,
     "updated_at" timestamp with time zone"#;
 
-/// What Neon adds to the columns.
+/// The key and the index that Neon adds to the columns.
 pub(crate) const KEY_AND_INDEX: &str = "
     ALTER TABLE ONLY neon_auth.users_sync ADD CONSTRAINT users_sync_pkey PRIMARY KEY (id);
     CREATE INDEX users_sync_deleted_at_idx ON neon_auth.users_sync USING btree (deleted_at)";
@@ -231,7 +231,7 @@ async fn neons_table_is_taken_over_with_all_that_hangs_on_it() -> Result<()> {
     let report = comes_true(&site).await?;
     let figures = ["created", "updated", "deleted"].map(|name| report[name].clone());
     assert_eq!(figures, [json!(1), json!(2), json!(1)], "{report}");
-    // What hangs on it works, with the values of now.
+    // Everything that refers to it works, with the current values.
     let joined = "SELECT concat_ws(' ', task, people.name, deleted_at IS NOT NULL)
         FROM app.todos JOIN app.people ON people.id = user_id
         JOIN neon_auth.users_sync AS kept ON kept.id = user_id ORDER BY task";

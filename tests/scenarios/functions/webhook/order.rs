@@ -14,7 +14,7 @@ use super::{STALENESS, about_a_user, at_once, created_and_deleted};
 async fn a_late_creation_does_not_resurrect() -> Result<()> {
     let stage = Stage::receiving().await?;
     let (created, deleted) = created_and_deleted(&stage)?;
-    // So young that the user may not be readable yet.
+    // So young that the user might not be readable yet.
     assert_eq!(stage.deliver(&created).await?, 503);
     assert!(stage.table().await?.is_empty());
     let late = created.older(Duration::from_secs(61));

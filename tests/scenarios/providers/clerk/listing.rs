@@ -16,13 +16,13 @@ use super::Site;
 const PAGE: usize = 500;
 
 /// Lets users come, go and change at every page for as long as the run is under way, and gives
-/// whom it touches.
+/// the users that it touches.
 fn disturb(world: &World, round: usize, under_way: &Arc<AtomicBool>) -> BTreeSet<String> {
     let ids: Vec<String> = world.truth().map(|user| user.id).collect();
     let mut touched = BTreeSet::new();
     for page in 0..12_usize {
-        // The last of a page, on whom a cursor may stand; some of before, who move all offsets;
-        // some of after.
+        // The last of a page, at which a cursor may stand; some before it, which move all offsets;
+        // and some after it.
         let end = PAGE * (page + 1);
         let before = (0..13).map(|i| i * 7 + page * 91 + round * 3);
         let gone: Vec<String> = (end - 3..end)

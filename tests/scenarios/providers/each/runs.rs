@@ -81,7 +81,7 @@ async fn a_run_after_deliveries_writes_nothing(setup: Setup) -> Result<()> {
     stage.deliver_all().await?;
     let before = stage.the_row(&id).await?;
     let report = stage.complete(json!({})).await?;
-    // What is deleted and listed lately may be in doubt, and is then read: nothing comes of it.
+    // A user that was deleted or listed lately may be in doubt, and is then read, which changes nothing.
     assert_eq!(
         (&report["updated"], &report["created"]),
         (&json!(0), &json!(0)),

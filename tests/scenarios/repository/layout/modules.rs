@@ -127,8 +127,8 @@ fn module(path: &str) -> Option<usize> {
         .map(|(place, _)| place)
 }
 
-/// What code names after `prefix`, such as `crate::`: paths with slashes, of
-/// which the last parts may be types and functions.
+/// The paths that code names after `prefix`, such as `crate::`, with slashes; their
+/// last parts may be types and functions.
 fn named_after(code: &str, prefix: &str) -> Vec<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let whole = |at: usize| !code[..at].ends_with(|c: char| is_name(c) || c == ':');

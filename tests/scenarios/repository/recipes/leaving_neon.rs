@@ -11,7 +11,7 @@ use crate::site::Site;
 /// Seen from the folder of the recipes.
 const PAGE: &str = "../moving-from-neon.md";
 
-/// What Neon's sync sends of a user.
+/// The statement by which Neon's sync writes a user.
 const NEON_WRITES: &str = "INSERT INTO neon_auth.users_sync (raw_json, updated_at)
     VALUES ($profile$PROFILE$profile$, now())
     ON CONFLICT (id) DO UPDATE SET raw_json = excluded.raw_json, updated_at = excluded.updated_at";

@@ -250,8 +250,8 @@ async fn a_view_shows_everybody_unless_it_asks_as_its_reader() -> Result<()> {
     Ok(())
 }
 
-/// What Neon and Supabase have in their databases, in so far as the page uses it: the role of who
-/// asks with a token, and a function that says whose token it is.
+/// The part of Neon's and Supabase's databases that the page uses: the role of a client with a
+/// token, and a function that tells the token's user.
 fn tokens(returns: &str, function: &str) -> String {
     format!(
         "CREATE ROLE authenticated LOGIN PASSWORD 'authenticated';

@@ -1,5 +1,5 @@
-//! What AWS has when `template.yaml` was deployed: stacks of it are created in moto, one with the
-//! defaults and one with all that can be switched on.
+//! The resources that AWS has once `template.yaml` is deployed: stacks of it are created in moto, one
+//! with the defaults and one with all that can be switched on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -47,7 +47,7 @@ fn parameters(with: With) -> Value {
     }
 }
 
-/// What is wrong with a stack that was created with these parameters.
+/// A rule: gives the mistakes of a stack that was created with these parameters.
 type Rule = fn(With, &Value) -> Vec<String>;
 
 /// A rule is broken by one change to the template, which this stack shows; what the rule says then.
@@ -241,7 +241,8 @@ fn permissions(stack: &Value) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// What each role may do, and no more. What begins with `+` is there only with a VPC or a key.
+/// The only actions that each role is allowed. One that begins with `+` is there only with a VPC or a
+/// key.
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "ProvisionRole",
@@ -287,7 +288,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What Lambda needs of a role to put its function into a VPC.
+/// The actions that Lambda needs to put a function into a VPC.
 const INTERFACES: [&str; 6] = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -404,8 +405,8 @@ fn dead_letters_rule(_: With, stack: &Value) -> Vec<String> {
     problems
 }
 
-/// What an alarm watches, by its name without the stack's, and figures of so many periods, the
-/// latest last: those that set it off, and those that don't. `None`: CloudWatch was told nothing.
+/// An alarm, by its name without the stack's, and figures of its periods, the latest last: those that
+/// set it off, and those that don't. `None`: CloudWatch was told nothing.
 type Alarm = (
     &'static str,
     &'static str,

@@ -297,7 +297,7 @@ fn translate(source: &str, asked: &[(Value, &str)]) -> Vec<Value> {
     )
 }
 
-/// What one of the programs beside this file answers.
+/// Runs one of the programs beside this file, and gives its answer.
 pub(super) fn python(program: &str, asked: &Value) -> Vec<Value> {
     let mut python = Command::new(python_program("python").expect("Python"))
         // Nothing is to be left beside the sources.

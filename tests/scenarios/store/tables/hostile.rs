@@ -158,7 +158,7 @@ fn hostile() -> Result<String> {
         );
         symbols.extend(operators(&file.code));
     }
-    // What grammar calls by the server's own name, and what plans of ours may call.
+    // Functions that the grammar calls by the server's own names, and those that our plans may call.
     names.extend(["extract", "date_part", "timezone", "textcat"].map(str::to_owned));
     ensure!(
         names.contains("convert_to") && names.contains("unnest"),

@@ -1,4 +1,4 @@
-//! What the demo prints, and what it reads from the table for that.
+//! The demo's output, and the queries for it.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write, stdout};

@@ -1,4 +1,4 @@
-//! What changes do to an Auth0 user, and what the event stream tells of them.
+//! Changes of an Auth0 user, and the events that the event stream tells of them.
 //!
 //! A deletion does not move `updated_at`; a login does, and is told to nobody. `user.updated` may
 //! hold only some of the fields.
@@ -153,7 +153,7 @@ fn changed(
         set(&mut user, "updated_at", &iso::text(now));
     }
     let mut shown = user.clone();
-    // What did not change may be left out.
+    // Fields that did not change may be left out.
     if random.bool() {
         shown.retain(|name, value| {
             let same = before.get(name).is_some_and(|old| old.get() == value.get());

@@ -11,7 +11,7 @@ use crate::simulator::world::World;
 /// No search shows more users than this.
 const CEILING: usize = 1_000;
 
-/// What a listing is asked for.
+/// The parameters of a listing.
 #[derive(Debug)]
 pub(super) struct Wanted {
     page: usize,

@@ -9,7 +9,7 @@ use crate::simulator::iso;
 use crate::simulator::json::{fields, filled, get, set, text};
 use crate::simulator::vendor::{Fields, Reading, Standing};
 
-/// What identities hold that opens other doors.
+/// Fields of identities that hold credentials for other services.
 const TOKENS: &[&str] = &["access_token", "refresh_token", "access_token_secret"];
 
 /// A user with this id, signed up now.
@@ -69,7 +69,7 @@ pub(super) fn settle(user: &mut Fields) {
     }
 }
 
-/// What a profile says, as far as it can be read.
+/// Reads a profile, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
     let time = |name| iso::millis(&get::<String>(&user, name)?);

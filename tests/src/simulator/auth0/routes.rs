@@ -105,7 +105,7 @@ async fn update(
     Ok(answered(StatusCode::OK, effect.answer))
 }
 
-/// Whoever is not there is as good as deleted.
+/// A user that is not there is as good as deleted.
 async fn delete(
     State(api): State<Api>,
     _: Allowed,

@@ -1,4 +1,4 @@
-//! What changes do to a Clerk user, and what is told of them.
+//! Changes of a Clerk user, and the events that tell of them.
 //!
 //! Every change that is told moves `updated_at`, to this very millisecond, whatever it was before;
 //! a deletion is told with the event's time alone. That somebody was active is told to nobody.

@@ -126,7 +126,7 @@ pub(super) fn too_many_requests() -> Refused {
     )
 }
 
-/// What is no address of the API's is not answered in its words.
+/// An address that is not the API's is not answered in its words.
 pub(super) fn nowhere() -> Refused {
     Refused {
         status: StatusCode::NOT_FOUND,

@@ -10,7 +10,7 @@ use crate::simulator::world::World;
 /// The most users a page.
 const MOST: usize = 500;
 
-/// What a listing is asked for.
+/// The parameters of a listing.
 #[derive(Debug)]
 pub(super) struct Wanted {
     limit: usize,
@@ -29,7 +29,7 @@ enum Order {
     Name,
 }
 
-/// Whom it is about; empty: everybody.
+/// The users that it is about; empty: all.
 #[derive(Debug, Default)]
 struct Filter {
     ids: Vec<String>,

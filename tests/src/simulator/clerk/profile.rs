@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::simulator::json::{fields, filled, get, set};
 use crate::simulator::vendor::{Fields, Reading, Standing};
 
-/// What a user has who has nothing; some of it is in no documentation.
+/// The fields of a user who has set nothing; some of them are not documented.
 const BLANK: &[(&str, &str)] = &[
     ("object", r#""user""#),
     ("external_id", "null"),
@@ -72,7 +72,7 @@ pub(super) fn id(prefix: &str, random: &mut fastrand::Rng) -> String {
     format!("{prefix}_3{rest}")
 }
 
-/// Adds an address behind those that are there; it becomes the primary one if that is none.
+/// Adds an address after those that are there; it becomes the primary one if there is none.
 pub(super) fn add_email(
     user: &mut Fields,
     email: &str,
@@ -159,7 +159,7 @@ pub(super) fn set_name(user: &mut Fields, name: Option<&str>) {
     set(user, "last_name", &last);
 }
 
-/// What a profile says, as far as it can be read.
+/// Reads a profile, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
     let names: Vec<String> = ["first_name", "last_name"]

@@ -1,4 +1,4 @@
-//! What changes do to a Stack Auth user, and which webhooks they fire.
+//! Changes of a Stack Auth user, and the webhooks that they fire.
 //!
 //! Only the API's create, update and delete fire webhooks about users; an anonymous user who
 //! signs up goes through the same update. `user.created` is made before the personal team and the

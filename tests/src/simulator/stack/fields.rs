@@ -1,4 +1,4 @@
-//! What a request may set on a user, checked as the server's schema checks it.
+//! The fields that a request can set on a user, checked as the server's schema checks them.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

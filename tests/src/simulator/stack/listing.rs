@@ -9,7 +9,7 @@ use crate::simulator::vendor::{Reading, Refused, Standing};
 /// The most users a page, since cursors are excluded.
 pub(super) const MOST: usize = 1_000;
 
-/// What a listing is asked for.
+/// The parameters of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// At most this many users; none means all.

@@ -169,7 +169,7 @@ impl Team {
     }
 }
 
-/// What a personal team is called when it is made for this user.
+/// The name of the personal team that is made for this user.
 pub(super) fn personal_team_name(name: Option<&str>, email: Option<&str>) -> String {
     match name.or(email) {
         Some(owner) => format!("{owner}'s Team"),
@@ -188,7 +188,7 @@ pub(super) fn personal_team_id(user: &str) -> String {
         .to_string()
 }
 
-/// What a profile says, as far as it can be read.
+/// Reads a profile, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     // By name, so that one broken field does not hide the others.
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(profile).unwrap_or_default();

@@ -245,7 +245,7 @@ fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
-/// What every answer wears; and the vendor's own clients ask for errors dressed as successes.
+/// Adds the headers of every answer; the vendor's own clients ask for errors dressed as successes.
 async fn dress(request: Request, next: Next) -> Response {
     let override_status = header_of(request.headers(), "override-error-status").is_some();
     let mut response = next.run(request).await;

@@ -1,4 +1,4 @@
-//! What changes do to a Supabase user. Each of them is a change of a row, which its webhook tells.
+//! Changes of a Supabase user. Each of them is a change of a row, which its webhook tells.
 
 use serde_json::{Value, json};
 
@@ -128,7 +128,7 @@ fn deleted(project: &Supabase, id: &str, before: &Fields) -> Effect {
 
 fn present(id: String, user: &Fields, events: Vec<Event>) -> Effect {
     let profile = json::text(user);
-    // What is left of a user deleted softly is not shown to whoever deleted it.
+    // The row of a user deleted softly is not shown to the client that deleted it.
     let answer = match get::<String>(user, "deleted_at") {
         Some(_) => "{}".to_owned(),
         None => profile.clone(),

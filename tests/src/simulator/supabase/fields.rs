@@ -1,4 +1,4 @@
-//! What a request may set on a user.
+//! The fields that a request can set on a user.
 
 use serde_json::value::RawValue;
 

@@ -31,7 +31,7 @@ struct Cursor {
     id: String,
 }
 
-/// What is asked for.
+/// The page that is asked for.
 struct Wanted<'a> {
     parameters: &'a [(String, String)],
     ascending: bool,

@@ -69,7 +69,7 @@ pub(super) fn confirm(user: &mut Fields, now: i64) {
     }
 }
 
-/// What is left of a user whom the server deletes softly: the row, and no word about them.
+/// Deletes a user softly, as the server does: the row stays, and nothing is told.
 pub(super) fn delete_softly(user: &mut Fields, now: i64) {
     for name in ["email", "phone"] {
         if let Some(text) = filled(user, name) {
@@ -97,7 +97,7 @@ fn obfuscated(text: &str) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(text))
 }
 
-/// What a profile says, as far as it can be read.
+/// Reads a profile, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
     let time = |name| iso::millis(&get::<String>(&user, name)?);

@@ -1,4 +1,4 @@
-//! What the database's webhooks tell: rows of `auth.users`.
+//! The rows of `auth.users` that the database's webhooks tell.
 
 use serde_json::{Value, json};
 

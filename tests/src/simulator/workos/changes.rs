@@ -1,4 +1,4 @@
-//! What changes do to a user, and what is told of them.
+//! Changes of a user, and the events that tell of them.
 //!
 //! Every change moves `updated_at`, a sign-in too, of which nothing is told; a deletion does not
 //! move it.

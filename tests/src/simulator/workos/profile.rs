@@ -6,7 +6,7 @@ use crate::simulator::iso;
 use crate::simulator::json::{fields, filled, get, set};
 use crate::simulator::vendor::{Fields, Reading, Standing};
 
-/// A user with this id, signed up now, of whom nothing else is known.
+/// A user with this id, signed up now, and nothing else.
 pub(super) fn new(id: &str, email: &str, now: i64) -> Fields {
     let mut user = Fields::new();
     let at = iso::text(now);
@@ -51,7 +51,7 @@ pub(super) fn full_name(user: &Fields) -> Option<String> {
     Some(names.join(" ")).filter(|name| !name.is_empty())
 }
 
-/// What a profile says, as far as it can be read.
+/// Reads a profile, as far as it can be read.
 pub(super) fn reading(profile: &str) -> Reading {
     let user = fields(profile);
     let time = |name| iso::millis(&get::<String>(&user, name)?);

@@ -1,4 +1,4 @@
-//! What was asked of the provider.
+//! The requests to the provider.
 
 use std::collections::HashMap;
 

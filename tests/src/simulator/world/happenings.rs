@@ -1,4 +1,4 @@
-//! What tests and demos let happen to users.
+//! Changes of users that tests and demos make.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::simulator::users::{Found, View};
 use crate::simulator::vendor::{Change, SignUp, User};
 
 impl World {
-    /// Adds `count` users that signed up long ago, about whom nothing is told.
+    /// Adds `count` users that signed up long ago; nothing is told of them.
     pub fn seed(&self, count: u64) {
         self.state().users.seed(count);
     }

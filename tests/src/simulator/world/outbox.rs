@@ -1,4 +1,4 @@
-//! What the provider has to tell.
+//! The messages that the provider has yet to send.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What the vendors' routes read, of now or of a moment ago.
+//! The state that the vendors' routes read: the current one, or that of a moment ago.
 
 use std::sync::Arc;
 

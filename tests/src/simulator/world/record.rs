@@ -1,4 +1,4 @@
-//! What was told, as a provider keeps it that has a record of events.
+//! The record of events, as a provider keeps it that has one.
 //!
 //! Invariant: what can be seen of the record never changes its order; it only grows at its end,
 //! however late an event becomes visible.

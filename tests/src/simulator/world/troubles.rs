@@ -1,4 +1,4 @@
-//! What goes wrong, and what is done at which request.
+//! Troubles, and hooks that act at a request.
 
 use super::World;
 use crate::simulator::faults::{Fault, Switches, Trouble};
@@ -23,7 +23,7 @@ pub(super) struct Hook {
 }
 
 impl World {
-    /// Adds a trouble behind those that are there.
+    /// Adds a trouble after those that are there.
     pub fn add_trouble(&self, trouble: Trouble) {
         self.state().plan.add(trouble);
     }
@@ -41,7 +41,7 @@ impl World {
         self.state().rotated_key = Some((own.to_owned(), new.to_owned()));
     }
 
-    /// What the vendor has to see in place of this header's value.
+    /// The value that the vendor has to see in place of this header's.
     pub(in crate::simulator) fn as_own_key(&self, value: &str) -> Option<String> {
         let state = self.state();
         let (own, new) = state.rotated_key.as_ref()?;

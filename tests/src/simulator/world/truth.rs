@@ -1,4 +1,4 @@
-//! What is true, to hold a table against.
+//! The true state of the users, to compare a table with.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct Truth {
     /// keep.
     #[serde(serialize_with = "as_text")]
     pub profile: Arc<str>,
-    /// What the profile says.
+    /// The fields of the profile.
     #[serde(flatten)]
     pub reading: Reading,
 }
