@@ -27,7 +27,7 @@
     renew();
   };
 
-  const goOn = document.querySelector("form[data-go-on]");
+  const goOn = document.querySelector("[data-go-on] form");
   if (goOn) setTimeout(() => goOn.requestSubmit(), 300);
   else if (main) renew();
 })();

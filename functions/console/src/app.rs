@@ -31,6 +31,8 @@ pub struct App {
     pub(crate) schema: Schema,
     /// Whether nothing can be changed from here.
     pub(crate) read_only: bool,
+    /// Where the provider sends deliveries, if the environment says so.
+    pub(crate) webhook_url: Option<String>,
     connected: RwLock<Arc<Connected>>,
     read_at: Mutex<Instant>,
     /// Attempts to sign in while there is no table that counts them.
@@ -47,8 +49,12 @@ pub(crate) struct Connected {
 }
 
 impl App {
-    /// Reads the secret; `read_only`: the variable `READ_ONLY`.
-    pub async fn new(start: Start, read_only: Option<&str>) -> Result<Self> {
+    /// Reads the secret; `read_only` and `webhook_url`: the variables of these names.
+    pub async fn new(
+        start: Start,
+        read_only: Option<&str>,
+        webhook_url: Option<String>,
+    ) -> Result<Self> {
         let read_only = match read_only {
             None | Some("false") => false,
             Some("true") => true,
@@ -70,6 +76,7 @@ impl App {
             credentials: start.credentials,
             schema: start.schema,
             read_only,
+            webhook_url,
             connected: RwLock::new(Arc::new(connected)),
             read_at: Mutex::new(Instant::now()),
             attempts: Mutex::default(),

@@ -16,7 +16,9 @@ const LONGEST: Duration = Duration::from_secs(50);
 
 pub(crate) async fn serve() -> Result<()> {
     let read_only = variable("READ_ONLY")?;
-    let app = Arc::new(App::new(start().await?, read_only.as_deref()).await?);
+    let webhook_url = variable("WEBHOOK_URL")?;
+    let app = App::new(start().await?, read_only.as_deref(), webhook_url).await?;
+    let app = Arc::new(app);
     run(service_fn(move |event| answer(app.clone(), event)))
         .await
         .map_err(ended)

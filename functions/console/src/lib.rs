@@ -10,6 +10,7 @@ mod app;
 mod assets;
 mod compare;
 mod connect;
+mod drive;
 mod fault;
 mod layout;
 mod overview;

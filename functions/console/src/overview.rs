@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use shared::store::StoreError;
 use shared::store::desk::Overview;
 
+use crate::drive;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
 use crate::response::Response;
@@ -69,14 +70,29 @@ fn attention(visit: &Visit<'_>, overview: &Overview) -> Markup {
             "failed" => items.push(html! {
                 h3 { "The last run failed" }
                 p { (sentence(run.error.as_deref().unwrap_or("it says no more"))) }
+                (drive::button(visit, "Run again"))
             }),
             _ => {}
         }
+    }
+    if overview.walked.is_some() && !overview.running {
+        items.push(html! {
+            h3 { "A run is not over" }
+            p { "The next scheduled run goes on, or you have it go on now." }
+            (drive::button(visit, "Go on"))
+        });
+    } else if overview.complete_at.is_none() && overview.bound.is_some() && !overview.running {
+        items.push(html! {
+            h3 { "Nobody has been taken in yet" }
+            p { "The first run takes in the users who are at the provider already." }
+            (drive::button(visit, "Take them in"))
+        });
     }
     if overview.rejections > 0 {
         items.push(html! {
             h3 { (show::count(overview.rejections, "rejection is", "rejections are")) " open" }
             p { "Signed deliveries or listed users could not be stored." }
+            p { a.button href=(visit.link("rejections")) { "See to them" } }
         });
     }
     if items.is_empty() {

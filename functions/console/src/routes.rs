@@ -12,7 +12,9 @@ use crate::request::HttpRequest;
 use crate::response::Response;
 use crate::session::{self, Session};
 use crate::visit::Visit;
-use crate::{assets, compare, connect, layout, overview, rejections, runs, sign_in, user, users};
+use crate::{
+    assets, compare, connect, drive, layout, overview, rejections, runs, sign_in, user, users,
+};
 
 /// Answers a request.
 pub(crate) async fn answer(
@@ -134,6 +136,7 @@ async fn page(visit: &Visit<'_>, changes: bool) -> Result<Response, Fault> {
         ("user/erase", true) => user::erase(visit).await,
         ("compare", false) => compare::page(visit).await,
         ("runs", false) => runs::page(visit).await,
+        ("runs/go", true) => drive::slice(visit).await,
         ("rejections", false) => rejections::page(visit).await,
         ("rejection", false) => rejections::one(visit).await,
         ("rejection/retry", true) => rejections::retry(visit).await,

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use shared::store::desk::RunRow;
 use shared::time::At;
 
+use crate::drive;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
 use crate::response::Response;
@@ -26,6 +27,9 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         place: "runs",
         refresh: None,
         body: html! {
+            @if visit.access().is_some() && before.is_none() {
+                (drive::button(visit, "Run now"))
+            }
             @if rows.is_empty() {
                 p.card { "No run has begun yet." }
             }

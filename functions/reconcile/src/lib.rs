@@ -71,13 +71,32 @@ pub async fn handle(
 ) -> Result<Report, InvocationError> {
     let request = Request::read(event).map_err(InvocationError::Failed)?;
     let mut opened = None;
-    let mut ended = attempt(app, &request, until, &mut opened).await;
+    let (schema, client) = (&app.schema, &app.client);
+    let mut ended = attempt(&app.access, schema, client, &request, until, &mut opened).await;
     if let Err(Stopped::Refused(_)) = &ended
         && let Ok(Some(access)) = app.credentials.refresh(&app.access).await
     {
         app.access = access;
-        ended = attempt(app, &request, until, &mut opened).await;
+        let (schema, client) = (&app.schema, &app.client);
+        ended = attempt(&app.access, schema, client, &request, until, &mut opened).await;
     }
+    answer(ended)
+}
+
+/// Does one run with what a secret gives access to, for a person who waits: a run
+/// that is out of time is partial, and the next one goes on from there.
+pub async fn drive(
+    access: &Access,
+    schema: &Schema,
+    client: &Client,
+    request: &Request,
+    until: Instant,
+) -> Result<Report, InvocationError> {
+    let mut opened = None;
+    answer(attempt(access, schema, client, request, until, &mut opened).await)
+}
+
+fn answer(ended: Result<Report, Stopped>) -> Result<Report, InvocationError> {
     match ended {
         Ok(report) if report.outcome == RunOutcome::Held => Err(InvocationError::Held(report)),
         Ok(report) => Ok(report),
@@ -86,18 +105,19 @@ pub async fn handle(
 }
 
 async fn attempt(
-    app: &App,
+    access: &Access,
+    schema: &Schema,
+    client: &Client,
     request: &Request,
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
-    let database = app.access.database.clone();
-    let provider = app.access.provider.as_ref();
-    let store = Store::new(database, app.schema.clone(), provider.facts(), PATIENCE).until(until);
+    let (database, provider) = (access.database.clone(), access.provider.as_ref());
+    let store = Store::new(database, schema.clone(), provider.facts(), PATIENCE).until(until);
     let sources = Sources {
         store: &store,
         provider,
-        client: &app.client,
+        client,
     };
     let ended = lifecycle::run(sources, request, until, opened).await;
     store.let_go().await;

@@ -28,6 +28,42 @@ async fn try_out(export: &str, line: &str) -> Result<String> {
     Ok(said)
 }
 
+/// Signs in to the console at this address, and sees who is there.
+async fn open_console(console: &str, token: &str) -> Result<()> {
+    let browser = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let form = browser.post(format!("{console}sign-in"));
+    let form = form
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header(
+            "origin",
+            console.split("/lambda-url").next().unwrap_or_default(),
+        )
+        .body(format!("console_token={token}"));
+    let answer = form.send().await?;
+    ensure!(answer.status() == 303, "{}", answer.status());
+    let cookie = answer.headers().get("set-cookie").context("a cookie")?;
+    let cookie = cookie
+        .to_str()?
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    for (page, words) in [
+        ("", "Overview"),
+        ("users", "user?id="),
+        ("runs", "complete"),
+    ] {
+        let asked = browser
+            .get(format!("{console}{page}"))
+            .header("cookie", &cookie);
+        let shown = asked.send().await?.text().await?;
+        ensure!(shown.contains(words), "{page}: {shown}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn each_line_that_dev_says_to_try_works() -> Result<()> {
     // It waits for Ctrl-C for ever; if this test is killed, that won't come.
@@ -41,6 +77,7 @@ async fn each_line_that_dev_says_to_try_works() -> Result<()> {
     let out = dev.stdout.take().context("what it prints")?;
     let mut printed = BufReader::new(out).lines();
     let mut to_try = Vec::new();
+    let (mut console, mut token) = (String::new(), String::new());
     // The last line is the one that has somebody sign up.
     while to_try
         .last()
@@ -50,6 +87,12 @@ async fn each_line_that_dev_says_to_try_works() -> Result<()> {
             .await
             .context("silent")??;
         let line = line.context("it has ended")?;
+        if line.ends_with("/lambda-url/console/") {
+            console = line.trim().to_owned();
+        }
+        if let Some((_, printed)) = line.split_once("its token: ") {
+            token = printed.to_owned();
+        }
         if let Some(line) = line.strip_prefix("  ").filter(|line| {
             ["export", "cargo", "/", "curl"]
                 .iter()
@@ -72,6 +115,7 @@ async fn each_line_that_dev_says_to_try_works() -> Result<()> {
         };
         ensure!(said.contains(expected), "{line}\n{said}");
     }
+    open_console(&console, &token).await?;
     let psql = lines.iter().find(|line| line.contains("psql"));
     let psql = psql.context("psql")?;
     let arrives = async {

@@ -91,6 +91,7 @@ const MODULES: &[&str] = &[
     "console/users",
     "console/user",
     "console/compare",
+    "console/drive",
     "console/runs",
     "console/rejections",
     "console/overview",

@@ -24,6 +24,7 @@ fn everything() -> Value {
         "VpcSubnetIds": "subnet-1,subnet-2",
         "VpcSecurityGroupIds": "sg-1",
         "WebhookConcurrency": "5",
+        "Console": "true",
     })
 }
 
@@ -95,6 +96,13 @@ const BREAKS: &[Break] = &[
         to: "Resource: arn:aws:kms:us-east-1:123456789012:key/other",
         shown: With::Everything,
         says: "key/other",
+    },
+    Break {
+        rule: permissions_rule,
+        from: "                  - secretsmanager:GetSecretValue\n                  - secretsmanager:PutSecretValue\n",
+        to: "                  - secretsmanager:GetSecretValue\n",
+        shown: With::Everything,
+        says: "PutSecretValue",
     },
     Break {
         rule: dead_letters_rule,
@@ -202,7 +210,13 @@ fn every_resource_of_the_template_is_made() {
     assert_eq!(made(whole), resources.keys().cloned().collect());
     assert_eq!(plain["status"], "CREATE_COMPLETE");
     let left_out: Vec<String> = made(whole).difference(&made(plain)).cloned().collect();
-    assert_eq!(left_out, ["AlarmTopic"]);
+    let (console, others): (Vec<_>, Vec<_>) = left_out
+        .iter()
+        .map(String::as_str)
+        .partition(|name| name.starts_with("Console"));
+    assert_eq!(others, ["AlarmTopic"]);
+    assert!(console.contains(&"ConsoleFunction") && console.contains(&"ConsoleRole"));
+    assert!(plain["outputs"]["ConsoleUrl"].is_null());
     let url = text(&plain["outputs"]["WebhookUrl"]);
     assert!(url.starts_with("https://"), "{url}");
 }
@@ -244,6 +258,17 @@ fn permissions(stack: &Value) -> BTreeMap<String, Vec<String>> {
 /// The only actions that each role is allowed. One that begins with `+` is there only with a VPC or a
 /// key.
 const ALLOWED: &[(&str, &[&str])] = &[
+    (
+        "ConsoleRole",
+        &[
+            "Allow logs:CreateLogStream on LOGS/one-console",
+            "Allow logs:PutLogEvents on LOGS/one-console",
+            "Allow secretsmanager:GetSecretValue on SECRET",
+            "Allow secretsmanager:PutSecretValue on SECRET",
+            "+Allow kms:Decrypt on KEY",
+            "+Allow kms:GenerateDataKey on KEY",
+        ],
+    ),
     (
         "ProvisionRole",
         &[
@@ -334,7 +359,8 @@ fn expected(whole: bool) -> BTreeMap<String, Vec<String>> {
         all.sort();
         ((*role).to_owned(), all)
     };
-    ALLOWED.iter().map(lines).collect()
+    let there = |(role, _): &&(&str, &[&str])| whole || *role != "ConsoleRole";
+    ALLOWED.iter().filter(there).map(lines).collect()
 }
 
 #[test]
@@ -361,7 +387,7 @@ fn permissions_rule(with: With, stack: &Value) -> Vec<String> {
         }
     }
     let functions = stack["functions"].as_object().expect("functions");
-    assert_eq!(functions.len(), 3);
+    assert_eq!(functions.len(), if whole { 4 } else { 3 });
     for (function, made) in functions {
         let short = function.trim_start_matches("one-");
         let role = format!("{}{}Role", short[..1].to_uppercase(), &short[1..]);

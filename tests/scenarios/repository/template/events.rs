@@ -47,7 +47,7 @@ fn each_lambda_event_is_one_that_its_function_takes() {
             .map(String::as_str)
             .collect();
         match function {
-            "webhook" => {
+            "webhook" | "console" => {
                 // Payload format 2.0 has it in one place, all others in the other.
                 let method = match event["version"] == "2.0" {
                     true => &event["requestContext"]["http"]["method"],

@@ -1,4 +1,4 @@
-//! The three functions under `cargo lambda watch`.
+//! The functions under `cargo lambda watch`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ impl Lambda {
             ])
             .arg("--env-var")
             .arg(format!("SECRET_FILE={}", secret.display()))
+            .arg("--env-var")
+            .arg(format!("WEBHOOK_URL={}", url(port, "webhook")))
             .current_dir(workspace());
         let lambda = Self {
             port,
@@ -76,7 +78,7 @@ impl Lambda {
 
     /// The function's URL.
     pub(crate) fn url(&self, function: &str) -> String {
-        format!("http://127.0.0.1:{}/lambda-url/{function}/", self.port)
+        url(self.port, function)
     }
 
     /// Invokes a function as `cargo lambda invoke` does.
@@ -113,4 +115,8 @@ impl Lambda {
     fn logs(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
+}
+
+fn url(port: u16, function: &str) -> String {
+    format!("http://127.0.0.1:{port}/lambda-url/{function}/")
 }

@@ -68,12 +68,13 @@ async fn demo(stay: bool) -> Result<()> {
         seconds(begun.elapsed())
     );
     println!("in sync: {live} users, {deleted} deleted");
+    println!("`make dev` leaves it up, with the console: all of this in a browser.");
     Ok(())
 }
 
 async fn set_up() -> Result<Stage> {
     let step =
-        Step::begin("Starting PostgreSQL, the provider and the three functions under cargo lambda");
+        Step::begin("Starting PostgreSQL, the provider and the functions under cargo lambda");
     let server = Postgres::start(Options::default()).await?;
     let database = server.database().await?;
     let provider = Provider::of_environment().await?;

@@ -56,6 +56,7 @@ impl Provider {
         let mut secret = json!({
             "database_url": database_url,
             "admin_database_url": admin_database_url,
+            "console_token": format!("demo-{:032x}", fastrand::u128(..)),
             "provider": provider,
         });
         if let Some(signing_secret) = &self.signing_secret {

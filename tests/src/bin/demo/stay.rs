@@ -8,6 +8,10 @@ use crate::Stage;
 pub(crate) async fn stay(stage: &Stage) -> Result<()> {
     let port = stage.lambda.port();
     let invoke = format!("cargo lambda invoke --invoke-address 127.0.0.1 --invoke-port {port}");
+    println!("\nThe console, in a browser:\n");
+    println!("  {}", stage.lambda.url("console"));
+    let token = stage.secret["console_token"].as_str().unwrap_or_default();
+    println!("  its token: {token}");
     println!("\nIt stays up until you press Ctrl-C. In another terminal, in this folder:\n");
     println!(
         "  export PATH=\"{}:$PATH\"\n",

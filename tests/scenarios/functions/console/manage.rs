@@ -1,0 +1,232 @@
+//! What a person does from the console: runs, readings, erasures, rejections.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::simulator::{Call, Fault, Trouble};
+use tests::stage::Stage;
+
+use super::{Answer, Console, escaped};
+
+#[tokio::test]
+async fn the_first_run_is_driven_from_the_browser() -> Result<()> {
+    let stage = Stage::seeded(30).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("").await?;
+    page.shows("Nobody has been taken in yet")?;
+    let ended = console.press(&page, "runs/go", &[]).await?;
+    ended.shows("Run complete")?;
+    ended
+        .shows("30</li>")
+        .or_else(|_| ended.shows("30 created"))?;
+    ensure!(stage.living().await? == 30);
+    console.page("").await?.hides("Needs you")?;
+    console.page("runs").await?.shows("30 created")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_takes_longer_than_a_slice_goes_on_from_its_place() -> Result<()> {
+    let stage = Stage::seeded(2_500).await?;
+    let console = Console::open(&stage).await?;
+    let late = Trouble::every(Fault::Late(3_000)).on(Call::List);
+    stage.simulator.add_trouble(late);
+    let page = console.page("runs").await?;
+    let mut shown = console.press(&page, "runs/go", &[]).await?;
+    ensure!(shown.body.contains("Run under way"), "{}", shown.body);
+    shown.shows("<progress")?;
+    let seen = stage.living().await?;
+    ensure!(seen > 0 && seen < 2_500, "{seen}");
+    console.page("").await?.shows("A run is not over")?;
+    stage.simulator.clear_troubles();
+    shown = console.press(&shown, "runs/go", &[]).await?;
+    shown.shows("Run complete")?;
+    ensure!(stage.living().await? == 2_500);
+    // The second began where the first had ended.
+    let runs = stage.runs().await?;
+    ensure!(
+        runs.len() == 2 && runs[0]["outcome"] == "partial",
+        "{runs:?}"
+    );
+    ensure!(runs[1]["listed"].as_i64() < Some(2_500), "{runs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_run_comes_to_is_said() -> Result<()> {
+    let stage = Stage::backfilled(40).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("runs").await?;
+    for id in stage.ids().iter().take(20) {
+        stage.simulator.delete(id)?;
+    }
+    let held = console.press(&page, "runs/go", &[]).await?;
+    held.shows("Run held")?;
+    held.shows("20 users are missing")?;
+    console.page("").await?.shows("A run is held")?;
+    ensure!(stage.living().await? == 40);
+    stage
+        .simulator
+        .add_trouble(Trouble::every(Fault::Html(404)));
+    let failed = console.press(&page, "runs/go", &[]).await?;
+    failed.shows("Run failed")?;
+    console.page("").await?.shows("The last run failed")?;
+    Ok(())
+}
+
+fn user(id: &str) -> String {
+    format!(
+        "user?id={}",
+        escaped(id).replace('-', "%2D").replace('_', "%5F")
+    )
+}
+
+fn compare(id: &str) -> String {
+    format!("compare?id={id}")
+}
+
+#[tokio::test]
+async fn a_user_is_compared_with_the_provider_and_read_again() -> Result<()> {
+    let stage = Stage::backfilled(3).await?;
+    let console = Console::open(&stage).await?;
+    let id = stage.ids().remove(0);
+    console
+        .page(&compare(&id))
+        .await?
+        .shows("Every field is the same.")?;
+    stage.simulator.rename(&id, "Augusta King")?;
+    let page = console.page(&compare(&id)).await?;
+    page.hides("Every field is the same.")?;
+    page.shows("Augusta King")?;
+    page.shows("column name")?;
+    ensure!(stage.the_row(&id).await?.name.as_deref() != Some("Augusta King"));
+    let read = console.press(&page, "user/read", &[]).await?;
+    ensure!(read.status == 303, "{}", read.body);
+    ensure!(stage.the_row(&id).await?.name.as_deref() == Some("Augusta King"));
+    console
+        .page(&compare(&id))
+        .await?
+        .shows("Every field is the same.")?;
+
+    stage.simulator.delete(&id)?;
+    let page = console.page(&compare(&id)).await?;
+    page.shows("The provider has no such user, and the row shows one.")?;
+    let read = console.press(&page, "user/read", &[]).await?;
+    ensure!(read.header("location").contains("done=gone"));
+    ensure!(!stage.the_row(&id).await?.lives());
+    console.page(&user(&id)).await?.shows("deleted")?;
+    // A provider that can't be asked changes nothing.
+    let other = stage.ids().pop().context("a user")?;
+    let page = console.page(&user(&other)).await?;
+    stage
+        .simulator
+        .add_trouble(Trouble::every(Fault::Html(404)));
+    let read = console.press(&page, "user/read", &[]).await?;
+    ensure!(read.status == 503, "{}", read.status);
+    ensure!(stage.the_row(&other).await?.lives());
+    Ok(())
+}
+
+async fn erasable(stage: &Stage, console: &Console) -> Result<(String, Answer)> {
+    let id = stage.ids().remove(0);
+    stage.simulator.delete(&id)?;
+    stage.complete(json!({})).await?;
+    let page = console.page(&user(&id)).await?;
+    Ok((id, page))
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_erased_when_their_id_was_typed() -> Result<()> {
+    let stage = Stage::backfilled(3).await?;
+    let console = Console::open(&stage).await?;
+    // Who lives can't be erased.
+    let living = stage.ids().remove(1);
+    console.page(&user(&living)).await?.hides("user/erase")?;
+    let (id, page) = erasable(&stage, &console).await?;
+    for wrong in ["", "x", &living] {
+        let refused = console
+            .press(&page, "user/erase", &[("confirmed", wrong)])
+            .await?;
+        ensure!(refused.status == 422, "{wrong}");
+    }
+    ensure!(stage.the_row(&id).await?.raw_json != "{}");
+    let erased = console
+        .press(&page, "user/erase", &[("confirmed", &id)])
+        .await?;
+    ensure!(erased.status == 303, "{}", erased.body);
+    let row = stage.the_row(&id).await?;
+    ensure!(row.raw_json == "{}" && row.email.is_none() && !row.lives());
+    let fields = [("id", &*living), ("confirmed", &*living)];
+    let refused = console.press(&page, "user/erase", &fields).await?;
+    ensure!(refused.status == 422 && stage.the_row(&living).await?.lives());
+    let logs = console.function.logs()?;
+    ensure!(
+        logs.contains("erased a user") && !logs.contains(&id),
+        "{logs}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_the_owners_address_nobody_is_erased() -> Result<()> {
+    let stage = Stage::backfilled(2).await?;
+    let console = Console::open(&stage).await?;
+    let (id, page) = erasable(&stage, &console).await?;
+    stage.change_secret(|secret| {
+        secret
+            .as_object_mut()
+            .expect("an object")
+            .remove("admin_database_url");
+    })?;
+    let refused = console
+        .press(&page, "user/erase", &[("confirmed", &id)])
+        .await?;
+    ensure!(refused.status == 403, "{}", refused.status);
+    refused.shows("admin_database_url")?;
+    console.page(&user(&id)).await?.hides("user/erase")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rejection_is_tried_again_or_dismissed() -> Result<()> {
+    let stage = Stage::receiving().await?;
+    let console = Console::open(&stage).await?;
+    console
+        .page("rejections")
+        .await?
+        .shows("Nothing is open.")?;
+    stage
+        .execute("ALTER TABLE neon_identity.users_sync ADD CHECK (name <> 'Ada')")
+        .await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    for message in stage.simulator.take_messages() {
+        stage.deliver(&message).await?;
+    }
+    let bad = stage.letter("<b>no JSON</b>");
+    ensure!(stage.send(&bad).await? == 400);
+    console.page("").await?.shows("rejections are open")?;
+    let list = console.page("rejections").await?;
+    let links = list.links("rejection?id=");
+    ensure!(links.len() >= 2, "{}", list.body);
+    let unreadable = console.page(&links[0]).await?;
+    unreadable.shows("&lt;b&gt;no JSON&lt;/b&gt;")?;
+    unreadable.hides("rejection/retry")?;
+    let dismissed = console.press(&unreadable, "rejection/dismiss", &[]).await?;
+    ensure!(dismissed.status == 303, "{}", dismissed.body);
+
+    let refused = console.page(&links[1]).await?;
+    refused.shows(&id)?;
+    // The table still refuses her.
+    let tried = console.press(&refused, "rejection/retry", &[]).await?;
+    ensure!(tried.status == 503, "{}", tried.status);
+    ensure!(stage.row(&id).await?.is_none());
+    stage.simulator.rename(&id, "Augusta")?;
+    let tried = console.press(&refused, "rejection/retry", &[]).await?;
+    ensure!(
+        tried.header("location").contains("done=resolved"),
+        "{}",
+        tried.body
+    );
+    ensure!(stage.the_row(&id).await?.name.as_deref() == Some("Augusta"));
+    console.page(&links[1]).await?.shows("resolved")?;
+    Ok(())
+}
