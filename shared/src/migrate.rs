@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_walk_in_parts"),
     migration!(6, "0006_strangers"),
     migration!(7, "0007_console"),
+    migration!(8, "0008_records"),
 ];
 
 /// What `provision` answers.
@@ -396,12 +397,13 @@ async fn grant(
         (
             schema.of(include_str!("migrate/create_roles.sql")),
             format!(
-                "the owner has no right to create roles: make {name}_writer and {name}_reader by hand"
+                "the owner has no right to create roles: make {name}_writer, {name}_reader and \
+                 {name}_operator by hand"
             ),
         ),
         (
             schema.of(include_str!("migrate/grant_roles.sql")),
-            format!("{name}_writer and {name}_reader were granted nothing"),
+            format!("{name}_writer, {name}_reader and {name}_operator were granted nothing"),
         ),
         (
             schema.of(include_str!("migrate/let_pass.sql")),

@@ -6,6 +6,8 @@ WITH needed AS (
       ('users_sync', 'SELECT,INSERT,UPDATE'),
       ('rejections', 'SELECT,INSERT,UPDATE'),
       ('runs', 'SELECT,INSERT,UPDATE'),
+      ('deliveries', 'SELECT,INSERT'),
+      ('repairs', 'SELECT,INSERT,UPDATE'),
       ('walk', 'SELECT,UPDATE'),
       ('connection', 'SELECT')
   ) AS granted (book, privileges)
@@ -14,6 +16,10 @@ WITH needed AS (
 SELECT privilege || ' on ' || book
 FROM needed
 WHERE relation IS NULL OR NOT has_table_privilege(relation, privilege)
+UNION ALL
+SELECT 'EXECUTE on function prune(integer)'
+WHERE has_function_privilege(to_regprocedure('neon_identity.prune(integer)'), 'EXECUTE')
+  IS NOT TRUE
 UNION ALL
 SELECT 'a policy of row-level security for ' || privilege || ' on ' || book
 FROM needed

@@ -21,7 +21,7 @@ impl Schema {
     /// (63 bytes in PostgreSQL).
     pub fn new(name: &str) -> Result<Self, Misconfigured> {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        let sound = (1..=56).contains(&name.len())
+        let sound = (1..=54).contains(&name.len())
             && name.bytes().all(plain)
             && !name.starts_with(|c: char| c.is_ascii_digit())
             // Roles are named after it, and pg_writer would be reserved.
@@ -30,7 +30,7 @@ impl Schema {
         if !sound {
             return Err(Misconfigured {
                 field: "SCHEMA".to_owned(),
-                problem: "is not a name of at most 56 lower-case letters, digits and _ (and not \
+                problem: "is not a name of at most 54 lower-case letters, digits and _ (and not \
                           pg or pg_…)"
                     .to_owned(),
             });
@@ -68,7 +68,7 @@ mod tests {
     fn a_schemas_name_needs_no_quotes() {
         let check = |name: &str| Schema::new(name).is_ok();
         assert!(check("neon_identity") && check("auth2") && check("_x"));
-        let long = "x".repeat(57);
+        let long = "x".repeat(55);
         for bad in [
             "",
             "Auth",

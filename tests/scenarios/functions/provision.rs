@@ -47,7 +47,7 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "0001_users_sync",
     "0002_event_cursor",
     "0003_erase_user",
@@ -55,10 +55,11 @@ const MIGRATIONS: [&str; 7] = [
     "0005_walk_in_parts",
     "0006_strangers",
     "0007_console",
+    "0008_records",
 ];
 
 /// The newest one's number.
-const NEWEST: i32 = 7;
+const NEWEST: i32 = 8;
 
 fn first_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": MIGRATIONS})

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{MIGRATIONS, first_answer, later_answer, site};
-use crate::site::{login, refusal};
+use crate::site::{login, refusal, run};
 
 #[tokio::test]
 async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
@@ -29,12 +29,21 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
         .await?;
     assert_eq!(
         granted,
-        "neon_identity_reader SCHEMA USAGE\n\
+        "neon_identity_operator SCHEMA USAGE\n\
+        neon_identity_operator deliveries SELECT\n\
+        neon_identity_operator rejections SELECT\n\
+        neon_identity_operator runs SELECT\n\
+        neon_identity_operator status SELECT\n\
+        neon_identity_operator users_sync SELECT\n\
+        neon_identity_reader SCHEMA USAGE\n\
         neon_identity_reader ensure_user() EXECUTE\n\
         neon_identity_reader users_sync REFERENCES,SELECT\n\
         neon_identity_writer SCHEMA USAGE\n\
         neon_identity_writer connection SELECT\n\
+        neon_identity_writer deliveries INSERT,SELECT\n\
+        neon_identity_writer prune() EXECUTE\n\
         neon_identity_writer rejections INSERT,SELECT,UPDATE\n\
+        neon_identity_writer repairs INSERT,SELECT,UPDATE\n\
         neon_identity_writer runs INSERT,SELECT,UPDATE\n\
         neon_identity_writer users_sync INSERT,SELECT,UPDATE\n\
         neon_identity_writer walk SELECT,UPDATE"
@@ -43,7 +52,9 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
         rolreplication, rolbypassrls) FROM pg_roles WHERE rolname ~ '^neon_identity' ORDER BY 1";
     assert_eq!(
         site.ask(roles).await?,
-        "neon_identity_reader f f f f f f\nneon_identity_writer f f f f f f"
+        "neon_identity_operator f f f f f f\n\
+        neon_identity_reader f f f f f f\n\
+        neon_identity_writer f f f f f f"
     );
     let members = "SELECT concat_ws(' ', roleid::regrole, member::regrole) FROM pg_auth_members
         WHERE roleid::regrole::text ~ '^neon_identity' AND inherit_option";
@@ -61,6 +72,10 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
                 "TRUNCATE neon_identity.users_sync",
                 "DELETE FROM neon_identity.runs",
                 "DELETE FROM neon_identity.rejections",
+                "DELETE FROM neon_identity.deliveries",
+                "UPDATE neon_identity.deliveries SET outcome = 'x'",
+                "DELETE FROM neon_identity.repairs",
+                "SELECT FROM neon_identity.status",
                 "UPDATE neon_identity.connection SET project = 'x'",
                 "INSERT INTO neon_identity.connection VALUES ('stack', 'x')",
                 "INSERT INTO neon_identity.walk DEFAULT VALUES",
@@ -71,6 +86,7 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
                 "DROP TABLE neon_identity.users_sync",
                 "CREATE TABLE public.mine (id text REFERENCES neon_identity.users_sync)",
                 "SET ROLE neon_identity_reader",
+                "SET ROLE neon_identity_operator",
             ][..],
         ),
         (
@@ -86,8 +102,27 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
                 "SELECT FROM neon_identity.connection",
                 "SELECT FROM neon_identity.walk",
                 "SELECT FROM neon_identity.migrations",
+                "SELECT FROM neon_identity.status",
+                "SELECT FROM neon_identity.deliveries",
+                "SELECT FROM neon_identity.repairs",
+                "SELECT neon_identity.prune(7)",
                 "CREATE TABLE neon_identity.mine ()",
                 "SET ROLE neon_identity_writer",
+            ][..],
+        ),
+        (
+            "operator",
+            &[
+                "UPDATE neon_identity.users_sync SET name = 'x'",
+                "DELETE FROM neon_identity.deliveries",
+                "UPDATE neon_identity.runs SET held = 0",
+                "UPDATE neon_identity.rejections SET resolved_at = now()",
+                "SELECT FROM neon_identity.connection",
+                "SELECT FROM neon_identity.walk",
+                "SELECT neon_identity.prune(7)",
+                "SELECT neon_identity.ensure_user('x')",
+                "SELECT neon_identity.erase_user('x')",
+                "CREATE TABLE neon_identity.mine ()",
             ][..],
         ),
         (
@@ -95,6 +130,8 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
             &[
                 "SELECT FROM neon_identity.users_sync",
                 "SELECT neon_identity.ensure_user('x')",
+                "SELECT FROM neon_identity.status",
+                "SELECT neon_identity.prune(7)",
             ][..],
         ),
     ] {
@@ -102,9 +139,14 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
             "writer" => writer.to_owned(),
             _ => site.database.login(who).await?,
         };
-        if who == "reader" {
-            site.run(&format!("GRANT neon_identity_reader TO {}", login(&url)))
+        if ["reader", "operator"].contains(&who) {
+            site.run(&format!("GRANT neon_identity_{who} TO {}", login(&url)))
                 .await?;
+        }
+        if who == "operator" {
+            let seen = "SELECT FROM neon_identity.status, neon_identity.runs,
+                neon_identity.deliveries, neon_identity.rejections, neon_identity.users_sync";
+            run(&url, seen).await?;
         }
         for statement in statements {
             assert_eq!(
@@ -196,8 +238,11 @@ async fn an_owner_who_may_not_create_roles_is_told_and_provisioned() -> Result<(
         assert!(provision.logs()?.contains(warning), "{}", provision.logs()?);
     }
     // As it says: somebody who may makes the roles by hand.
-    site.run("CREATE ROLE neon_identity_writer; CREATE ROLE neon_identity_reader")
-        .await?;
+    site.run(
+        "CREATE ROLE neon_identity_writer; CREATE ROLE neon_identity_reader;
+        CREATE ROLE neon_identity_operator",
+    )
+    .await?;
     let writer = login(site.database.url());
     let answer = provision.invoke(json!({})).await?;
     let warnings = answer["warnings"].as_array().context("no warnings")?;

@@ -76,10 +76,14 @@ async fn eight_at_once_do_what_one_does() -> Result<()> {
         );
         site.run("DROP SCHEMA neon_identity CASCADE").await?;
         if round % 2 == 0 {
-            site.run("DROP OWNED BY neon_identity_writer, neon_identity_reader")
-                .await?;
-            site.run("DROP ROLE neon_identity_writer, neon_identity_reader")
-                .await?;
+            site.run(
+                "DROP OWNED BY neon_identity_writer, neon_identity_reader, neon_identity_operator",
+            )
+            .await?;
+            site.run(
+                "DROP ROLE neon_identity_writer, neon_identity_reader, neon_identity_operator",
+            )
+            .await?;
         }
     }
     Ok(())
@@ -179,6 +183,7 @@ async fn the_table_is_neons_own_column_for_column() -> Result<()> {
         "revived",
         "rejected",
         "held",
+        "missed",
         "pages",
         "duration_ms",
         "outcome",
@@ -340,21 +345,50 @@ async fn columns_that_the_application_adds_are_its_own() -> Result<()> {
 }
 
 #[tokio::test]
+async fn records_that_were_taken_apart_are_named() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.provision().await?;
+    for (damage, words) in [
+        (
+            "DROP FUNCTION neon_identity.prune(integer)",
+            "prune is missing",
+        ),
+        ("DROP VIEW neon_identity.status", "status has no column"),
+        (
+            "DROP TABLE neon_identity.deliveries",
+            "deliveries has no column id of type int8",
+        ),
+    ] {
+        site.run(damage).await?;
+        let message = site.failed_provision().await?;
+        let place = "0008_records is not in place";
+        assert!(
+            message.contains(place) && message.contains(words),
+            "{damage}: {message}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_schema_that_was_taken_apart_is_named() -> Result<()> {
     for (damage, words) in [
         (
             "DROP INDEX neon_identity.users_sync_deleted_at_idx",
             "users_sync_deleted_at_idx",
         ),
-        ("DROP TABLE neon_identity.rejections", "rejections"),
+        ("DROP TABLE neon_identity.rejections CASCADE", "rejections"),
         (
             "DROP FUNCTION neon_identity.ensure_user(text)",
             "ensure_user",
         ),
         ("TRUNCATE neon_identity.walk", "walk has no row"),
-        ("DROP TABLE neon_identity.walk", "a table of it is missing"),
         (
-            "DROP TABLE neon_identity.users_sync",
+            "DROP TABLE neon_identity.walk CASCADE",
+            "a table of it is missing",
+        ),
+        (
+            "DROP TABLE neon_identity.users_sync CASCADE",
             "a table of it is missing",
         ),
         (

@@ -43,7 +43,7 @@ async fn a_file_that_is_not_readable_is_named_by_its_variable() -> Result<()> {
 #[tokio::test]
 async fn a_schema_that_cannot_be_one_is_named() -> Result<()> {
     let file = SecretFile::new(&secret())?;
-    let long = "x".repeat(57);
+    let long = "x".repeat(55);
     for schema in [
         "Hiddenvalue",
         "hidden-value",

@@ -7,7 +7,15 @@ use tests::postgres::{Options, Postgres};
 
 use crate::site::{Site, ask, login, run};
 
-const TABLES: [&str; 5] = ["users_sync", "rejections", "connection", "runs", "walk"];
+const TABLES: [&str; 7] = [
+    "users_sync",
+    "rejections",
+    "connection",
+    "runs",
+    "walk",
+    "deliveries",
+    "repairs",
+];
 
 #[tokio::test]
 async fn the_sync_goes_on_where_row_level_security_is_switched_on() -> Result<()> {
@@ -86,7 +94,7 @@ async fn the_sync_goes_on_where_row_level_security_is_switched_on() -> Result<()
             assert_eq!(site.ask(&row).await?, "{} t");
             let forced = "SELECT count(*)::text FROM pg_class WHERE relforcerowsecurity
                 AND relnamespace = 'neon_identity'::regnamespace";
-            assert_eq!(site.ask(forced).await?, if force { "6" } else { "0" });
+            assert_eq!(site.ask(forced).await?, if force { "8" } else { "0" });
         }
     }
     Ok(())
@@ -109,9 +117,19 @@ async fn provision_switches_nothing_on_and_has_a_policy_for_each_table_that_it_g
                     AND polcmd = '*' AND polroles = ARRAY['neon_identity_writer'::regrole::oid]
             )";
     assert_eq!(site.ask(without).await?, "");
-    // For the two roles alone.
+    let operators = "SELECT string_agg(polrelid::regclass || ' ' || polcmd, E'\\n' ORDER BY polrelid::regclass::text)
+        FROM pg_policy WHERE polroles = ARRAY['neon_identity_operator'::regrole::oid]";
+    assert_eq!(
+        site.ask(operators).await?,
+        "neon_identity.deliveries r\n\
+        neon_identity.rejections r\n\
+        neon_identity.runs r\n\
+        neon_identity.users_sync r"
+    );
+    // For these two roles and the owner alone.
     let others = format!(
         "SELECT polname::text FROM pg_policy WHERE polroles <> ARRAY['neon_identity_writer'::regrole::oid]
+            AND polroles <> ARRAY['neon_identity_operator'::regrole::oid]
             AND polroles <> ARRAY['{}'::regrole::oid]",
         login(site.database.owner_url())
     );
