@@ -198,6 +198,13 @@ impl Observation {
             Self::Gone { id, .. } => id,
         }
     }
+
+    /// A time that is not later than the moment at which this was true.
+    pub fn at(&self) -> At {
+        match self {
+            Self::Present { at, .. } | Self::Gone { at, .. } => *at,
+        }
+    }
 }
 
 #[cfg(test)]

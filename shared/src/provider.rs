@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use crate::exchange::{Answer, AnswerError, Request};
-use crate::json::Unreadable;
+use crate::json::{self, Unreadable};
 use crate::listing::Listing;
 use crate::profile::{Observation, Profile, UserId};
 use crate::signature::{Forged, Verified, Verifier};
@@ -150,6 +150,18 @@ pub trait Provider: Send + Sync {
     /// attempt to deliver it. `None` if the delivery doesn't say.
     fn made_at(&self, _delivery: &Verified<'_>) -> Option<At> {
         None
+    }
+
+    /// The field of a delivery that names the event's type.
+    fn type_field(&self) -> &'static str {
+        "type"
+    }
+
+    /// The event's type, as the provider calls it, if a table can hold it.
+    fn event_type(&self, delivery: &Verified<'_>) -> Option<String> {
+        let event = json::Fields::of_bytes(delivery.body()).ok()?;
+        let fits = |kind: &String| kind.len() <= 256 && !kind.chars().any(char::is_control);
+        event.string(self.type_field()).filter(fits)
     }
 
     /// Reads what a delivery tells.
@@ -284,7 +296,6 @@ pub(crate) mod tests {
 
     use super::parts::id_of;
     use super::*;
-    use crate::json;
     use crate::listing::Page;
     use crate::secret::Secret;
     use crate::signature::tests::trusted;

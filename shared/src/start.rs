@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::client::Client;
 use crate::credentials::Credentials;
 use crate::settings::Misconfigured;
-use crate::store::Schema;
+use crate::store::{Retention, Schema};
 use crate::time::WallClock;
 
 const OWN: [&str; 5] = ["shared", "webhook", "reconcile", "provision", "console"];
@@ -31,9 +31,12 @@ pub struct Start {
     pub schema: Schema,
     /// For everything that is asked over HTTP.
     pub client: Client,
+    /// For how long records are kept, which `provision` doesn't ask.
+    pub retention: Result<Retention, Misconfigured>,
 }
 
-/// Reads the environment: `SECRET_ID`, `SECRET_FILE`, `SCHEMA`, `RUST_LOG`.
+/// Reads the environment: `SECRET_ID`, `SECRET_FILE`, `SCHEMA`, `RUST_LOG`,
+/// `RETENTION_DAYS`.
 pub async fn start() -> Result<Start> {
     log();
     log_panics();
@@ -48,7 +51,13 @@ pub async fn start() -> Result<Start> {
         credentials,
         schema,
         client,
+        retention: retention(),
     })
+}
+
+fn retention() -> Result<Retention, Misconfigured> {
+    let days = variable("RETENTION_DAYS")?;
+    days.map_or_else(|| Ok(Retention::default()), |days| Retention::parse(&days))
 }
 
 /// A variable of the environment, if it says anything.

@@ -15,10 +15,12 @@ macro_rules! sql {
 mod binding;
 mod connect;
 mod connection;
+mod deliveries;
 pub mod desk;
 mod error;
 mod handle;
 mod project;
+mod record;
 mod refusal;
 mod rejections;
 mod runs;
@@ -31,7 +33,8 @@ pub use connection::Patience;
 pub use error::{Foreign, StoreError};
 pub use handle::Store;
 pub use project::Project;
-pub use runs::{Closing, Figures, Lease, LeftToNext, Saved, Taken};
+pub use record::{Receipt, Retention};
+pub use runs::{Closed, Closing, Figures, Lease, LeftToNext, Saved, Taken};
 pub use schema::Schema;
 pub use users::{
     Authority, DROPPED, Difference, Look, Origin, Outcome, RowVersion, SettleOptions, Shown,

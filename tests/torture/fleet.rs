@@ -13,7 +13,7 @@ use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::Credentials;
 use shared::start::Start;
-use shared::store::Schema;
+use shared::store::{Retention, Schema};
 use shared::time::WallClock;
 use tests::function::Function;
 use tokio::sync::{Mutex, watch};
@@ -246,6 +246,7 @@ async fn start(secret_file: &str) -> Result<Start> {
         credentials: Credentials::new(None, Some(secret_file.to_owned()), &client).await?,
         schema: Schema::default(),
         client,
+        retention: Ok(Retention::default()),
     })
 }
 

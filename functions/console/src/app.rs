@@ -11,7 +11,7 @@ use shared::credentials::{Credentials, Opened};
 use shared::settings::Misconfigured;
 use shared::start::Start;
 use shared::store::desk::{Attempt, Desk};
-use shared::store::{Patience, Schema};
+use shared::store::{Patience, Retention, Schema};
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -29,6 +29,8 @@ pub struct App {
     pub(crate) client: Client,
     pub(crate) credentials: Credentials,
     pub(crate) schema: Schema,
+    /// For the runs that are driven from here.
+    pub(crate) retention: Retention,
     /// Whether nothing can be changed from here.
     pub(crate) read_only: bool,
     /// Where the provider sends deliveries, if the environment says so.
@@ -75,6 +77,8 @@ impl App {
             client: start.client,
             credentials: start.credentials,
             schema: start.schema,
+            // Where it can't be read, reconcile itself says so.
+            retention: start.retention.unwrap_or_default(),
             read_only,
             webhook_url,
             connected: RwLock::new(Arc::new(connected)),

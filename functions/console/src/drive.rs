@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use reconcile::{InvocationError, Report, Request, RunOutcome, drive};
+use reconcile::{Ground, InvocationError, Report, Request, RunOutcome, drive};
 use shared::store::desk::Overview;
 use tokio::time::Instant;
 
@@ -38,9 +38,14 @@ pub(crate) fn button(visit: &Visit<'_>, words: &str) -> Markup {
 pub(crate) async fn slice(visit: &Visit<'_>) -> Result<Response, Fault> {
     let access = visit.access().ok_or_else(Fault::not_connected)?;
     let until = visit.until.min(Instant::now() + SLICE);
-    let (schema, client) = (&visit.app.schema, &visit.app.client);
+    let ground = Ground {
+        access,
+        schema: &visit.app.schema,
+        client: &visit.app.client,
+        retention: visit.app.retention,
+    };
     let request = Request::default();
-    let came = match drive(access, schema, client, &request, until).await {
+    let came = match drive(ground, &request, until).await {
         Ok(report) => match report.outcome {
             RunOutcome::Complete => Came::Complete(report),
             RunOutcome::Busy => Came::Busy,

@@ -62,7 +62,7 @@ pub(crate) async fn drain(
     // Where nothing has happened, one request is all that a run costs.
     let mut run = Run {
         sources,
-        store: identify(sources, until).await?,
+        store: identify(sources, until).await?.repairing(lease),
         until,
         dry_run: false,
         lease,

@@ -58,6 +58,7 @@ fn log(report: &Report) {
         revived = figures.revived,
         rejected = figures.rejected,
         held = figures.held,
+        missed = figures.missed,
         pages = figures.pages,
         duration_ms = figures.duration_ms,
         "reconciled"

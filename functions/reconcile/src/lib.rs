@@ -10,6 +10,7 @@ mod fetch;
 mod lease;
 mod lifecycle;
 mod page;
+mod prune;
 mod rejections;
 mod report;
 mod request;
@@ -29,7 +30,7 @@ use shared::client::Client;
 use shared::credentials::{Access, Credentials};
 use shared::settle::Sources;
 use shared::start::Start;
-use shared::store::{Patience, Schema, Store};
+use shared::store::{Patience, Retention, Schema, Store};
 use tokio::time::Instant;
 
 pub use report::{InvocationError, Report, RunOutcome};
@@ -47,17 +48,42 @@ pub struct App {
     client: Client,
     credentials: Credentials,
     schema: Schema,
+    retention: Retention,
     access: Access,
 }
 
+/// What a run stands on.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// What a secret gives access to.
+    pub access: &'a Access,
+    /// The schema that holds the table.
+    pub schema: &'a Schema,
+    /// The way to the provider.
+    pub client: &'a Client,
+    /// For how long records are kept.
+    pub retention: Retention,
+}
+
 impl App {
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            access: &self.access,
+            schema: &self.schema,
+            client: &self.client,
+            retention: self.retention,
+        }
+    }
+
     /// Reads the secret.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
+        let retention = start.retention?;
         let access = start.credentials.load().await?;
         Ok(Self {
             client: start.client,
             credentials: start.credentials,
             schema: start.schema,
+            retention,
             access,
         })
     }
@@ -71,14 +97,12 @@ pub async fn handle(
 ) -> Result<Report, InvocationError> {
     let request = Request::read(event).map_err(InvocationError::Failed)?;
     let mut opened = None;
-    let (schema, client) = (&app.schema, &app.client);
-    let mut ended = attempt(&app.access, schema, client, &request, until, &mut opened).await;
+    let mut ended = attempt(app.ground(), &request, until, &mut opened).await;
     if let Err(Stopped::Refused(_)) = &ended
         && let Ok(Some(access)) = app.credentials.refresh(&app.access).await
     {
         app.access = access;
-        let (schema, client) = (&app.schema, &app.client);
-        ended = attempt(&app.access, schema, client, &request, until, &mut opened).await;
+        ended = attempt(app.ground(), &request, until, &mut opened).await;
     }
     answer(ended)
 }
@@ -86,14 +110,12 @@ pub async fn handle(
 /// Does one run with what a secret gives access to, for a person who waits: a run
 /// that is out of time is partial, and the next one goes on from there.
 pub async fn drive(
-    access: &Access,
-    schema: &Schema,
-    client: &Client,
+    ground: Ground<'_>,
     request: &Request,
     until: Instant,
 ) -> Result<Report, InvocationError> {
     let mut opened = None;
-    answer(attempt(access, schema, client, request, until, &mut opened).await)
+    answer(attempt(ground, request, until, &mut opened).await)
 }
 
 fn answer(ended: Result<Report, Stopped>) -> Result<Report, InvocationError> {
@@ -105,13 +127,17 @@ fn answer(ended: Result<Report, Stopped>) -> Result<Report, InvocationError> {
 }
 
 async fn attempt(
-    access: &Access,
-    schema: &Schema,
-    client: &Client,
+    ground: Ground<'_>,
     request: &Request,
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
+    let Ground {
+        access,
+        schema,
+        client,
+        retention,
+    } = ground;
     let (database, provider) = (access.database.clone(), access.provider.as_ref());
     let store = Store::new(database, schema.clone(), provider.facts(), PATIENCE).until(until);
     let sources = Sources {
@@ -119,7 +145,7 @@ async fn attempt(
         provider,
         client,
     };
-    let ended = lifecycle::run(sources, request, until, opened).await;
+    let ended = lifecycle::run(sources, request, retention, until, opened).await;
     store.let_go().await;
     ended
 }

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use shared::settle::Sources;
-use shared::store::{Closing, Figures, Lease, LeftToNext, Project, ProjectStore, Saved, Taken};
+use shared::store::{
+    Closed, Closing, Figures, Lease, LeftToNext, Project, ProjectStore, Retention, Saved, Taken,
+};
 use shared::time::At;
 use tokio::time::Instant;
 
 use crate::drain::drain;
 use crate::lease::{self, LEASE, lost_lease};
+use crate::prune::prune;
 use crate::report::{Report, RunOutcome};
 use crate::request::{Mode, Request};
 use crate::run::{Run, identify};
@@ -62,6 +65,7 @@ impl Ended {
 pub(crate) async fn run(
     sources: Sources<'_>,
     request: &Request,
+    retention: Retention,
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
@@ -83,13 +87,15 @@ pub(crate) async fn run(
     *opened = Some(id);
     let mut ended =
         match source.and_then(|source| permitted.map(|()| source).map_err(Stopped::from)) {
-            Ok(source) => take_lease_and_work(sources, source, request, until, id).await,
+            Ok(source) => take_lease_and_work(sources, source, request, retention, until, id).await,
             Err(stopped) => Ended::without_lease(Err(stopped)),
         };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-    let figures = ended.figures;
+    let mut figures = ended.figures;
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
-    let outcome = close(sources, id, ended, until + margin * 3 / 4).await?;
+    let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
+    figures.missed = closed.missed;
+    let outcome = outcome?;
     Ok(Report { outcome, figures })
 }
 
@@ -98,8 +104,9 @@ async fn close(
     sources: Sources<'_>,
     id: i64,
     ended: Ended,
+    retention: Retention,
     by: Instant,
-) -> Result<RunOutcome, Stopped> {
+) -> Result<(Result<RunOutcome, Stopped>, Closed), Stopped> {
     let error = ended.outcome.as_ref().err().map(ToString::to_string);
     let closing = Closing {
         outcome: ended
@@ -108,6 +115,7 @@ async fn close(
             .map_or("failed", |outcome| outcome.word()),
         error: error.as_deref(),
         figures: ended.figures,
+        retention,
     };
     let left = LeftToNext {
         walk: ended.walk,
@@ -118,26 +126,38 @@ async fn close(
         Some(lease) => store.give_lease_back(lease, closing, left, by).await,
         None => store.close_run(id, closing, by).await,
     };
-    let outcome = ended.outcome?;
-    if !closed? {
-        return Err(lost_lease());
-    }
-    Ok(outcome)
+    let closed = match closed {
+        Ok(closed) => closed,
+        // Why the run failed says more than that its row could not be ended.
+        Err(error) => return Err(ended.outcome.err().unwrap_or_else(|| error.into())),
+    };
+    let outcome = match ended.outcome {
+        Ok(_) if !closed.was_its_own => Err(lost_lease()),
+        outcome => outcome,
+    };
+    Ok((outcome, closed))
 }
 
 async fn take_lease_and_work(
     sources: Sources<'_>,
     source: Source,
     request: &Request,
+    retention: Retention,
     until: Instant,
     id: i64,
 ) -> Ended {
     let taken = sources.store.take_lease(id, LEASE, request.dry_run).await;
-    let taken = match taken {
+    let mut taken = match taken {
         Ok(Some(taken)) => taken,
         Ok(None) => return Ended::without_lease(Ok(RunOutcome::Busy)),
         Err(error) => return Ended::without_lease(Err(error.into())),
     };
+    if !request.dry_run {
+        prune(sources.store, retention, until).await;
+    }
+    if !retention.records() {
+        taken.lease = taken.lease.unrecorded();
+    }
     match source {
         Source::Listing(store) => work_on_listing(sources, store, request, until, taken).await,
         Source::Record => work_on_record(sources, until, taken).await,
@@ -158,7 +178,7 @@ async fn work_on_listing(
     tally.unlisted = Unlisted::new(taken.unlisted);
     let mut run = Run {
         sources,
-        store,
+        store: store.repairing(&lease),
         until,
         dry_run: request.dry_run,
         lease: &lease,

@@ -11,7 +11,7 @@ use shared::provider::Provider;
 use shared::settle::Sources;
 use shared::signature::{Forged, Verified};
 use shared::start::Start;
-use shared::store::{Patience, ProjectStore, Schema, Store};
+use shared::store::{Patience, ProjectStore, Retention, Schema, Store};
 use shared::time::WallClock;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +34,7 @@ pub struct App {
     client: Client,
     credentials: Credentials,
     schema: Schema,
+    retention: Retention,
     connected: RwLock<Arc<Connected>>,
 }
 
@@ -59,6 +60,7 @@ impl App {
     /// start: anybody who knows the URL can have instances started, and each would
     /// hold a connection.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
+        let retention = start.retention?;
         let access = start.credentials.load().await?;
         let connected = Connected::new(access, &start.schema);
         let effort = Effort {
@@ -74,12 +76,18 @@ impl App {
             client: start.client,
             credentials: start.credentials,
             schema: start.schema,
+            retention,
             connected: RwLock::new(Arc::new(connected)),
         })
     }
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whether deliveries are recorded.
+    pub(crate) fn records(&self) -> bool {
+        self.retention.records()
     }
 
     pub(crate) async fn connected(&self) -> Arc<Connected> {
@@ -121,7 +129,7 @@ impl Connected {
         client: &Client,
         effort: Effort,
     ) -> Result<ProjectStore, Unanswered> {
-        if let Some(store) = self.identified().clone() {
+        if let Some(store) = self.project_store() {
             return Ok(store);
         }
         let store = self.sources(client).identify(effort).await?;
@@ -134,6 +142,11 @@ impl Connected {
     pub(crate) fn forget_key(&self) -> bool {
         let is_known_by_key = |store: &mut ProjectStore| store.project().is_known_by_key();
         self.identified().take_if(is_known_by_key).is_some()
+    }
+
+    /// The store of the project that the key is for, if that is known.
+    pub(crate) fn project_store(&self) -> Option<ProjectStore> {
+        self.identified().clone()
     }
 
     fn identified(&self) -> MutexGuard<'_, Option<ProjectStore>> {

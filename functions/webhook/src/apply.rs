@@ -17,6 +17,7 @@ use shared::time::{At, WallClock};
 use tokio::time::Instant;
 
 use crate::app::{App, Connected};
+use crate::record::receipt;
 
 /// Bytes that one user may have when read back.
 const LARGEST_USER: usize = 8 << 20;
@@ -67,6 +68,11 @@ pub(crate) enum Applied {
 }
 
 impl NotApplied {
+    /// Whether it can be recorded: Postgres is there, and so is the time.
+    pub(crate) fn leaves_postgres_be(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::OutOfTime)
+    }
+
     /// A password or key that is refused may have been rotated in the secret.
     pub(crate) fn may_come_of_a_rotated_secret(&self) -> bool {
         match self {
@@ -95,7 +101,12 @@ pub(crate) async fn apply(
         attempt: Duration::from_secs(4),
         size: LARGEST_USER,
     };
-    let store = connected.identify(app.client(), effort).await?;
+    let mut store = connected.identify(app.client(), effort).await?;
+    if app.records()
+        && let Some(receipt) = receipt(connected.provider.as_ref(), delivery, &event)
+    {
+        store = store.recording(receipt);
+    }
     let work = Work {
         sources: connected.sources(app.client()),
         store: &store,

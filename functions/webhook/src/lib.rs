@@ -7,6 +7,7 @@
 mod app;
 mod apply;
 mod event;
+mod record;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use app::App;
 use app::{Connected, Refused};
 use apply::{Applied, NotApplied, apply};
 pub use event::{Body, Delivery, HttpEvent, Reply};
+use record::record_failure;
 
 /// Handles a delivery. `now`: the time by this machine's clock; `until`: when to
 /// give up.
@@ -99,6 +101,13 @@ async fn take(
         && let Ok(Some(refreshed)) = app.refresh(connected, until).await
     {
         applied = within(until, apply(app, &refreshed, verified, now, until)).await;
+    }
+    if let Err(error) = &applied
+        && app.records()
+        && error.leaves_postgres_be()
+    {
+        let connected = app.connected().await;
+        record_failure(&connected, verified).await;
     }
     let facts = connected.provider.facts();
     let status = answer(applied, verified.event_id(), facts);

@@ -100,6 +100,10 @@ impl Provider for WorkOs {
             .time("created_at")
     }
 
+    fn type_field(&self) -> &'static str {
+        "event"
+    }
+
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable> {
         event(&json::Fields::of_bytes(delivery.body())?)
     }

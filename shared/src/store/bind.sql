@@ -23,8 +23,15 @@ begun_anew AS (
     rejected = 0,
     nameless = 0,
     unlisted = '{}',
-    event_cursor = NULL
+    event_cursor = NULL,
+    completed_at = NULL,
+    held = 0
   WHERE EXISTS (SELECT FROM new)
+),
+judged AS (
+  -- No webhook of this project tells of another one's users.
+  UPDATE neon_identity.repairs SET missed = false
+  WHERE missed IS NULL AND change IN ('created', 'tombstoned') AND EXISTS (SELECT FROM new)
 )
 SELECT provider, project FROM renamed
 UNION ALL

@@ -9,6 +9,7 @@ use super::connection::Parameters;
 use super::error::{Foreign, StoreError};
 use super::handle::Store;
 use super::project::{Project, is_of_a_key};
+use super::record::Record;
 use crate::provider::Facts;
 
 /// A [`Store`] whose project was identified. Each statement that writes users or
@@ -34,6 +35,7 @@ use crate::provider::Facts;
 pub struct ProjectStore {
     store: Store,
     pub(super) project: Project,
+    pub(super) record: Record,
 }
 
 impl Deref for ProjectStore {
@@ -50,6 +52,7 @@ impl Store {
         ProjectStore {
             store: self.clone(),
             project,
+            record: Record::default(),
         }
     }
 }
@@ -58,6 +61,13 @@ impl ProjectStore {
     /// The project.
     pub fn project(&self) -> &Project {
         &self.project
+    }
+
+    pub(super) fn with_record(&self, record: Record) -> Self {
+        Self {
+            record,
+            ..self.clone()
+        }
     }
 
     /// Whether the schema is this project's; else it is nobody's yet.

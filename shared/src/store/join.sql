@@ -11,6 +11,11 @@
 -- $9  boolean       whether a delivery caused this (else a listing did)
 -- $10 text          provider
 -- $11 text[]        project, by all its names
+-- $12 text          event_id of the delivery that is to be recorded
+-- $13 text          its event's type; NULL: no delivery is to be recorded
+-- $14 timestamptz   when the change was, by the provider's clock; NULL: it doesn't tell
+-- $15 bigint        the run whose changes are to be recorded; NULL: none is
+-- $16 bigint        how many of them at most
 WITH bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $10 AND project = ANY ($11)
 ),
@@ -76,30 +81,50 @@ written AS (
   -- fills it again, unless the id was given out again.
   AND ($8 OR kept.deleted_at IS NULL OR kept.updated_at IS NULL OR kept.raw_json <> '{}')
   RETURNING kept.id, kept.xmax = 0 AS created
-)
-SELECT
-  new.id,
-  CASE
-    WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
-    WHEN written.created THEN 'created'
-    -- From here on the row is looked at as it was when the statement began: if it
-    -- has changed since, the answer is at worst 'tied', and a read settles that.
-    WHEN written.id IS NOT NULL THEN CASE
-      WHEN kept.updated_at >= new.at
+),
+joined AS (
+  SELECT
+    new.id,
+    CASE
+      WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
+      WHEN written.created THEN 'created'
+      -- From here on the row is looked at as it was when the statement began: if it
+      -- has changed since, the answer is at worst 'tied', and a read settles that.
+      WHEN written.id IS NOT NULL THEN CASE
+        WHEN kept.updated_at >= new.at
+          AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
+            IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
+          THEN 'unchanged'
+        ELSE 'updated'
+      END
+      WHEN NOT $8 AND kept.deleted_at IS NOT NULL AND kept.updated_at IS NOT NULL
+        AND kept.raw_json = '{}' THEN 'stale'
+      WHEN kept.updated_at > new.at + pg_catalog.make_interval(secs => $7) THEN 'stale'
+      WHEN NOT $9
         AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
           IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
         THEN 'unchanged'
-      ELSE 'updated'
-    END
-    WHEN NOT $8 AND kept.deleted_at IS NOT NULL AND kept.updated_at IS NOT NULL
-      AND kept.raw_json = '{}' THEN 'stale'
-    WHEN kept.updated_at > new.at + pg_catalog.make_interval(secs => $7) THEN 'stale'
-    WHEN NOT $9
-      AND (kept.raw_json::text, kept.name, kept.email, kept.created_at)
-        IS NOT DISTINCT FROM (new.raw_json::jsonb::text, new.name, new.email, new.created_at)
-      THEN 'unchanged'
-    ELSE 'tied'
-  END AS outcome
-FROM new
-LEFT JOIN written USING (id)
-LEFT JOIN neon_identity.users_sync AS kept USING (id);
+      ELSE 'tied'
+    END AS outcome
+  FROM new
+  LEFT JOIN written USING (id)
+  LEFT JOIN neon_identity.users_sync AS kept USING (id)
+),
+recorded AS (
+  INSERT INTO neon_identity.deliveries (event_id, event, user_id, outcome, lag_ms)
+  SELECT $12, $13, joined.id, joined.outcome, CASE WHEN $14 IS NOT NULL THEN greatest(
+      0.0,
+      (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) - EXTRACT(epoch FROM $14)) * 1000.0
+    )::bigint END
+  FROM joined
+  WHERE $13 IS NOT NULL
+    AND joined.outcome NOT IN ('foreign', 'tied') -- what is tied is settled
+),
+repaired AS (
+  INSERT INTO neon_identity.repairs (run_id, user_id, change)
+  SELECT $15, joined.id, joined.outcome
+  FROM joined
+  WHERE $15 IS NOT NULL AND joined.outcome IN ('created', 'updated')
+  LIMIT $16
+)
+SELECT id, outcome FROM joined;

@@ -8,6 +8,8 @@
 -- $5 text   user_id, where it could be read
 -- $6 text   provider
 -- $7 text[] project, by all its names
+-- $8 text   type of the event of the delivery that is to be recorded; NULL: none is
+-- $9 timestamptz when the change was, by the provider's clock; NULL: it doesn't tell
 WITH erased AS (
   -- Nothing is kept of a user that was erased (erase_user).
   SELECT
@@ -35,5 +37,13 @@ superseded AS (
     AND older.resolved_at IS NULL
     AND (older.source, older.event_id) <> ($1, $2)
     AND EXISTS (SELECT FROM bound)
+),
+recorded AS (
+  INSERT INTO neon_identity.deliveries (event_id, event, user_id, outcome, lag_ms)
+  SELECT $2, $8, $5, 'rejected', CASE WHEN $9 IS NOT NULL THEN greatest(
+      0.0,
+      (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) - EXTRACT(epoch FROM $9)) * 1000.0
+    )::bigint END
+  WHERE $8 IS NOT NULL AND EXISTS (SELECT FROM bound)
 )
 SELECT CASE WHEN EXISTS (SELECT FROM bound) THEN 'updated' ELSE 'foreign' END;

@@ -41,6 +41,7 @@ impl ProjectStore {
         body: &[u8],
         user: Option<&UserId>,
     ) -> Result<(), StoreError> {
+        let record = self.record.columns();
         let row = self
             .connection
             .one(
@@ -53,6 +54,8 @@ impl ProjectStore {
                     (&user.map(UserId::as_str), Type::TEXT),
                     (&self.facts.name, Type::TEXT),
                     (&self.project.names, Type::TEXT_ARRAY),
+                    (&record.event, Type::TEXT),
+                    (&record.changed_at, Type::TIMESTAMPTZ),
                 ],
             )
             .await?;

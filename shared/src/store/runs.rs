@@ -11,6 +11,7 @@ use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
 use super::project::Project;
+use super::record::Retention;
 use crate::time::At;
 
 /// A run's figures, as `reconcile` answers them and `runs` keeps them.
@@ -32,6 +33,8 @@ pub struct Figures {
     pub rejected: i64,
     /// Users that are missing at the provider and were not tombstoned.
     pub held: i64,
+    /// Users of earlier runs of whom a webhook should have told, and none did.
+    pub missed: i64,
     /// Pages read.
     pub pages: i64,
     /// How long it took.
@@ -91,6 +94,19 @@ pub struct Saved {
 #[derive(Debug)]
 pub struct Lease {
     pub(super) run: i64,
+    /// Whether a run has seen everybody, so that this one repairs.
+    pub(super) repairs: bool,
+}
+
+impl Lease {
+    /// The same; what the run changes is not recorded.
+    #[must_use]
+    pub fn unrecorded(self) -> Self {
+        Self {
+            repairs: false,
+            ..self
+        }
+    }
 }
 
 /// What a run begins with.
@@ -115,6 +131,21 @@ pub struct Closing<'a> {
     pub error: Option<&'a str>,
     /// What the run did.
     pub figures: Figures,
+    /// For how long deliveries are recorded: without a record, nobody can be said
+    /// to have been missed.
+    pub retention: Retention,
+}
+
+/// What came of ending a run's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Whether the run still had the lease; else another one has taken it
+    /// meanwhile, and this one's row says so.
+    pub was_its_own: bool,
+    /// Users of earlier runs of whom a webhook should have told, and none did.
+    pub missed: i64,
+    /// Whether no webhook at all has come since the first of them.
+    pub none_arrives: bool,
 }
 
 /// What a run that held the lease leaves to the next one.
@@ -174,7 +205,10 @@ impl Store {
             )
             .await?;
         Ok(rows.first().map(|row| Taken {
-            lease: Lease { run },
+            lease: Lease {
+                run,
+                repairs: row.get(6),
+            },
             now: At::from_system(row.get(0)),
             saved: Saved {
                 position: row.get(1),
@@ -200,29 +234,27 @@ impl Store {
         Ok(rows.first().map(|row| At::from_system(row.get(0))))
     }
 
-    /// Ends the row of a run that never had the lease; false: another run has
-    /// ended it meanwhile. `by`: until when there is time, past the store's own
-    /// deadline.
+    /// Ends the row of a run that never had the lease. `by`: until when there is
+    /// time, past the store's own deadline.
     pub async fn close_run(
         &self,
         run: i64,
         closing: Closing<'_>,
         by: Instant,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Closed, StoreError> {
         self.close(run, closing, LeftToNext::default(), by).await
     }
 
     /// Ends a run's row, keeps what it leaves to the next one, and gives the
-    /// lease back; false: another run has taken the lease meanwhile, and this
-    /// one's row says so. `by`: until when there is time, past the store's own
-    /// deadline, because the hashes of millions of users take seconds to send.
+    /// lease back. `by`: until when there is time, past the store's own deadline,
+    /// because the hashes of millions of users take seconds to send.
     pub async fn give_lease_back(
         &self,
         lease: Lease,
         closing: Closing<'_>,
         left: LeftToNext<'_>,
         by: Instant,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Closed, StoreError> {
         self.close(lease.run, closing, left, by).await
     }
 
@@ -232,7 +264,7 @@ impl Store {
         closing: Closing<'_>,
         left: LeftToNext<'_>,
         by: Instant,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Closed, StoreError> {
         let figures = serde_json::json!(closing.figures).to_string();
         let untouched = left.walk.is_none();
         let saved = left.walk.unwrap_or_default();
@@ -252,13 +284,23 @@ impl Store {
                     (&saved.rejected, Type::INT8),
                     (&saved.nameless, Type::INT8),
                     (&left.unlisted, Type::TEXT_ARRAY),
+                    (&closing.retention.records(), Type::BOOL),
                 ],
             )
             .await?;
-        // No row: somebody has deleted it.
-        Ok(rows
-            .first()
-            .is_none_or(|row| row.get::<_, &str>(0) == closing.outcome))
+        Ok(match rows.first() {
+            Some(row) => Closed {
+                was_its_own: row.get::<_, &str>(0) == closing.outcome,
+                missed: row.get(1),
+                none_arrives: row.get(2),
+            },
+            // Somebody has deleted the row.
+            None => Closed {
+                was_its_own: true,
+                missed: 0,
+                none_arrives: false,
+            },
+        })
     }
 
     /// Up to which event the provider's record is drained; `None`: it never was.

@@ -14,6 +14,11 @@
 -- $11 text        provider
 -- $12 text[]      project, by all its names
 -- $13 boolean     whether a person has given the row its version
+-- $14 text        event_id of the delivery that is to be recorded
+-- $15 text        its event's type; NULL: no delivery is to be recorded
+-- $16 timestamptz when the change was, by the provider's clock; NULL: it doesn't tell
+-- $17 bigint      the run whose changes are to be recorded; NULL: none is
+-- $18 bigint      how many of them at most
 WITH bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $11 AND project = ANY ($12)
 ),
@@ -72,13 +77,33 @@ updated AS (
     AND NOT kept.erased
     AND EXISTS (SELECT FROM bound)
   RETURNING stored.id
+),
+settled AS (
+  SELECT CASE
+    WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
+    WHEN EXISTS (SELECT FROM created) THEN 'created'
+    WHEN EXISTS (SELECT FROM updated) THEN
+      CASE WHEN $9 AND (SELECT tombstone FROM kept) THEN 'revived' ELSE 'updated' END
+    WHEN (SELECT same OR erased FROM kept) THEN 'unchanged'
+    WHEN (SELECT newer FROM kept) THEN 'stale'
+    ELSE 'moved'
+  END AS outcome
+),
+recorded AS (
+  INSERT INTO neon_identity.deliveries (event_id, event, user_id, outcome, lag_ms)
+  SELECT $14, $15, $1, settled.outcome, CASE WHEN $16 IS NOT NULL THEN greatest(
+      0.0,
+      (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) - EXTRACT(epoch FROM $16)) * 1000.0
+    )::bigint END
+  FROM settled
+  WHERE $15 IS NOT NULL
+    AND settled.outcome NOT IN ('foreign', 'stale', 'moved') -- the latter two are tried again
+),
+repaired AS (
+  INSERT INTO neon_identity.repairs (run_id, user_id, change)
+  SELECT $17, $1, settled.outcome
+  FROM settled
+  WHERE $17 IS NOT NULL AND settled.outcome IN ('created', 'updated', 'revived')
+  LIMIT $18
 )
-SELECT CASE
-  WHEN NOT EXISTS (SELECT FROM bound) THEN 'foreign'
-  WHEN EXISTS (SELECT FROM created) THEN 'created'
-  WHEN EXISTS (SELECT FROM updated) THEN
-    CASE WHEN $9 AND (SELECT tombstone FROM kept) THEN 'revived' ELSE 'updated' END
-  WHEN (SELECT same OR erased FROM kept) THEN 'unchanged'
-  WHEN (SELECT newer FROM kept) THEN 'stale'
-  ELSE 'moved'
-END;
+SELECT outcome FROM settled;

@@ -45,4 +45,5 @@ RETURNING
   CASE WHEN $3 THEN NULL ELSE walk.met END AS met,
   CASE WHEN $3 THEN 0 ELSE walk.rejected END AS rejected,
   CASE WHEN $3 THEN 0 ELSE walk.nameless END AS nameless,
-  walk.unlisted;
+  walk.unlisted,
+  walk.completed_at IS NOT NULL AS everybody_was_seen;

@@ -31,6 +31,12 @@ pub enum Outcome {
     Tied,
 }
 
+impl Outcome {
+    fn is_a_change(self) -> bool {
+        matches!(self, Self::Created | Self::Updated | Self::Revived)
+    }
+}
+
 /// How a listed user differs from their row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference {
@@ -167,6 +173,7 @@ impl ProjectStore {
             .collect();
         let ats: Vec<_> = sorted.iter().map(|(_, at)| at.to_system()).collect();
         let staleness = self.staleness();
+        let record = self.record.columns();
         let rows = self
             .connection
             .all(
@@ -183,17 +190,27 @@ impl ProjectStore {
                     (&origin.is_delivery(), Type::BOOL),
                     (&self.facts.name, Type::TEXT),
                     (&self.project.names, Type::TEXT_ARRAY),
+                    (&record.event_id, Type::TEXT),
+                    (&record.event, Type::TEXT),
+                    (&record.changed_at, Type::TIMESTAMPTZ),
+                    (&record.run, Type::INT8),
+                    (&record.most, Type::INT8),
                 ],
             )
             .await?;
-        rows.iter()
+        let outcomes = rows
+            .iter()
             .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
-            .collect()
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let changes = outcomes.iter().filter(|(_, outcome)| outcome.is_a_change());
+        self.record.count(changes.count());
+        Ok(outcomes)
     }
 
     /// Joins a deletion.
     pub async fn gone(&self, id: &UserId, at: At) -> Result<Outcome, StoreError> {
         let staleness = self.staleness();
+        let record = self.record.columns();
         let row = self
             .connection
             .one(
@@ -205,10 +222,17 @@ impl ProjectStore {
                     (&self.facts.ids_return, Type::BOOL),
                     (&self.facts.name, Type::TEXT),
                     (&self.project.names, Type::TEXT_ARRAY),
+                    (&record.event_id, Type::TEXT),
+                    (&record.event, Type::TEXT),
+                    (&record.changed_at, Type::TIMESTAMPTZ),
+                    (&record.run, Type::INT8),
+                    (&record.most, Type::INT8),
                 ],
             )
             .await?;
-        outcome(row.get(0))
+        let outcome = outcome(row.get(0))?;
+        self.record.count(usize::from(outcome.is_a_change()));
+        Ok(outcome)
     }
 }
 
@@ -267,6 +291,7 @@ impl ProjectStore {
         edited: bool,
     ) -> Result<Option<Outcome>, StoreError> {
         let at = profile.version.unwrap_or(look.at);
+        let record = self.record.columns();
         let row = self
             .connection
             .one(
@@ -285,13 +310,22 @@ impl ProjectStore {
                     (&self.facts.name, Type::TEXT),
                     (&self.project.names, Type::TEXT_ARRAY),
                     (&edited, Type::BOOL),
+                    (&record.event_id, Type::TEXT),
+                    (&record.event, Type::TEXT),
+                    (&record.changed_at, Type::TIMESTAMPTZ),
+                    (&record.run, Type::INT8),
+                    (&record.most, Type::INT8),
                 ],
             )
             .await?;
         match row.get(0) {
             "moved" if self.unmoved(std::slice::from_ref(look)).await?.is_empty() => Ok(None),
             "moved" => Err(StoreError::Unstorable(DROPPED.to_owned())),
-            word => outcome(word).map(Some),
+            word => {
+                let outcome = outcome(word)?;
+                self.record.count(usize::from(outcome.is_a_change()));
+                Ok(Some(outcome))
+            }
         }
     }
 }
@@ -344,6 +378,7 @@ impl ProjectStore {
             if looks.is_empty() {
                 continue;
             }
+            let record = self.record.columns();
             let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
             let tokens: Vec<_> = looks.iter().map(|look| look.token()).collect();
             let ats: Vec<_> = looks.iter().map(|look| look.at.to_system()).collect();
@@ -358,9 +393,15 @@ impl ProjectStore {
                         (&run, Type::INT8),
                         (&self.facts.name, Type::TEXT),
                         (&self.project.names, Type::TEXT_ARRAY),
+                        (&record.event_id, Type::TEXT),
+                        (&record.event, Type::TEXT),
+                        (&record.changed_at, Type::TIMESTAMPTZ),
+                        (&record.run, Type::INT8),
+                        (&record.most, Type::INT8),
                     ],
                 )
                 .await?;
+            self.record.count(rows.len());
             for row in &rows {
                 written.push(id(row.get(0))?);
             }

@@ -6,6 +6,7 @@ mod failures;
 mod lease;
 mod listing;
 mod missing;
+mod records;
 mod rejected;
 mod repairs;
 
@@ -20,7 +21,7 @@ const PAGE: usize = 1_000;
 const STALENESS: Duration = Duration::from_millis(1_300);
 
 /// All figures but the time.
-const FIGURES: [&str; 9] = [
+const FIGURES: [&str; 10] = [
     "listed",
     "created",
     "updated",
@@ -29,6 +30,7 @@ const FIGURES: [&str; 9] = [
     "revived",
     "rejected",
     "held",
+    "missed",
     "pages",
 ];
 

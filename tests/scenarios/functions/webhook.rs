@@ -1,6 +1,7 @@
 //! `webhook`: each row of the contract's table of statuses, and the reasons for them.
 
 mod connections;
+mod deliveries;
 mod order;
 mod profiles;
 mod rejected;

@@ -159,7 +159,7 @@ async fn a_transaction_pooler_with_few_connections_serves_many_stores() -> Resul
 
 /// All the store's statements, several times over.
 async fn every_statement(store: ProjectStore, client: usize) -> Result<()> {
-    use shared::store::{Authority, Closing, Figures, LeftToNext, Origin, Saved};
+    use shared::store::{Authority, Closing, Figures, LeftToNext, Origin, Retention, Saved};
     for round in 0..4 {
         let id = user(&format!("u{client}-{round}"));
         let mut profile = named(id.as_str(), "Ada");
@@ -196,6 +196,7 @@ async fn every_statement(store: ProjectStore, client: usize) -> Result<()> {
             outcome: "complete",
             error: None,
             figures: Figures::default(),
+            retention: Retention::default(),
         };
         let by = tokio::time::Instant::now() + length;
         let Some(taken) = store.take_lease(run, length, false).await? else {

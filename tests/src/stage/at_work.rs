@@ -19,7 +19,7 @@ use crate::simulator::Message;
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// The figures of a run's report that its row in `runs` has too.
-const FIGURES: [&str; 11] = [
+const FIGURES: [&str; 12] = [
     "listed",
     "created",
     "updated",
@@ -28,6 +28,7 @@ const FIGURES: [&str; 11] = [
     "revived",
     "rejected",
     "held",
+    "missed",
     "pages",
     "outcome",
     "duration_ms",

@@ -157,5 +157,10 @@ async fn a_delivery_costs_one_look_at_the_clock_and_one_write() -> Result<()> {
         &statements(about_a_user(&messages)?).await?,
         "-- The join of a deletion",
     );
+    // Each is recorded by the statement that applies it.
+    let recorded = "SELECT outcome FROM neon_identity.deliveries ORDER BY id";
+    let recorded = stage.json(recorded).await?;
+    let outcomes: Vec<_> = recorded.iter().map(|row| row["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["created", "updated", "deleted"]);
     Ok(())
 }

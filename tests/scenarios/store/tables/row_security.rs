@@ -117,7 +117,7 @@ async fn provision_switches_nothing_on_and_has_a_policy_for_each_table_that_it_g
                     AND polcmd = '*' AND polroles = ARRAY['neon_identity_writer'::regrole::oid]
             )";
     assert_eq!(site.ask(without).await?, "");
-    let operators = "SELECT string_agg(polrelid::regclass || ' ' || polcmd, E'\\n' ORDER BY polrelid::regclass::text)
+    let operators = "SELECT string_agg(concat_ws(' ', polrelid::regclass, polcmd), E'\\n' ORDER BY polrelid::regclass::text)
         FROM pg_policy WHERE polroles = ARRAY['neon_identity_operator'::regrole::oid]";
     assert_eq!(
         site.ask(operators).await?,

@@ -1,0 +1,150 @@
+//! What a statement records beside what it writes: the delivery that caused it,
+//! or what a run changed by it.
+//!
+//! Invariant: a record is written by the statement that it tells of, so it costs
+//! no round trip and can't contradict the table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
+
+use crate::settings::Misconfigured;
+use crate::time::At;
+
+/// How many changes of one run are recorded.
+const MOST: i64 = 10_000;
+
+/// Longer than anybody keeps anything, and a time that Postgres can go back.
+const LONGEST: i32 = 1_000_000;
+
+/// For how many days records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub(super) days: i32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { days: 7 }
+    }
+}
+
+impl Retention {
+    /// Reads `RETENTION_DAYS`.
+    pub fn parse(days: &str) -> Result<Self, Misconfigured> {
+        if days.is_empty() || !days.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Misconfigured {
+                field: "RETENTION_DAYS".to_owned(),
+                problem: "is not a whole number of days: set 0 to have no record of deliveries \
+                          made, or remove it for 7"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
+            // All that can be wrong with digits is that they are too many.
+            days: days.parse().unwrap_or(LONGEST).min(LONGEST),
+        })
+    }
+
+    /// Whether anything is recorded at all.
+    pub fn records(self) -> bool {
+        self.days > 0
+    }
+}
+
+/// A verified delivery of an event about a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event's id, the same at every attempt to deliver it.
+    pub event_id: String,
+    /// The event's type, as the provider calls it.
+    pub event: String,
+    /// When the change was, by the provider's clock, if it tells.
+    pub changed_at: Option<At>,
+}
+
+/// What is recorded.
+#[derive(Clone, Default)]
+pub(super) enum Record {
+    #[default]
+    Nothing,
+    Delivery(Arc<Receipt>),
+    Repairs(Arc<Repairs>),
+}
+
+/// A run's changes.
+pub(super) struct Repairs {
+    run: i64,
+    /// How many more are recorded.
+    left: AtomicI64,
+}
+
+/// A record as the statements take it.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    pub(super) event_id: Option<&'a str>,
+    pub(super) event: Option<&'a str>,
+    pub(super) changed_at: Option<SystemTime>,
+    pub(super) run: Option<i64>,
+    pub(super) most: i64,
+}
+
+impl Record {
+    pub(super) fn of_run(run: i64) -> Self {
+        let left = AtomicI64::new(MOST);
+        Self::Repairs(Arc::new(Repairs { run, left }))
+    }
+
+    pub(super) fn columns(&self) -> Columns<'_> {
+        match self {
+            Self::Nothing => Columns::default(),
+            Self::Delivery(receipt) => receipt.columns(),
+            Self::Repairs(repairs) => Columns {
+                run: Some(repairs.run),
+                most: repairs.left.load(Ordering::Relaxed),
+                ..Columns::default()
+            },
+        }
+    }
+
+    /// Counts what a statement has changed.
+    pub(super) fn count(&self, changes: usize) {
+        if let Self::Repairs(repairs) = self {
+            let changes = i64::try_from(changes).unwrap_or(MOST);
+            let left = repairs.left.load(Ordering::Relaxed).saturating_sub(changes);
+            repairs.left.store(left.max(0), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Receipt {
+    pub(super) fn columns(&self) -> Columns<'_> {
+        Columns {
+            event_id: Some(&self.event_id),
+            event: Some(&self.event),
+            changed_at: self.changed_at.map(At::to_system),
+            ..Columns::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_is_a_whole_number_of_days() {
+        let check = |text: &str| Retention::parse(text).map(|retention| retention.days).ok();
+        assert_eq!(check("0"), Some(0));
+        assert_eq!(check("7"), Some(7));
+        assert_eq!(check("007"), Some(7));
+        assert_eq!(check("365"), Some(365));
+        assert_eq!(check("99999999999999999999"), Some(LONGEST));
+        for bad in ["", " 7", "7 ", "+7", "-1", "7.0", "1e1", "seven", "7d", "٧"] {
+            assert_eq!(check(bad), None, "{bad}");
+        }
+        let refused = Retention::parse("secret").unwrap_err().to_string();
+        assert!(refused.starts_with("RETENTION_DAYS is not a whole number"));
+        assert!(!refused.contains("secret"));
+    }
+}
