@@ -28,7 +28,7 @@ impl PgBouncer {
     /// Starts a pooler that holds at most `pool_size` server connections a database and user.
     pub async fn start(server: &Postgres, pool_size: u32) -> Result<Self> {
         let program = system_program("pgbouncer")?;
-        let folder = Scratch::unprivileged("pgbouncer")?;
+        let folder = Scratch::of_server("pgbouncer")?;
         let port = free_port()?;
         let users = folder.path().join("users");
         let settings = folder.path().join("pgbouncer.ini");

@@ -74,7 +74,7 @@ impl Postgres {
     /// Makes and starts a server of its own, for tests that stop or configure it.
     pub async fn start(options: Options) -> Result<Self> {
         let programs = postgres_programs(options.tls)?;
-        let folder = Scratch::unprivileged("postgres")?;
+        let folder = Scratch::of_server("postgres")?;
         let server = Self {
             port: free_port()?,
             password: random_name("superuser"),

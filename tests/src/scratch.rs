@@ -24,17 +24,24 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// A folder that only we can read.
     pub fn new(prefix: &str) -> Result<Self> {
-        let path = root()?.join(random_name(prefix));
+        static ROOT: Root = Root::new();
+        Self::in_folder(&ROOT.path(std::env::temp_dir)?, prefix)
+    }
+
+    /// A folder for a server's data, in memory where there is plenty of it. Only the user can
+    /// read it who runs what refuses to run as root.
+    pub fn of_server(prefix: &str) -> Result<Self> {
+        static ROOT: Root = Root::new();
+        let scratch = Self::in_folder(&ROOT.path(folder_of_servers)?, prefix)?;
+        give_away(scratch.path())?;
+        Ok(scratch)
+    }
+
+    fn in_folder(root: &Path, prefix: &str) -> Result<Self> {
+        let path = root.join(random_name(prefix));
         fs::create_dir(&path).context("create a temporary folder")?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
         Ok(Self(path))
-    }
-
-    /// A folder that only the user can read who runs what refuses to run as root.
-    pub fn unprivileged(prefix: &str) -> Result<Self> {
-        let scratch = Self::new(prefix)?;
-        give_away(scratch.path())?;
-        Ok(scratch)
     }
 
     /// Where it is.
@@ -58,25 +65,64 @@ pub(crate) fn give_away(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder of all of this process's temporary folders.
-fn root() -> Result<PathBuf> {
-    static ROOT: Mutex<Option<(PathBuf, Child)>> = Mutex::new(None);
-    let mut root = ROOT.lock().expect("no holder of this lock panics");
-    if let Some((path, _)) = &*root {
-        return Ok(path.clone());
+/// Where servers keep their data. A database is 300 files, and a file system on disk spends more
+/// time on making them than PostgreSQL does on the tests.
+fn folder_of_servers() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if is_roomy(memory).unwrap_or(false) {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
     }
-    let path = std::env::temp_dir().join(random_name("users-sync"));
-    fs::create_dir(&path).context("create a temporary folder")?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
-    let watchdog = Command::new("/bin/sh")
-        .args(["-c", SCRIPT, "watchdog"])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("watch over a temporary folder")?;
-    *root = Some((path.clone(), watchdog));
-    Ok(path)
+}
+
+/// Whether a folder in memory takes all that the tests write, several times over.
+fn is_roomy(folder: &Path) -> Result<bool> {
+    const ROOM: u64 = 14 << 30;
+    let free = Command::new("df")
+        .args(["--output=avail", "--block-size=1"])
+        .arg(folder)
+        .output()?;
+    let free = String::from_utf8(free.stdout)?;
+    let free: u64 = free.lines().last().context("df's answer")?.trim().parse()?;
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .context("the available memory")?;
+    let available: u64 = kib.trim().trim_end_matches(" kB").parse()?;
+    // In a container with a limit of its own, the machine's memory says nothing.
+    let limited = fs::read_to_string("/sys/fs/cgroup/memory.max").is_ok_and(|max| max != "max\n");
+    Ok(free.min(available * 1024) > ROOM && !limited)
+}
+
+/// A folder of all of this process's temporary folders, and the process that removes it.
+struct Root(Mutex<Option<(PathBuf, Child)>>);
+
+impl Root {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// Where it is: in `parent`, made when it is needed first.
+    fn path(&self, parent: fn() -> PathBuf) -> Result<PathBuf> {
+        let mut root = self.0.lock().expect("no holder of this lock panics");
+        if let Some((path, _)) = &*root {
+            return Ok(path.clone());
+        }
+        let path = parent().join(random_name("users-sync"));
+        fs::create_dir(&path).context("create a temporary folder")?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
+        let watchdog = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "watchdog"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("watch over a temporary folder")?;
+        *root = Some((path.clone(), watchdog));
+        Ok(path)
+    }
 }
