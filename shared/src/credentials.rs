@@ -33,7 +33,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How what is wrong with a secret's fields begins.
 const INCOMPLETE: &str = "the secret is not complete";
 
-/// Where the secret is.
+/// The place of the secret.
 pub struct Credentials {
     source: Source,
     budget: Mutex<Budget>,

@@ -31,7 +31,7 @@ pub trait Listing: Send + Sync {
     /// before.
     fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError>;
 
-    /// Where the walk is. In a later invocation
+    /// The place of the walk. In a later invocation
     /// [`crate::provider::Provider::listing`] goes on from there.
     fn position(&self) -> String;
 
@@ -74,7 +74,7 @@ pub(crate) fn descends<'a>(places: impl Iterator<Item = &'a Place>) -> bool {
 /// More users than any project has. No walk counts further.
 pub(crate) const MOST_USERS: u64 = 1 << 40;
 
-/// Where a walk goes on: at the position that it gave earlier, or at the start if
+/// The place where a walk goes on: the position that it gave earlier, or the start if
 /// there is none or if it makes no sense.
 pub(crate) fn resume<P: DeserializeOwned + Default>(
     position: Option<&str>,

@@ -49,7 +49,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_records"),
 ];
 
-/// What `provision` answers.
+/// The answer of `provision`.
 #[derive(Debug, serde::Serialize)]
 pub struct Provisioned {
     /// The schema's name.
@@ -58,7 +58,7 @@ pub struct Provisioned {
     pub version: i32,
     /// Migrations that ran now.
     pub applied: Vec<String>,
-    /// What was left undone, and why.
+    /// Things that were left undone, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

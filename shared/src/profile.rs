@@ -71,7 +71,7 @@ pub struct Profile {
     pub version: Option<At>,
 }
 
-/// What an adapter reads from a profile's fields.
+/// The columns that an adapter reads from a profile's fields.
 pub struct Columns {
     /// The id as the provider wrote it; `None` if it isn't a string.
     pub id: Option<String>,
@@ -171,7 +171,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// What was true of a user, and a time that is not later than that.
+/// A state of a user, and a time that is not later than that state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Observation {
     /// The provider has the user.

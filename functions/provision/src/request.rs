@@ -1,4 +1,4 @@
-//! What an invocation asks for.
+//! The request of an invocation.
 
 use anyhow::{Result, bail};
 use serde_json::Value;

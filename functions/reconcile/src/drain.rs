@@ -59,7 +59,7 @@ pub(crate) async fn drain(
         tally.figures.pages += 1;
         return Ok(());
     }
-    // Where nothing has happened, one request is all that a run costs.
+    // If nothing has happened, a run costs one request.
     let mut run = Run {
         sources,
         store: identify(sources, until).await?.repairing(lease),

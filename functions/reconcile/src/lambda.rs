@@ -45,7 +45,7 @@ async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Repor
     }
 }
 
-/// What is answered, field by field.
+/// The answer, field by field.
 fn log(report: &Report) {
     let figures = report.figures;
     tracing::info!(

@@ -26,7 +26,7 @@ use crate::walk::Walk;
 /// hashes of five million users are 40 MB to send.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// Where a run learns of users.
+/// The source from which a run learns of users.
 enum Source {
     /// The listing; with the store of the project that the key is for.
     Listing(ProjectStore),
@@ -35,13 +35,13 @@ enum Source {
     Record,
 }
 
-/// What a run ends with.
+/// The end of a run.
 struct Ended {
     outcome: Result<RunOutcome, Stopped>,
     figures: Figures,
     /// The lease, if the run had it.
     lease: Option<Lease>,
-    /// Where the next run goes on; `None`: the walk's place is not this run's.
+    /// The place where the next run goes on; `None`: the walk's place is not this run's.
     walk: Option<Saved>,
     /// Fields in which listing and reads differ, if that was learnt.
     unlisted: Option<Vec<String>>,
@@ -296,7 +296,7 @@ async fn work_on_record(sources: Sources<'_>, until: Instant, taken: Taken) -> E
     }
 }
 
-/// What is said of a run to which the provider showed nothing.
+/// The message of a run to which the provider showed nothing.
 fn no_page(of: &str, stopped: Stopped) -> String {
     match stopped {
         Stopped::OutOfTime(Some(trouble)) => trouble,

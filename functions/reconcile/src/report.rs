@@ -1,4 +1,4 @@
-//! What a run answers.
+//! The answer of a run.
 
 use shared::store::Figures;
 
@@ -28,12 +28,12 @@ impl RunOutcome {
     }
 }
 
-/// What the function answers.
+/// The answer of the function.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
     /// How the run ended.
     pub outcome: RunOutcome,
-    /// What the run did.
+    /// The figures of the run.
     #[serde(flatten)]
     pub figures: Figures,
 }

@@ -1,4 +1,4 @@
-//! What an invocation asks for.
+//! The request of an invocation.
 
 use serde_json::{Map, Value};
 
@@ -9,11 +9,11 @@ pub struct Request {
     pub dry_run: bool,
     /// How many users this run may tombstone, if a person said so.
     pub max_deletes: Option<i64>,
-    /// What to learn from.
+    /// The source to learn from.
     pub mode: Mode,
 }
 
-/// What a run learns from.
+/// The source that a run learns from.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The listing of all users, which repairs everything.
@@ -85,7 +85,7 @@ impl Request {
     }
 }
 
-/// What to send instead.
+/// The event to send instead.
 const SEND: &str = "send what you want as the event itself, such as {\"dry_run\": true}; for a \
                     schedule of EventBridge's that is its constant JSON input";
 
@@ -100,8 +100,8 @@ fn misplaced(field: &str, place: &str) -> String {
     format!("the event holds {field} in {place}, where it is not looked for: {SEND}")
 }
 
-/// What the event is wrapped in, if it is what AWS makes of a message or of an
-/// HTTP request.
+/// The wrapping of the event, if AWS has made it of a message or of an HTTP
+/// request.
 fn envelope(fields: &Map<String, Value>) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|name| fields.contains_key(*name));
     if has(&["Records"]) {

@@ -16,7 +16,7 @@ pub(crate) const LOT: usize = 500;
 /// Users that the provider may fail to show before it counts as broken.
 const MOST_UNANSWERED: usize = 3;
 
-/// What came of reading a lot of users.
+/// The outcome of reading a lot of users.
 pub(crate) struct LotRead {
     /// Users that the provider did not have.
     pub(crate) gone: Vec<Look>,

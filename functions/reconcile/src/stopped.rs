@@ -33,7 +33,7 @@ impl Stopped {
         matches!(self, Self::OutOfTime(_) | Self::Unserved(_))
     }
 
-    /// What an unanswered question means for the run.
+    /// Tells how a question that the provider left unanswered stops the run.
     pub(crate) fn by(error: Unanswered, until: Instant) -> Self {
         // An attempt that would end after the time is not made: that is near enough.
         let nearly_over = Instant::now() + Duration::from_secs(1) >= until;

@@ -30,7 +30,7 @@ struct Missing {
     placeholders: Vec<UserId>,
 }
 
-/// What the provider was asked, and which users it didn't have.
+/// The users that the provider was asked for, and those that it didn't have.
 #[derive(Default)]
 struct Confirmed {
     asked: usize,

@@ -1,4 +1,5 @@
-//! What a run counts, which users it has met, and which it has yet to settle.
+//! The figures of a run, the users that it has met, and those that it has yet to
+//! settle.
 //!
 //! Invariant: of the users that the walk has passed, only their hashes are kept.
 
@@ -9,7 +10,7 @@ use shared::store::{Difference, Figures, Outcome, Saved};
 use crate::stopped::Stopped;
 use crate::unlisted::Unlisted;
 
-/// What a run has done so far.
+/// The work that a run has done so far.
 pub(crate) struct Tally {
     pub(crate) figures: Figures,
     /// Users that the walk is done with; a doubtful user only once it is settled.
@@ -33,14 +34,14 @@ pub(crate) struct Tally {
     /// unless it shows others: a user that it can never show must not fail every
     /// run.
     pub(crate) unanswered: Vec<(Rejected, Stopped)>,
-    /// What the walk has counted, and what of that is done with.
+    /// The counts of the walk, and the part of them that is done with.
     pub(crate) counted: Counted,
     kept: Counted,
     /// Fields in which the listing differs from reads of every user.
     pub(crate) unlisted: Unlisted,
 }
 
-/// What a walk counts over all its runs.
+/// The counts of a walk over all its runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counted {
     pub(crate) rejected: i64,
@@ -81,7 +82,7 @@ impl Tally {
         self.kept = self.counted;
     }
 
-    /// What the next run has to know, which goes on at `position`.
+    /// The state for the next run, which goes on at `position`.
     pub(crate) fn saved(&mut self, position: &str) -> Saved {
         // Users that the provider did not show were met, and are not done with.
         for (user, _) in std::mem::take(&mut self.unanswered) {

@@ -16,7 +16,7 @@ use crate::settling::LOT;
 use crate::stopped::Stopped;
 use crate::tally::Tally;
 
-/// What settling takes beyond the provider's staleness.
+/// The time that settling takes beyond the provider's staleness.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// A listing under way.
@@ -25,15 +25,16 @@ pub(crate) struct Walk {
     /// are in doubt, because a later one goes on after them.
     listed_until: Instant,
     listing: Box<dyn Listing>,
-    /// Where this run began.
+    /// The place where this run began.
     began_at: String,
     /// Whether that is where an earlier one left off.
     goes_on: bool,
-    /// Where the next run would go on: before what isn't applied yet.
+    /// The place where the next run would go on: before everything that isn't
+    /// applied yet.
     position: String,
     /// Whether that is no place to go on from.
     spent: bool,
-    /// Where the page is that has the first user in doubt.
+    /// The place of the page that has the first user in doubt.
     doubted: Option<String>,
 }
 
@@ -66,7 +67,7 @@ impl Walk {
         self.spent
     }
 
-    /// Where the next run goes on: it reads the users again that were not
+    /// The place where the next run goes on: it reads the users again that were not
     /// settled in time.
     pub(crate) fn position(&self) -> &str {
         self.doubted.as_ref().unwrap_or(&self.position)

@@ -8,7 +8,8 @@ use shared::time::At;
 use crate::run::Run;
 use crate::stopped::Stopped;
 
-/// What is left to write of a batch, and what was refused alone.
+/// The parts of a batch that are left to write, and the rows that were refused
+/// alone.
 struct Halves<'a, T> {
     left: Vec<&'a [T]>,
     refused: Vec<(&'a T, StoreError)>,
@@ -22,7 +23,7 @@ impl<'a, T> Halves<'a, T> {
         }
     }
 
-    /// What to write next.
+    /// The part to write next.
     fn next(&mut self) -> Option<&'a [T]> {
         self.left.pop()
     }

@@ -1,5 +1,5 @@
-//! What a verified delivery tells is applied: joined, settled by reads, or kept
-//! as a rejection.
+//! Applies a verified delivery: it is joined, settled by reads, or kept as a
+//! rejection.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(crate) enum NotApplied {
     OutOfTime,
 }
 
-/// What became of a delivery that was signed.
+/// The outcome of a verified delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Applied {
     /// It was not about a user's profile.

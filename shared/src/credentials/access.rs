@@ -1,4 +1,4 @@
-//! What one version of the secret gives access to.
+//! The provider and the databases that one version of the secret gives access to.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::Target;
 pub struct Access {
     /// The provider's adapter, keys included.
     pub provider: Arc<dyn Provider>,
-    /// Where `webhook` and `reconcile` connect.
+    /// The database as `webhook` and `reconcile` reach it.
     pub database: Target,
     secret: Secret,
 }
@@ -29,7 +29,7 @@ impl Access {
         })
     }
 
-    /// Where the schema's owner connects. Only `provision` needs it, so the
+    /// The database as the schema's owner reaches it. Only `provision` needs it, so the
     /// other functions start even if this address is wrong.
     pub fn owner(&self) -> Result<Target, Misconfigured> {
         let roots = self.secret.database_root_certificates.as_deref();
@@ -51,9 +51,9 @@ impl Access {
 /// What a secret gives access to in which the provider may be missing.
 #[derive(Clone)]
 pub struct Opened {
-    /// Where the functions connect.
+    /// The database as the functions reach it.
     pub database: Target,
-    /// Where the schema's owner connects, if the secret names that.
+    /// The database as the schema's owner reaches it, if the secret names that.
     pub owner: Option<Target>,
     /// What opens `console`, if anything does.
     pub console_token: Option<ConsoleToken>,

@@ -1,4 +1,4 @@
-//! What to tell the operator when Secrets Manager gives no secret.
+//! Messages for the operator when Secrets Manager gives no secret.
 //!
 //! Invariant: the text holds our own words, the HTTP status and an error code
 //! that looks like one of AWS's, and nothing else. The SDK's errors show the
@@ -9,7 +9,7 @@ use std::error::Error;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 
-/// What happened, and what to do about it.
+/// A message: what happened, and what to do about it.
 pub(super) fn explain<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: Error + ProvideErrorMetadata + 'static,

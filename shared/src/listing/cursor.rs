@@ -1,7 +1,7 @@
 //! Where a walk by cursor goes on, for providers whose cursor is the id of a
 //! listed user.
 //!
-//! What it assumes of paging: users are ordered by a place that doesn't change.
+//! Its assumption about paging: users are ordered by a place that doesn't change.
 //! A page shows the users who follow the cursor's user, and it may begin with
 //! that user: providers have changed from one to the other, and no answer says
 //! which it is.

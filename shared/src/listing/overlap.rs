@@ -1,6 +1,6 @@
-//! Where a walk by offset goes on, for providers that can do no better.
+//! The place where a walk by offset goes on, for providers that can do no better.
 //!
-//! What it assumes of paging: users stand in an order by a place that doesn't
+//! Its assumption about paging: users stand in an order by a place that doesn't
 //! change (their sign-up), and a page shows those from an offset on.
 //!
 //! When a user is deleted, all users after them move one place forward, and the
@@ -28,13 +28,13 @@ const MOST_REPEATS: u32 = 3;
 /// A user's place in the listing's order: it grows as the walk goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// What the listing is ordered by.
+    /// The key that the listing is ordered by.
     pub key: i64,
     /// The user's id.
     pub id: String,
 }
 
-/// Where the next page has to begin.
+/// The place where the next page has to begin.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Overlap {
     /// The number of users up to the last one seen, as far as is known.

@@ -13,7 +13,7 @@ use crate::store::{Schema, StoreError};
 /// The migration that makes the table where there is none.
 const FIRST: &str = "0001_users_sync";
 
-/// What that migration makes and the table that was taken over has.
+/// The parts of that migration that the table that was taken over has already.
 const THERE_ALREADY: [(&str, &str); 2] = [
     (
         " TABLE neon_identity.users_sync (",
