@@ -9,7 +9,9 @@
     const seconds = Number(main.dataset.refresh);
     if (!seconds) return;
     await new Promise((done) => setTimeout(done, seconds * 1000));
-    const busy = main.contains(document.activeElement) && document.activeElement !== main;
+    const busy =
+      (main.contains(document.activeElement) && document.activeElement !== main) ||
+      main.querySelector("details[open]");
     if (!document.hidden && !busy) {
       try {
         const answer = await fetch(location.href, { redirect: "error" });

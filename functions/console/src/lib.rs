@@ -6,6 +6,7 @@
 //! ours; whatever the table or the provider holds is shown as text; no secret is
 //! ever shown.
 
+mod activity;
 mod app;
 mod assets;
 mod compare;
@@ -14,6 +15,7 @@ mod drive;
 mod fault;
 mod layout;
 mod overview;
+mod plot;
 mod reading;
 mod rejections;
 mod request;

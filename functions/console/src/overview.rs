@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use shared::store::StoreError;
 use shared::store::desk::Overview;
 
+use crate::activity;
 use crate::drive;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
@@ -18,6 +19,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         Err(StoreError::NotProvisioned) => return Ok(visit.page(beginning(visit))),
         Err(error) => return Err(error.into()),
     };
+    let activity = activity::shown(visit).await?;
     Ok(visit.page(Page {
         title: "Overview",
         place: "",
@@ -25,6 +27,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         body: html! {
             (attention(visit, &overview))
             (state(visit, &overview))
+            (activity)
         },
     }))
 }

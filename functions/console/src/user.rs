@@ -1,7 +1,8 @@
 //! One user: all that the table has of them.
 
 use maud::{Markup, html};
-use shared::store::desk::Person;
+use shared::store::StoreError;
+use shared::store::desk::{Happening, Person};
 use shared::time::At;
 
 use crate::fault::Fault;
@@ -12,10 +13,18 @@ use crate::show;
 use crate::users;
 use crate::visit::Visit;
 
+/// Deliveries and repairs that are shown.
+const HISTORY: i64 = 50;
+
 pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
     let id = visit.request.query().get("id").unwrap_or_default();
     let person = visit.desk().person(id).await?;
     let person = person.ok_or_else(|| Fault::not_found("The table has no user with this id."))?;
+    let history = match visit.desk().history(id, HISTORY).await {
+        // The schema keeps no such record yet.
+        Err(StoreError::NotProvisioned) => Vec::new(),
+        history => history?,
+    };
     Ok(visit.page(Page {
         title: "User",
         place: "users",
@@ -23,6 +32,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         body: html! {
             (columns(&person))
             (actions(visit, &person))
+            (happenings(visit, &history, person.now))
             section aria-labelledby="profile" {
                 h2 id="profile" { "Profile" }
                 (show::json(&person.profile))
@@ -35,6 +45,59 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
             }
         },
     }))
+}
+
+/// What deliveries and runs did about the user.
+fn happenings(visit: &Visit<'_>, history: &[Happening], now: At) -> Markup {
+    html! {
+        section aria-labelledby="history" {
+            h2 id="history" { "History" }
+            @if history.is_empty() {
+                p.quiet { "No delivery about this user and no repair is on record." }
+            } @else {
+                table.list {
+                    caption.hidden { "Deliveries and repairs" }
+                    thead {
+                        tr {
+                            th scope="col" { "When" }
+                            th scope="col" { "What" }
+                            th scope="col" { "Outcome" }
+                            th scope="col" { "Lag" }
+                        }
+                    }
+                    tbody {
+                        @for happening in history {
+                            tr {
+                                th scope="row" data-label="When" { (show::moment(happening.at, now)) }
+                                td data-label="What" { (what(visit, happening)) }
+                                td data-label="Outcome" { (happening.outcome) }
+                                td data-label="Lag" {
+                                    @match happening.lag_ms {
+                                        Some(lag) => { (show::number(lag)) " ms" }
+                                        None => span.quiet { "–" },
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn what(visit: &Visit<'_>, happening: &Happening) -> Markup {
+    match happening.kind.as_str() {
+        "repair" => {
+            let before = happening
+                .by
+                .parse::<i64>()
+                .unwrap_or_default()
+                .saturating_add(1);
+            html! { a href=(visit.link(&format!("runs?before={before}"))) { "run " (happening.by) } }
+        }
+        _ => html! { "delivery of " code { (show::theirs(&happening.by, 80)) } },
+    }
 }
 
 /// What can be done about a user.

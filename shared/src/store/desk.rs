@@ -4,6 +4,7 @@
 //! Invariant: no statement reads more rows than a page shows, however many users
 //! there are; what would have to be counted one by one is estimated.
 
+mod activity;
 mod attempts;
 mod books;
 mod overview;
@@ -15,6 +16,7 @@ use super::error::StoreError;
 use super::schema::Schema;
 use crate::time::At;
 
+pub use activity::{Happening, Stretch};
 pub use attempts::Attempt;
 pub use books::{RejectionRow, RunRow};
 pub use overview::{Bound, LastRun, Overview};

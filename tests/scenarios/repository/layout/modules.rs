@@ -98,6 +98,8 @@ const MODULES: &[&str] = &[
     "console/drive",
     "console/runs",
     "console/rejections",
+    "console/plot",
+    "console/activity",
     "console/overview",
     "console/connect",
     "console/routes",
