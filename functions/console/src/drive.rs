@@ -34,18 +34,28 @@ pub(crate) fn button(visit: &Visit<'_>, words: &str) -> Markup {
     visit.form("runs/go", html! { button type="submit" { (words) } })
 }
 
-/// Does a slice, and shows how far that came.
-pub(crate) async fn slice(visit: &Visit<'_>) -> Result<Response, Fault> {
-    let access = visit.access().ok_or_else(Fault::not_connected)?;
-    let until = visit.until.min(Instant::now() + SLICE);
-    let ground = Ground {
-        access,
+/// The button that looks for differences, and changes nothing.
+pub(crate) fn look(visit: &Visit<'_>, words: &str) -> Markup {
+    visit.form(
+        "runs/look",
+        html! { button.second type="submit" { (words) } },
+    )
+}
+
+/// What a run stands on.
+pub(crate) fn ground<'a>(visit: &'a Visit<'_>) -> Result<Ground<'a>, Fault> {
+    Ok(Ground {
+        access: visit.access().ok_or_else(Fault::not_connected)?,
         schema: &visit.app.schema,
         client: &visit.app.client,
         retention: visit.app.retention,
-    };
-    let request = Request::default();
-    let came = match drive(ground, &request, until).await {
+    })
+}
+
+/// Does a slice, and shows how far that came.
+pub(crate) async fn slice(visit: &Visit<'_>) -> Result<Response, Fault> {
+    let until = visit.until.min(Instant::now() + SLICE);
+    let came = match drive(ground(visit)?, &Request::default(), until).await {
         Ok(report) => match report.outcome {
             RunOutcome::Complete => Came::Complete(report),
             RunOutcome::Busy => Came::Busy,
@@ -87,6 +97,7 @@ fn shown(visit: &Visit<'_>, came: &Came, overview: &Overview) -> (&'static str, 
                      rest is done, and nobody was marked as deleted."
                 }
                 (figures(report))
+                (look(visit, "See whom"))
             },
         ),
         Came::Busy => (

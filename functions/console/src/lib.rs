@@ -14,6 +14,7 @@ mod connect;
 mod drive;
 mod fault;
 mod layout;
+mod look;
 mod overview;
 mod plot;
 mod reading;

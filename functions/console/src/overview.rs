@@ -69,6 +69,7 @@ fn attention(visit: &Visit<'_>, overview: &Overview) -> Markup {
                     (show::count(run.held, "user is", "users are")) " missing at the provider, \
                     which is more than a run deletes by itself. Nobody was marked as deleted."
                 }
+                (drive::look(visit, "See whom"))
             }),
             "failed" => items.push(html! {
                 h3 { "The last run failed" }

@@ -13,7 +13,7 @@ use crate::response::Response;
 use crate::session::{self, Session};
 use crate::visit::Visit;
 use crate::{
-    assets, compare, connect, drive, layout, overview, rejections, runs, sign_in, user, users,
+    assets, compare, connect, drive, layout, look, overview, rejections, runs, sign_in, user, users,
 };
 
 /// Answers a request.
@@ -137,6 +137,8 @@ async fn page(visit: &Visit<'_>, changes: bool) -> Result<Response, Fault> {
         ("compare", false) => compare::page(visit).await,
         ("runs", false) => runs::page(visit).await,
         ("runs/go", true) => drive::slice(visit).await,
+        ("runs/look", true) => look::page(visit).await,
+        ("runs/release", true) => look::release(visit).await,
         ("rejections", false) => rejections::page(visit).await,
         ("rejection", false) => rejections::one(visit).await,
         ("rejection/retry", true) => rejections::retry(visit).await,

@@ -28,7 +28,10 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         refresh: None,
         body: html! {
             @if visit.access().is_some() && before.is_none() {
-                (drive::button(visit, "Run now"))
+                div.row {
+                    (drive::button(visit, "Run now"))
+                    (drive::look(visit, "Dry run: see what differs"))
+                }
             }
             @if rows.is_empty() {
                 p.card { "No run has begun yet." }

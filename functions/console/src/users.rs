@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use shared::store::desk::{Among, Place, Search, UserRow};
 
+use crate::drive;
 use crate::fault::Fault;
 use crate::layout::Page;
 use crate::request::Form;
@@ -34,6 +35,9 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         refresh: None,
         body: html! {
             (finder(visit, &search))
+            @if visit.access().is_some() {
+                (drive::look(visit, "Who differs from the provider?"))
+            }
             @if rows.is_empty() {
                 p.card { "No user is like that." }
             } @else {

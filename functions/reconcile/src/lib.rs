@@ -33,7 +33,7 @@ use shared::start::Start;
 use shared::store::{Patience, Retention, Schema, Store};
 use tokio::time::Instant;
 
-pub use report::{InvocationError, Report, RunOutcome};
+pub use report::{Change, Finding, InvocationError, Report, RunOutcome};
 pub use request::Request;
 pub use run::Run;
 pub use stopped::Stopped;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::store::{
     Closed, Closing, Figures, Lease, LeftToNext, Project, ProjectStore, Retention, Saved, Taken,
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use crate::drain::drain;
 use crate::lease::{self, LEASE, lost_lease};
 use crate::prune::prune;
-use crate::report::{Report, RunOutcome};
+use crate::report::{Finding, Report, RunOutcome};
 use crate::request::{Mode, Request};
 use crate::run::{Run, identify};
 use crate::stopped::Stopped;
@@ -45,6 +46,8 @@ struct Ended {
     walk: Option<Saved>,
     /// Fields in which listing and reads differ, if that was learnt.
     unlisted: Option<Vec<String>>,
+    /// Of a dry run: what would change.
+    findings: Vec<Finding>,
 }
 
 impl Ended {
@@ -55,6 +58,7 @@ impl Ended {
             lease: None,
             walk: None,
             unlisted: None,
+            findings: Vec::new(),
         }
     }
 }
@@ -92,11 +96,16 @@ pub(crate) async fn run(
         };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
     let mut figures = ended.figures;
+    let findings = std::mem::take(&mut ended.findings);
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
     figures.missed = closed.missed;
     let outcome = outcome?;
-    Ok(Report { outcome, figures })
+    Ok(Report {
+        outcome,
+        figures,
+        findings,
+    })
 }
 
 /// Ends the run's row, and gives the lease back.
@@ -159,7 +168,10 @@ async fn take_lease_and_work(
         taken.lease = taken.lease.unrecorded();
     }
     match source {
-        Source::Listing(store) => work_on_listing(sources, store, request, until, taken).await,
+        Source::Listing(store) => match &request.named {
+            Some(named) => work_on_named(sources, store, named, until, taken).await,
+            None => work_on_listing(sources, store, request, until, taken).await,
+        },
         Source::Record => work_on_record(sources, until, taken).await,
     }
 }
@@ -208,6 +220,44 @@ async fn work_on_listing(
         lease: Some(lease),
         walk: (!request.dry_run).then_some(saved),
         unlisted: tally.unlisted.learnt().filter(|_| !request.dry_run),
+        findings: tally.findings,
+    }
+}
+
+/// Tombstones users whom a person has named. Not everybody was seen, so the run is
+/// partial, and the walk's place stays as it is.
+async fn work_on_named(
+    sources: Sources<'_>,
+    store: ProjectStore,
+    named: &[UserId],
+    until: Instant,
+    taken: Taken,
+) -> Ended {
+    let lease = taken.lease;
+    let mut tally = Tally::new(&Saved::default());
+    let mut run = Run {
+        sources,
+        store: store.repairing(&lease),
+        until,
+        dry_run: false,
+        lease: &lease,
+        tally: &mut tally,
+    };
+    let worked = tokio::select! {
+        worked = run.tombstone_named(named) => worked,
+        lost = lease::keep(sources.store, &lease) => Err(lost),
+    };
+    let outcome = match worked {
+        Err(stopped) if !stopped.passes() => Err(stopped),
+        _ => Ok(RunOutcome::Partial),
+    };
+    Ended {
+        outcome,
+        figures: tally.figures,
+        lease: Some(lease),
+        walk: None,
+        unlisted: None,
+        findings: Vec::new(),
     }
 }
 
@@ -293,6 +343,7 @@ async fn work_on_record(sources: Sources<'_>, until: Instant, taken: Taken) -> E
         lease: Some(lease),
         walk: None,
         unlisted: None,
+        findings: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use shared::profile::Profile;
 use shared::store::{Difference, Origin, Outcome};
 use shared::time::At;
 
+use crate::report::Change;
 use crate::run::Run;
 use crate::stopped::Stopped;
 
@@ -43,8 +44,14 @@ impl Run<'_> {
                     self.tally.unlisted.note(profile, page.unloaded);
                     self.tally.doubt(&profile.id, difference);
                 }
-                Difference::Created if self.dry_run => self.tally.count(Outcome::Created),
-                Difference::Updated if self.dry_run => self.tally.count(Outcome::Updated),
+                Difference::Created if self.dry_run => {
+                    self.tally.count(Outcome::Created);
+                    self.tally.find(&profile.id, Change::Create);
+                }
+                Difference::Updated if self.dry_run => {
+                    self.tally.count(Outcome::Updated);
+                    self.tally.find(&profile.id, Change::Update);
+                }
                 Difference::Created | Difference::Updated => {
                     newer.push((profile, profile.version.unwrap_or(listed_at)));
                 }

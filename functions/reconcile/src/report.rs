@@ -1,5 +1,6 @@
 //! The answer of a run.
 
+use shared::profile::UserId;
 use shared::store::Figures;
 
 /// How a run ended, if it did not fail.
@@ -36,6 +37,37 @@ pub struct Report {
     /// The figures of the run.
     #[serde(flatten)]
     pub figures: Figures,
+    /// Of a dry run: what would change, user by user, as far as
+    /// [`Finding::MOST`]. It is for a person alone.
+    #[serde(skip)]
+    pub findings: Vec<Finding>,
+}
+
+/// A user whose row is not as the provider has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The user.
+    pub id: UserId,
+    /// What a run would make of the row.
+    pub change: Change,
+}
+
+impl Finding {
+    /// So many of a run are told.
+    pub const MOST: usize = 10_000;
+}
+
+/// What a run would make of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There is none.
+    Create,
+    /// It is older, or another.
+    Update,
+    /// The provider doesn't have the user, and has said so.
+    Delete,
+    /// It says that the user is deleted.
+    Revive,
 }
 
 /// Why the invocation fails.

@@ -1,6 +1,7 @@
 //! The request of an invocation.
 
 use serde_json::{Map, Value};
+use shared::profile::UserId;
 
 /// An invocation's event, understood.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub struct Request {
     pub max_deletes: Option<i64>,
     /// The source to learn from.
     pub mode: Mode,
+    /// The users to tombstone if the provider doesn't have them, and nothing else
+    /// to do: no event asks for this.
+    pub(crate) named: Option<Vec<UserId>>,
 }
 
 /// The source that a run learns from.
@@ -25,6 +29,24 @@ pub enum Mode {
 }
 
 impl Request {
+    /// Tombstones these users, whom a person has seen and named, as far as the
+    /// provider still doesn't have them; and nobody else.
+    pub fn tombstoning(named: Vec<UserId>) -> Self {
+        Self {
+            named: Some(named),
+            ..Self::default()
+        }
+    }
+
+    /// Reports what would change, user by user, however many would be deleted.
+    pub fn looking() -> Self {
+        Self {
+            dry_run: true,
+            max_deletes: Some(i64::MAX),
+            ..Self::default()
+        }
+    }
+
     /// Reads the event: a scheduled one, `{}`, or one with fields of ours.
     /// A field that is misspelt must not be passed over: `max_delete` would
     /// leave the brake off its mark, `dryrun` would write. Nor must one that
@@ -148,7 +170,7 @@ mod tests {
         let expected = Request {
             dry_run,
             max_deletes,
-            mode: Mode::Listing,
+            ..Request::default()
         };
         assert_eq!(Request::read(&event), Ok(expected), "{event}");
     }

@@ -7,6 +7,7 @@ use shared::settle::{Read, Reread};
 use shared::store::{Difference, Look, Origin, Outcome, SettleOptions};
 
 use crate::rejections::without_body;
+use crate::report::Change;
 use crate::run::{Run, by_id};
 use crate::stopped::Stopped;
 
@@ -56,11 +57,13 @@ impl Run<'_> {
     fn count_as_they_seem(&mut self) {
         for (id, difference) in std::mem::take(&mut self.tally.doubtful) {
             self.tally.met.insert(id.as_str());
-            self.tally.count(match difference {
-                Difference::Tombstone => Outcome::Revived,
-                Difference::Unseen => Outcome::Created,
-                _ => Outcome::Updated,
-            });
+            let (outcome, change) = match difference {
+                Difference::Tombstone => (Outcome::Revived, Change::Revive),
+                Difference::Unseen => (Outcome::Created, Change::Create),
+                _ => (Outcome::Updated, Change::Update),
+            };
+            self.tally.count(outcome);
+            self.tally.find(&id, change);
         }
     }
 

@@ -13,7 +13,7 @@ use shared::store::{Look, Shown};
 use tokio::time::Instant;
 
 use crate::lease;
-use crate::report::RunOutcome;
+use crate::report::{Change, RunOutcome};
 use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
@@ -112,6 +112,9 @@ impl Run<'_> {
             }
         }
         if self.dry_run {
+            for look in confirmed.gone.iter().flatten() {
+                self.tally.find(&look.id, Change::Delete);
+            }
             if let Some(stopped) = stopped {
                 return Err(stopped);
             }
@@ -126,6 +129,22 @@ impl Run<'_> {
             Some(stopped) => Err(stopped),
             None => Ok(RunOutcome::Complete),
         }
+    }
+
+    /// Tombstones users whom a person has named, one by one: those of them that the
+    /// provider doesn't have now, and nobody else. No listing is needed for that.
+    pub(crate) async fn tombstone_named(&mut self, named: &[UserId]) -> Result<(), Stopped> {
+        let mut confirmed = Confirmed::default();
+        let mut stopped = None;
+        for lot in named.chunks(LOT) {
+            stopped = self.confirm(lot, &mut confirmed).await?;
+            if stopped.is_some() {
+                break;
+            }
+        }
+        self.tombstone_confirmed(confirmed).await?;
+        self.keep_unanswered().await?;
+        stopped.map_or(Ok(()), Err)
     }
 
     /// Reads a lot by id, as far as the time suffices; gives why it did not.

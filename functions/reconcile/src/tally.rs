@@ -7,6 +7,7 @@ use shared::listing::{Met, Rejected};
 use shared::profile::UserId;
 use shared::store::{Difference, Figures, Outcome, Saved};
 
+use crate::report::{Change, Finding};
 use crate::stopped::Stopped;
 use crate::unlisted::Unlisted;
 
@@ -39,6 +40,8 @@ pub(crate) struct Tally {
     kept: Counted,
     /// Fields in which the listing differs from reads of every user.
     pub(crate) unlisted: Unlisted,
+    /// Of a dry run: what would change.
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// The counts of a walk over all its runs.
@@ -73,6 +76,15 @@ impl Tally {
             counted,
             kept: counted,
             unlisted: Unlisted::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Notes what a run would make of a row, for the person who asked.
+    pub(crate) fn find(&mut self, id: &UserId, change: Change) {
+        if self.findings.len() < Finding::MOST {
+            let id = id.clone();
+            self.findings.push(Finding { id, change });
         }
     }
 

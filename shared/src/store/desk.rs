@@ -20,7 +20,7 @@ pub use activity::{Happening, Stretch};
 pub use attempts::Attempt;
 pub use books::{RejectionRow, RunRow};
 pub use overview::{Bound, LastRun, Overview};
-pub use users::{Among, Person, Place, Search, UserRow};
+pub use users::{Among, NamedUser, Person, Place, Search, UserRow};
 
 /// A desk at which a person reads the schema.
 pub struct Desk {

@@ -90,7 +90,33 @@ impl Person {
     pub const LONGEST: usize = 200_000;
 }
 
+/// A user who was asked for by the id.
+#[derive(Debug, Clone)]
+pub struct NamedUser {
+    /// The id.
+    pub id: String,
+    /// The name, at most its first 200 characters.
+    pub name: Option<String>,
+    /// The e-mail, at most its first 200 characters.
+    pub email: Option<String>,
+    /// When anything was last heard of the user.
+    pub heard_at: Option<At>,
+}
+
 impl Desk {
+    /// Users by their ids, in no order; those alone who have a row.
+    pub async fn named(&self, ids: &[&str]) -> Result<Vec<NamedUser>, StoreError> {
+        let parameters: Parameters<'_> = &[(&ids, Type::TEXT_ARRAY)];
+        let rows = self.connection.all(sql!("named"), parameters).await?;
+        let rows = rows.iter().map(|row| NamedUser {
+            id: row.get(0),
+            name: row.get(1),
+            email: row.get(2),
+            heard_at: time(row, 3),
+        });
+        Ok(rows.collect())
+    }
+
     /// A page of users.
     pub async fn users(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
         let after = search.after.as_ref();
