@@ -230,3 +230,99 @@ async fn a_rejection_is_tried_again_or_dismissed() -> Result<()> {
     console.page(&links[1]).await?.shows("resolved")?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_dry_run_lists_who_differs_and_changes_nothing() -> Result<()> {
+    let stage = Stage::backfilled(60).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("users").await?;
+    let same = console.press(&page, "runs/look", &[]).await?;
+    same.shows("Nothing differs")?;
+    let ids = stage.ids();
+    stage.simulator.rename(&ids[0], "Another Name")?;
+    let new = stage.simulator.create("Grace", "grace@example.com")?;
+    for id in &ids[10..40] {
+        stage.simulator.delete(id)?;
+    }
+    let before = stage.versions().await?;
+    let found = console.press(&page, "runs/look", &[]).await?;
+    found.shows("32 users differ")?;
+    found.shows("30 users are missing at the provider")?;
+    for id in ids[10..40].iter().chain([&ids[0], &new]) {
+        found.shows(&format!("{id}</bdi>"))?;
+    }
+    found.hides(&ids[50])?;
+    ensure!(stage.versions().await? == before, "it has written");
+    Ok(())
+}
+
+#[tokio::test]
+async fn exactly_those_whom_the_page_named_are_tombstoned() -> Result<()> {
+    let stage = Stage::backfilled(60).await?;
+    let console = Console::open(&stage).await?;
+    let ids = stage.ids();
+    for id in &ids[10..40] {
+        stage.simulator.delete(id)?;
+    }
+    stage.held(json!({})).await?;
+    let page = console.page("").await?;
+    let found = console.press(&page, "runs/look", &[]).await?;
+    // Meanwhile one more goes, whom nobody has seen on the page.
+    stage.simulator.delete(&ids[5])?;
+    let done = console.press(&found, "runs/release", &[]).await?;
+    done.shows("30 of the 30 users")?;
+    let table = stage.table().await?;
+    let gone: Vec<_> = table
+        .iter()
+        .filter(|row| !row.lives())
+        .map(|row| &row.id)
+        .collect();
+    ensure!(gone.len() == 30 && !gone.contains(&&ids[5]), "{gone:?}");
+    // What a page names is not believed: who is there at the provider stays.
+    let fields = [("ids", &*format!("{}\n{}", ids[50], ids[5]))];
+    let done = console.press(&found, "runs/release", &fields).await?;
+    done.shows("1 of the 2 users")?;
+    ensure!(stage.the_row(&ids[50]).await?.lives() && !stage.the_row(&ids[5]).await?.lives());
+    let complete = console.press(&done, "runs/go", &[]).await?;
+    complete.shows("Run complete")?;
+    console.page("").await?.hides("Needs you")?;
+    let logs = console.function.logs()?;
+    ensure!(
+        logs.contains("released tombstones") && !logs.contains(&ids[10]),
+        "{logs}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_release_while_another_run_works_does_nothing() -> Result<()> {
+    let stage = Stage::backfilled(20).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("users").await?;
+    let form = page.form("runs/look")?;
+    stage.simulator.delete(&stage.ids()[0].clone())?;
+    stage
+        .execute(
+            "UPDATE neon_identity.walk SET run_id = 0, lease_until = now() + interval '1 minute'",
+        )
+        .await?;
+    let ids = stage
+        .table()
+        .await?
+        .into_iter()
+        .map(|row| row.id)
+        .collect::<Vec<_>>();
+    let fields = [
+        ("form_token", &*form["form_token"]),
+        ("ids", &*ids.join("\n")),
+    ];
+    for path in ["runs/release", "runs/look"] {
+        let answer = console.post(path, &fields).await?;
+        ensure!(answer.status == 503, "{path}: {}", answer.status);
+        answer
+            .shows("another run holds the lease")
+            .or_else(|_| answer.shows("Another run holds"))?;
+    }
+    ensure!(stage.living().await? == 20);
+    Ok(())
+}

@@ -65,3 +65,36 @@ async fn the_overview_says_how_the_table_stands() -> Result<()> {
     page.hides("Needs you")?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_happened_is_plotted_and_told_of_each_user() -> Result<()> {
+    let stage = Stage::receiving().await?;
+    stage.complete(json!({})).await?;
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    stage.deliver_all().await?;
+    ensure!(stage.send(&stage.letter("no JSON")).await? == 400);
+    stage.simulator.rename(&id, "Ada King")?;
+    stage.complete(json!({})).await?;
+    let console = Console::open(&stage).await?;
+    for (path, stretches) in [("", 24), ("?over=week", 28)] {
+        let page = console.page(path).await?;
+        for plot in [
+            "Deliveries by outcome",
+            "From the change to the row",
+            "Users that runs repaired",
+        ] {
+            page.shows(plot)?;
+        }
+        ensure!(page.body.matches("<svg ").count() == 3);
+        ensure!(page.body.matches("<rect ").count() >= 2, "{}", page.body);
+        ensure!(page.body.matches("UTC</th>").count() == 3 * stretches);
+    }
+    let user = console.page("users").await?.links("user?id=").remove(0);
+    let page = console.page(&user).await?;
+    page.shows("delivery of <code><bdi>user.created</bdi></code>")?;
+    page.shows("created")?;
+    page.shows("run 2</a>")?;
+    let run = page.links("runs?before=").remove(0);
+    console.page(&run).await?.shows("Run 2")?;
+    Ok(())
+}
