@@ -4,6 +4,7 @@
 //! so each is tested from files alone, and a new provider is one file here,
 //! one line in [`registry`] and one folder of fixtures.
 
+mod api;
 pub mod auth0;
 pub mod clerk;
 mod parts;
@@ -27,6 +28,8 @@ use crate::profile::{Observation, Profile, UserId};
 use crate::signature::{Forged, Verified, Verifier};
 use crate::time::{At, WallClock};
 
+pub use api::Api;
+pub(crate) use api::encoded;
 pub use refusal::Words;
 
 /// What holds for a provider whatever it is asked.
@@ -122,6 +125,9 @@ impl Told {
 pub trait Provider: Send + Sync {
     /// What holds for this provider, whatever it is asked.
     fn facts(&self) -> &Facts;
+
+    /// Where it is asked, and with which key.
+    fn api(&self) -> &Api;
 
     /// What it says when it refuses or fails.
     fn words(&self) -> &'static Words;

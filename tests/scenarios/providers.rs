@@ -7,6 +7,7 @@ mod each;
 mod projects;
 mod shared;
 mod stack;
+mod subscribe;
 mod supabase;
 mod table;
 pub(crate) mod workos;

@@ -10,7 +10,7 @@ use reqwest::{Client, redirect};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::simulator::{Message, World};
+use crate::simulator::{Destination, Message, World};
 
 mod attempts;
 mod bearer;
@@ -110,6 +110,8 @@ struct Inner {
 
 struct State {
     signing: Arc<dyn Signing>,
+    /// Where the provider is told to send, if that is followed.
+    followed: Option<Option<Destination>>,
     endpoints: Vec<Arc<Endpoint>>,
     mishaps: Mishaps,
     random: fastrand::Rng,
@@ -131,12 +133,46 @@ impl Sender {
             permits: Arc::new(Semaphore::new(options.concurrency.max(1))),
             state: Mutex::new(State {
                 signing: options.signing,
+                followed: None,
                 endpoints: endpoints(options.endpoints),
                 mishaps: options.mishaps,
                 random: fastrand::Rng::with_seed(options.seed),
                 attempts: Vec::new(),
             }),
         })))
+    }
+
+    /// A sender that sends to wherever the provider is told to, and nowhere before.
+    pub fn following(world: &World) -> Result<Self> {
+        let nobody = Destination {
+            url: String::new(),
+            secret: "whsec_bm9ib2R5IGlzIHRvbGQgeWV0Lg==".to_owned(),
+        };
+        let sender = Self::new(Options {
+            endpoints: Vec::new(),
+            ..world.sending_to(&nobody)?
+        })?;
+        sender.state().followed = Some(None);
+        Ok(sender)
+    }
+
+    /// Sends to where the provider is told to send now, if that is followed.
+    fn follow(&self, world: &World) {
+        let there = world.destination();
+        let mut state = self.state();
+        if state.followed.as_ref().is_none_or(|known| *known == there) {
+            return;
+        }
+        // One whose secret can't sign is sent nothing.
+        let options = there
+            .as_ref()
+            .and_then(|there| world.sending_to(there).ok());
+        state.endpoints = Vec::new();
+        if let Some(options) = options {
+            state.signing = options.signing;
+            state.endpoints = endpoints(options.endpoints);
+        }
+        state.followed = Some(there);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -67,6 +67,19 @@ const fails = async (promise, status, code) => {
 };
 await fails(users.createUser({ emailAddress: ["second@example.com"] }), 422, "form_identifier_exists");
 await fails(users.createUser({ firstName: "Nobody" }), 422, "form_data_missing");
+const third = await clerk.emailAddresses.createEmailAddress({
+  userId: ada.id, emailAddress: "Third@example.com", primary: true, verified: true,
+});
+assert.equal(third.emailAddress, "third@example.com");
+assert.equal(third.verification.status, "verified");
+assert.equal((await users.getUser(ada.id)).primaryEmailAddressId, third.id);
+await clerk.emailAddresses.updateEmailAddress(other.id, { primary: true });
+assert.equal((await users.getUser(ada.id)).primaryEmailAddressId, other.id);
+const add = (userId, emailAddress) => clerk.emailAddresses.createEmailAddress({ userId, emailAddress });
+await fails(add(ada.id, "third@example.com"), 422, "form_identifier_exists");
+await fails(add(ada.id, "no address"), 422, "form_param_format_invalid");
+await fails(add("user_nobody", "new@example.com"), 404, "resource_not_found");
+await fails(clerk.emailAddresses.updateEmailAddress("idn_nobody", { primary: true }), 404, "resource_not_found");
 const deleted = await users.deleteUser(ada.id);
 assert.deepEqual([deleted.id, deleted.deleted], [ada.id, true]);
 await fails(users.getUser(ada.id), 404, "resource_not_found");

@@ -7,6 +7,7 @@
 mod request;
 mod resource;
 
+use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -40,13 +41,7 @@ pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Res
     let provision = async {
         let start = start.as_ref().map_err(|error| anyhow!("{error:#}"))?;
         let asked = Asked::of(event)?;
-        match timeout_at(until, provision(start, asked)).await {
-            Ok(provisioned) => provisioned,
-            Err(_) => bail!(
-                "the time did not suffice: check which session holds locks in the database \
-                 (pg_stat_activity), and run provision again"
-            ),
-        }
+        in_time(until, provision_or_prepare(start, asked)).await
     };
     let Some(resource) = &resource else {
         return provision.await;
@@ -63,6 +58,48 @@ pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Res
     };
     answer(&client, resource, &provisioned).await?;
     provisioned
+}
+
+/// Provisions for a secret that is not kept yet, so that it is kept only if all
+/// of it is right: `console` calls it. The key is tried before anything is made.
+pub async fn provision_for(
+    client: &Client,
+    schema: &Schema,
+    access: &Access,
+    until: Instant,
+) -> Result<Value> {
+    let asked = Asked {
+        deploying: true,
+        adopt: false,
+    };
+    let owner = access.owner()?;
+    let provision = async {
+        let store = Store::new(
+            access.database.clone(),
+            schema.clone(),
+            access.provider.facts(),
+            PATIENCE,
+        );
+        let sources = Sources {
+            store: &store,
+            provider: access.provider.as_ref(),
+            client,
+        };
+        identify(sources).await?;
+        confirm(sources, false).await?;
+        provision(client, schema, access, owner, asked).await
+    };
+    in_time(until, provision).await
+}
+
+async fn in_time(until: Instant, provision: impl Future<Output = Result<Value>>) -> Result<Value> {
+    match timeout_at(until, provision).await {
+        Ok(provisioned) => provisioned,
+        Err(_) => bail!(
+            "the time did not suffice: check which session holds locks in the database \
+             (pg_stat_activity), and run provision again"
+        ),
+    }
 }
 
 async fn answer(
@@ -115,7 +152,7 @@ async fn prepare(start: &Start, opened: &Opened, adopt: bool) -> Result<Value> {
     serde_json::to_value(&provisioned).context("write the answer")
 }
 
-async fn provision(start: &Start, asked: Asked) -> Result<Value> {
+async fn provision_or_prepare(start: &Start, asked: Asked) -> Result<Value> {
     if asked.deploying
         && let Ok(opened) = start.credentials.open().await
         && opened.access.is_none()
@@ -123,10 +160,20 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
         return prepare(start, &opened, asked.adopt).await;
     }
     let (access, owner) = read(start).await?;
+    provision(&start.client, &start.schema, &access, owner, asked).await
+}
+
+async fn provision(
+    client: &Client,
+    schema: &Schema,
+    access: &Access,
+    owner: Target,
+    asked: Asked,
+) -> Result<Value> {
     let writer = &access.database;
     let store = Store::new(
         owner.clone(),
-        start.schema.clone(),
+        schema.clone(),
         access.provider.facts(),
         PATIENCE,
     );
@@ -136,20 +183,20 @@ async fn provision(start: &Start, asked: Asked) -> Result<Value> {
     let sources = Sources {
         store: &store,
         provider: access.provider.as_ref(),
-        client: &start.client,
+        client,
     };
     // The service that fills the table now no longer can once it is taken over. So
     // everything that may be wrong with the secret has to show before that.
     let mut identified = None;
-    if asked.adopt && is_to_adopt(&owner, &start.schema).await? {
+    if asked.adopt && is_to_adopt(&owner, schema).await? {
         identified = Some(identify(sources).await?);
         confirm(sources, false).await?;
     }
-    let mut provisioned = migrate(&owner, Some(&user), &start.schema, asked.adopt).await?;
+    let mut provisioned = migrate(&owner, Some(&user), schema, asked.adopt).await?;
     if access.has_an_owner_of_its_own() {
-        let missing = try_writer(&owner, writer, &start.schema).await?;
+        let missing = try_writer(&owner, writer, schema).await?;
         if !missing.is_empty() {
-            let missing = lacking(&user, &missing, &start.schema);
+            let missing = lacking(&user, &missing, schema);
             match asked.deploying {
                 true => bail!(missing),
                 false => provisioned.warnings.push(missing),

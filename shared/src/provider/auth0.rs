@@ -134,6 +134,10 @@ impl Provider for Auth0 {
         &self.facts
     }
 
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
     fn words(&self) -> &'static Words {
         &WORDS
     }

@@ -84,6 +84,10 @@ impl Provider for Clerk {
         &self.facts
     }
 
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
     fn words(&self) -> &'static Words {
         &WORDS
     }

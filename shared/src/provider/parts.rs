@@ -1,15 +1,13 @@
 //! Parts that several adapters are made of.
 
-mod api;
 mod event;
 mod paging;
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::value::RawValue;
 
-pub(super) use api::Api;
+pub(super) use super::api::{Api, encoded};
 pub(super) use event::{data, full_name, kind, statement_or_hint, user_in_data, with_version};
 pub(super) use paging::{PageSize, Paging, walk};
 
@@ -133,17 +131,4 @@ pub(super) fn page_of<'a>(
         }
     }
     page
-}
-
-/// All but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// An id or a value as a part of a path or a query. Unreserved characters stay:
-/// not every server decodes before it compares.
-pub(super) fn encoded(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, RESERVED)
 }

@@ -12,24 +12,24 @@ use crate::exchange::{Answer, AnswerError};
 #[derive(Debug)]
 pub struct Words {
     /// The provider's name, as the subject of a sentence.
-    pub(super) who: &'static str,
+    pub(crate) who: &'static str,
     /// The error code in an answer of the provider's own, empty if it has none;
     /// `None` if the answer is not the provider's own.
-    pub(super) code: fn(&Answer) -> Option<String>,
+    pub(crate) code: fn(&Answer) -> Option<String>,
     /// What to do about a refused key; it names the secret's field.
-    pub(super) key: &'static str,
+    pub(crate) key: &'static str,
     /// What to do about a status and a code, if that is something special.
-    pub(super) advice: fn(u16, &str) -> Option<&'static str>,
+    pub(crate) advice: fn(u16, &str) -> Option<&'static str>,
     /// Where codes are explained.
-    pub(super) explained: &'static str,
+    pub(crate) explained: &'static str,
     /// What to check when the answer is not the provider's own.
-    pub(super) foreign: &'static str,
+    pub(crate) foreign: &'static str,
 }
 
 impl Words {
     /// Why an answer is of no use that is no success, and means nothing that its
     /// adapter knows.
-    pub(super) fn refused(&self, answer: &Answer) -> AnswerError {
+    pub(crate) fn refused(&self, answer: &Answer) -> AnswerError {
         let code = (self.code)(answer);
         let of_the_key = matches!(
             answer.status,

@@ -106,6 +106,10 @@ impl Provider for Stack {
         &self.facts
     }
 
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
     fn words(&self) -> &'static Words {
         &WORDS
     }

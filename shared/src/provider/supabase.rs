@@ -110,6 +110,10 @@ impl Provider for Supabase {
         &self.facts
     }
 
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
     fn words(&self) -> &'static Words {
         &WORDS
     }

@@ -86,6 +86,10 @@ impl Provider for WorkOs {
         &self.facts
     }
 
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
     fn words(&self) -> &'static Words {
         &WORDS
     }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod deliveries;
+mod manage;
 mod paging;
 mod runs;
 

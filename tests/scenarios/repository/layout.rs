@@ -59,11 +59,15 @@ const PURE: &[&str] = &[
     "console_token.rs",
     "json.rs",
     "listing.rs",
+    "manage",
+    "manage.rs",
     "profile.rs",
     "provider",
     "secret.rs",
     "settings.rs",
     "signature.rs",
+    "subscribe",
+    "subscribe.rs",
     "time.rs",
 ];
 

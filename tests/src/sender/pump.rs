@@ -19,6 +19,7 @@ pub(super) async fn run(sender: Sender, world: World) {
             messages = world.messages() => messages,
             Some(_) = underway.join_next() => continue,
         };
+        sender.follow(&world);
         for taken in messages {
             let (delays, endpoints) = draw(&sender);
             if delays.is_empty() {

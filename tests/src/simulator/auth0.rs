@@ -26,6 +26,7 @@ mod profile;
 mod routes;
 mod search;
 mod seeded;
+mod streams;
 mod tokens;
 
 /// An Auth0 tenant, and an application that may manage its users.

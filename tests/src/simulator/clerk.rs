@@ -16,6 +16,7 @@ use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
 
 mod changes;
+mod emails;
 mod errors;
 mod fields;
 mod listing;

@@ -4,7 +4,7 @@
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::faults::{Switches, Trouble};
 use super::requests::Request;
 use super::vendor::{Change, SignUp};
-use super::world::World;
+use super::world::{Destination, World};
 
 /// `/control` of this world.
 ///
@@ -31,12 +31,13 @@ use super::world::World;
 /// | `POST /control/troubles` with a [`Trouble`] | adds it | `{}` |
 /// | `DELETE /control/troubles` | ends troubles, resets switches | `{}` |
 /// | `GET`, `PUT /control/switches` with [`Switches`] | sets them all | the switches |
+/// | `PUT /control/destination` with `{"url","secret"?}` | sends there, if a sender follows | it |
 /// | `GET`, `DELETE /control/requests` | | the request log |
 pub(super) fn routes(world: World) -> Router {
     Router::new()
         .route("/control/users", post(sign_up))
         .route("/control/users/{id}", post(change).get(user))
-        .route("/control/users/{id}/profile", axum::routing::put(show))
+        .route("/control/users/{id}/profile", put(show))
         .route("/control/seed", post(seed))
         .route("/control/counts", get(counts))
         .route("/control/truth", get(truth))
@@ -44,6 +45,7 @@ pub(super) fn routes(world: World) -> Router {
         .route("/control/messages", post(tell))
         .route("/control/troubles", post(trouble).delete(clear))
         .route("/control/switches", get(switches).put(switch))
+        .route("/control/destination", put(send_to))
         .route("/control/requests", get(requests).delete(forget))
         .with_state(world)
 }
@@ -177,6 +179,18 @@ async fn switch(State(world): State<World>, body: String) -> Result<Json<Switche
     let wanted: Switches = read(&body)?;
     world.switch(|switches| *switches = wanted);
     Ok(Json(world.switches()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    url: String,
+    secret: Option<String>,
+}
+
+async fn send_to(State(world): State<World>, body: String) -> Result<Json<Destination>, Problem> {
+    let Wanted { url, secret } = read(&body)?;
+    Ok(Json(world.send_to(&url, secret)))
 }
 
 async fn requests(State(world): State<World>) -> Json<Vec<Request>> {

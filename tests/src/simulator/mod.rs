@@ -51,7 +51,7 @@ pub use vendor::{
     After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject, Vendor,
 };
 pub use workos::{LostCursor, WorkOs};
-pub use world::{Moment, Page, Recorded, Slice, Taken, Truth, World};
+pub use world::{Destination, Moment, Page, Recorded, Slice, Taken, Truth, World};
 
 /// How to start a simulator.
 #[derive(Debug, Clone, Default)]

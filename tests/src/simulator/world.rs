@@ -16,6 +16,7 @@ use record::Record;
 use troubles::Hook;
 
 mod asked;
+mod destination;
 mod happenings;
 mod outbox;
 mod reads;
@@ -24,6 +25,7 @@ mod slices;
 mod troubles;
 mod truth;
 
+pub use destination::Destination;
 pub use outbox::Taken;
 pub use reads::Page;
 pub use record::Recorded;
@@ -55,6 +57,7 @@ struct State {
     plan: Plan,
     switches: Switches,
     log: Log,
+    destination: Option<Destination>,
     hooks: Vec<Hook>,
     /// The vendor's own key, and the one that is taken in its stead.
     rotated_key: Option<(String, String)>,
@@ -74,6 +77,7 @@ impl World {
                 plan: Plan::default(),
                 switches: Switches::default(),
                 log: Log::default(),
+                destination: None,
                 hooks: Vec::new(),
                 rotated_key: None,
             }),

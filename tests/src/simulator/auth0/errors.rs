@@ -58,6 +58,11 @@ pub(super) fn body(message: &str) -> Refused {
     coded(StatusCode::BAD_REQUEST, &message, "invalid_body")
 }
 
+pub(super) fn no_such_stream() -> Refused {
+    let message = "The event stream does not exist.";
+    coded(StatusCode::NOT_FOUND, message, "inexistent_event_stream")
+}
+
 pub(super) fn user_exists() -> Refused {
     let message = "The user already exists.";
     coded(StatusCode::CONFLICT, message, "auth0_idp_error")

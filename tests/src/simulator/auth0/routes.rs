@@ -5,10 +5,11 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 
 use super::ids::{self, DATABASE};
 use super::listing::Wanted;
+use super::streams::Streams;
 use super::{Auth0, errors, tokens};
 use crate::simulator::json;
 use crate::simulator::users::View;
@@ -19,6 +20,7 @@ use crate::simulator::world::World;
 struct Api {
     tenant: Auth0,
     world: World,
+    streams: Streams,
 }
 
 pub(super) fn routes(tenant: Auth0, world: World) -> Router {
@@ -26,8 +28,14 @@ pub(super) fn routes(tenant: Auth0, world: World) -> Router {
         .route("/oauth/token", post(token))
         .route("/api/v2/users", get(list).post(create))
         .route("/api/v2/users/{id}", get(read).patch(update).delete(delete))
+        .route("/api/v2/event-streams", get(streams).post(add_stream))
+        .route("/api/v2/event-streams/{id}", patch(change_stream))
         .fallback(async || errors::nowhere())
-        .with_state(Api { tenant, world })
+        .with_state(Api {
+            tenant,
+            world,
+            streams: Streams::default(),
+        })
 }
 
 async fn token(
@@ -116,6 +124,25 @@ async fn delete(
         Err(refused) if refused.status != StatusCode::NOT_FOUND => Err(refused),
         _ => Ok(StatusCode::NO_CONTENT),
     }
+}
+
+async fn streams(State(api): State<Api>, _: Allowed) -> Response {
+    answered(StatusCode::OK, api.streams.all().to_string())
+}
+
+async fn add_stream(State(api): State<Api>, _: Allowed, body: String) -> Result<Response, Refused> {
+    let made = api.streams.make(&api.world, &fields(&body)?)?;
+    Ok(answered(StatusCode::CREATED, made.to_string()))
+}
+
+async fn change_stream(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Response, Refused> {
+    let changed = api.streams.update(&api.world, &id, &fields(&body)?)?;
+    Ok(answered(StatusCode::OK, changed.to_string()))
 }
 
 /// Proof that the request holds a token that is good now.

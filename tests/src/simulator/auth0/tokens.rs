@@ -11,7 +11,8 @@ use sha2::Sha256;
 use super::{Auth0, errors};
 use crate::simulator::vendor::Refused;
 
-const SCOPE: &str = "read:users update:users delete:users create:users read:user_idp_tokens";
+const SCOPE: &str = "read:users update:users delete:users create:users read:user_idp_tokens \
+                     read:event_streams create:event_streams update:event_streams";
 
 /// Who wants a token.
 #[derive(Debug, Default, Deserialize)]

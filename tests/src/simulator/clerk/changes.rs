@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Clerk, errors, fields, profile};
+use super::{Clerk, emails, errors, fields, profile};
 use crate::simulator::json::{self, filled, get, raw, set};
 use crate::simulator::vendor::{After, Change, Effect, Event, Fields, Refused, SignUp, Subject};
 
@@ -70,6 +70,9 @@ fn changed(
     random: &mut fastrand::Rng,
 ) -> Result<Effect, Refused> {
     match change {
+        Change::Update(wanted) if wanted.contains_key(fields::EMAIL) => {
+            emails::set(&mut user, wanted, now, random)?;
+        }
         Change::Update(wanted) => fields::update(&mut user, wanted, now)?,
         Change::Rename(name) => profile::set_name(&mut user, name.as_deref()),
         Change::SetMetadata(metadata) => fields::public(&mut user, metadata),
@@ -103,15 +106,9 @@ fn changed(
 
 /// The link in the verification email was clicked.
 fn verify(user: &mut Fields, now: i64) {
-    let primary = filled(user, "primary_email_address_id");
-    let mut emails: Vec<Value> = get(user, "email_addresses").unwrap_or_default();
-    for email in &mut emails {
-        if email["id"].as_str() == primary.as_deref() {
-            email["verification"]["status"] = "verified".into();
-            email["updated_at"] = now.into();
-        }
+    if let Some(primary) = filled(user, "primary_email_address_id") {
+        emails::verify(user, &primary, now);
     }
-    set(user, "email_addresses", &emails);
 }
 
 fn link(user: &mut Fields, provider: &str, now: i64, random: &mut fastrand::Rng) {

@@ -42,6 +42,16 @@ pub(super) fn no_such_user(id: &str) -> Refused {
     )
 }
 
+pub(super) fn no_such_email(id: &str) -> Refused {
+    let long_message = format!("No email address was found with id {id}");
+    coded(
+        StatusCode::NOT_FOUND,
+        "not found",
+        &long_message,
+        "resource_not_found",
+    )
+}
+
 pub(super) fn unknown(name: &str) -> Refused {
     let message = "is not a valid parameter for this request.";
     of_parameter(name, message, "form_param_unknown")
@@ -49,6 +59,15 @@ pub(super) fn unknown(name: &str) -> Refused {
 
 pub(super) fn invalid(name: &str, message: &str) -> Refused {
     of_parameter(name, message, "form_param_value_invalid")
+}
+
+pub(super) fn missing(name: &str) -> Refused {
+    of_parameter(name, "must be included.", "form_param_missing")
+}
+
+pub(super) fn no_email(name: &str) -> Refused {
+    let message = "must be a valid email address.";
+    of_parameter(name, message, "form_param_format_invalid")
 }
 
 pub(super) fn wrong_type(name: &str, kind: &str) -> Refused {

@@ -13,6 +13,9 @@ pub(super) const METADATA: [&str; 3] = ["public_metadata", "private_metadata", "
 /// Stands for the body of `PATCH …/metadata`; no request has such a field.
 pub(super) const MERGED: &str = "metadata";
 
+/// Stands for the body of a request about one of the user's emails; no request has such a field.
+pub(super) const EMAIL: &str = "email";
+
 /// Fields that hold a string or null.
 const TEXTS: &[&str] = &[
     "external_id",

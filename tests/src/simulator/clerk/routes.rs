@@ -1,16 +1,18 @@
 //! Clerk's HTTP: who may ask, and for what.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch};
+use axum::routing::{get, patch, post};
 use serde_json::{Value, json};
 
 use super::listing::Wanted;
-use super::{Clerk, errors, fields};
+use super::{Clerk, emails, errors, fields};
 use crate::simulator::json::raw;
 use crate::simulator::users::View;
 use crate::simulator::vendor::{Change, Fields, Refused};
@@ -30,7 +32,9 @@ pub(super) fn routes(instance: Clerk, world: World) -> Router {
         .route("/v1/users", get(list).post(create))
         .route("/v1/users/count", get(count))
         .route("/v1/users/{id}", get(read).patch(update).delete(delete))
-        .route("/v1/users/{id}/metadata", patch(merge).put(replace));
+        .route("/v1/users/{id}/metadata", patch(merge).put(replace))
+        .route("/v1/email_addresses", post(add_email))
+        .route("/v1/email_addresses/{id}", patch(change_email));
     let routes = match instance.tells_instance {
         true => routes.route("/v1/instance", get(this_instance)),
         false => routes,
@@ -154,6 +158,46 @@ fn metadata(body: &str) -> Result<Fields, Refused> {
 fn changed(api: &Api, id: &str, wanted: Fields) -> Result<Response, Refused> {
     let effect = api.world.change(Some(id), &Change::Update(wanted))?;
     Ok(answered(effect.answer))
+}
+
+/// `POST /email_addresses`: one more address of a user.
+async fn add_email(State(api): State<Api>, _: Allowed, body: String) -> Result<Response, Refused> {
+    let wanted = parsed(&body)?;
+    let user = emails::user(&wanted)?;
+    let profile = api.world.profile(&user, View::Now);
+    let profile = profile.ok_or_else(|| errors::no_such_user(&user))?;
+    if emails::lists(&profile, &wanted) {
+        return Err(errors::taken("email_address"));
+    }
+    no_longer_free(&api.world, &wanted)?;
+    email_changed(&api, &user, wanted)
+}
+
+/// `PATCH /email_addresses/{id}`: an address is verified, or becomes the primary one.
+async fn change_email(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Response, Refused> {
+    let users = api
+        .world
+        .listed(View::Now, None, false, usize::MAX, |_, _| true);
+    let has_it = |(_, profile): &(String, Arc<str>)| emails::has(profile, &id);
+    let (user, _) = users
+        .into_iter()
+        .find(has_it)
+        .ok_or_else(|| errors::no_such_email(&id))?;
+    let mut wanted = parsed(&body)?;
+    wanted.insert("id".to_owned(), raw(&id));
+    email_changed(&api, &user, wanted)
+}
+
+/// Changes an address of this user's, which the answer shows.
+fn email_changed(api: &Api, user: &str, wanted: Fields) -> Result<Response, Refused> {
+    let change = Fields::from([(fields::EMAIL.to_owned(), raw(&wanted))]);
+    let effect = api.world.change(Some(user), &Change::Update(change))?;
+    Ok(answered(emails::shown(&effect.answer, &wanted)))
 }
 
 async fn delete(

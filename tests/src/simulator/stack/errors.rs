@@ -74,6 +74,16 @@ pub(super) fn user_not_found() -> Refused {
     )
 }
 
+/// Somebody else signs in with the email.
+pub(super) fn email_taken(email: &str) -> Refused {
+    known(
+        StatusCode::CONFLICT,
+        "USER_EMAIL_ALREADY_EXISTS",
+        &format!("A user with email \"{email}\" already exists."),
+        Some(json!({ "email": email, "would_work_if_email_was_verified": false })),
+    )
+}
+
 pub(super) fn key_without_access_type() -> Refused {
     known(
         StatusCode::BAD_REQUEST,

@@ -9,9 +9,12 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
+use super::fields::normal;
 use super::listing::{self, Wanted};
 use super::{Cursors, Stack, errors};
-use crate::simulator::vendor::{Change, Fields, Refused};
+use crate::simulator::json;
+use crate::simulator::users::View;
+use crate::simulator::vendor::{Change, Fields, Reading, Refused};
 use crate::simulator::world::World;
 
 #[derive(Clone)]
@@ -46,7 +49,7 @@ async fn list(
         None => None,
         Some(cursor) => match api.world.position(cursor, view) {
             // Deleted since the last page named it: the listing seems to be at its end.
-            None => return Ok(json(StatusCode::OK, listing::answer(&[], None))),
+            None => return Ok(answered(StatusCode::OK, listing::answer(&[], None))),
             position => position,
         },
     };
@@ -69,7 +72,7 @@ async fn list(
         false => page.next,
     };
     let body = listing::answer(&page.items, next.as_deref());
-    Ok(json(StatusCode::OK, body))
+    Ok(answered(StatusCode::OK, body))
 }
 
 async fn read(
@@ -88,7 +91,7 @@ async fn read(
         .world
         .profile(&id, view)
         .ok_or_else(errors::user_not_found)?;
-    Ok(json(StatusCode::OK, profile.to_string()))
+    Ok(answered(StatusCode::OK, profile.to_string()))
 }
 
 async fn create(
@@ -101,8 +104,9 @@ async fn create(
     let body = parsed(&headers, &body)?;
     allowed?;
     let fields = fields(&Method::POST, &uri, body)?;
+    no_longer_free(&api.world, None, &fields)?;
     let effect = api.world.change(None, &Change::Create(fields))?;
-    Ok(json(StatusCode::CREATED, effect.answer))
+    Ok(answered(StatusCode::CREATED, effect.answer))
 }
 
 async fn update(
@@ -117,8 +121,38 @@ async fn update(
     allowed?;
     let id = user_id(&Method::PATCH, &uri, &id)?;
     let fields = fields(&Method::PATCH, &uri, body)?;
+    no_longer_free(&api.world, Some(&id), &fields)?;
     let effect = api.world.change(Some(&id), &Change::Update(fields))?;
-    Ok(json(StatusCode::OK, effect.answer))
+    Ok(answered(StatusCode::OK, effect.answer))
+}
+
+/// Refuses an email with which somebody else signs in, if this user is to sign in with it, too. Two
+/// requests at once may both pass, as the world is not locked between the look and the change.
+fn no_longer_free(world: &World, id: Option<&str>, wanted: &Fields) -> Result<(), Refused> {
+    let own = id.and_then(|id| world.profile(id, View::Now));
+    let own = own
+        .map(|profile| json::fields(&profile))
+        .unwrap_or_default();
+    let field = |name: &str| wanted.get(name).or_else(|| own.get(name));
+    let signs_in = field("primary_email_auth_enabled").is_some_and(|is| is.get() == "true");
+    let email = field("primary_email").and_then(|email| serde_json::from_str(email.get()).ok());
+    let Some(email) = email
+        .filter(|_| signs_in)
+        .map(|email: String| normal(&email))
+    else {
+        return Ok(());
+    };
+    let has_it = |other: &str, user: &Reading| {
+        Some(other) != id && user.email.as_deref() == Some(email.as_str())
+    };
+    let others = world.listed(View::Now, None, false, usize::MAX, has_it);
+    let taken = others.iter().any(|(_, profile)| {
+        json::get(&json::fields(profile), "primary_email_auth_enabled") == Some(true)
+    });
+    match taken {
+        true => Err(errors::email_taken(&email)),
+        false => Ok(()),
+    }
 }
 
 async fn delete(
@@ -133,7 +167,7 @@ async fn delete(
     allowed?;
     let id = user_id(&Method::DELETE, &uri, &id)?;
     let effect = api.world.change(Some(&id), &Change::Delete)?;
-    Ok(json(StatusCode::OK, effect.answer))
+    Ok(answered(StatusCode::OK, effect.answer))
 }
 
 /// The server's framework answers unknown paths with its own page.
@@ -240,7 +274,7 @@ fn user_id(method: &Method, uri: &Uri, id: &str) -> Result<String, Refused> {
     }
 }
 
-fn json(status: StatusCode, body: String) -> Response {
+fn answered(status: StatusCode, body: String) -> Response {
     let kind = HeaderValue::from_static("application/json; charset=utf-8");
     (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }

@@ -1,5 +1,5 @@
-//! `/webhook_endpoints`: where deliveries are to go, each with the secret that signs them. Whoever
-//! runs the sender sees to it that they do.
+//! `/webhook_endpoints`: where deliveries are to go, each with the secret that signs them. A
+//! sender that follows sends to the newest.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,8 +18,8 @@ pub(super) struct Endpoints(Arc<Mutex<Vec<Endpoint>>>);
 pub(super) struct Endpoint {
     object: &'static str,
     pub(super) id: String,
-    endpoint_url: String,
-    secret: String,
+    pub(super) endpoint_url: String,
+    pub(super) secret: String,
     status: &'static str,
     events: Vec<String>,
     created_at: String,
@@ -58,12 +58,11 @@ impl Endpoints {
         Ok(endpoint)
     }
 
-    pub(super) fn remove(&self, id: &str) -> Result<(), Refused> {
+    pub(super) fn remove(&self, id: &str) -> Result<Endpoint, Refused> {
         let mut endpoints = self.all();
         let at = endpoints.iter().position(|endpoint| endpoint.id == id);
         let at = at.ok_or_else(|| errors::not_found("Webhook Endpoint", id))?;
-        endpoints.remove(at);
-        Ok(())
+        Ok(endpoints.remove(at))
     }
 
     pub(super) fn all(&self) -> MutexGuard<'_, Vec<Endpoint>> {

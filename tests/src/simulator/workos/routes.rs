@@ -166,6 +166,8 @@ async fn add_endpoint(
 ) -> Result<(StatusCode, Json<Endpoint>), Refused> {
     let now = api.world.clock().now();
     let endpoint = api.endpoints.make(&fields(&body)?, now)?;
+    api.world
+        .send_to(&endpoint.endpoint_url, Some(endpoint.secret.clone()));
     Ok((StatusCode::CREATED, Json(endpoint)))
 }
 
@@ -174,7 +176,14 @@ async fn remove_endpoint(
     _: Allowed,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refused> {
-    api.endpoints.remove(&id)?;
+    let removed = api.endpoints.remove(&id)?;
+    if api
+        .world
+        .destination()
+        .is_some_and(|there| there.url == removed.endpoint_url)
+    {
+        api.world.send_nowhere();
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
