@@ -132,16 +132,21 @@ impl Credentials {
         Ok(Opened::new(secret)?)
     }
 
-    /// Changes the secret: what it is to be has to be one that
-    /// [`Credentials::open`] takes, or nothing is written.
-    pub async fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
+    /// What the secret would be after a change. Nothing is written.
+    pub async fn draft(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
         let json = self.text().await?;
         let mut fields: Map<String, Value> = serde_json::from_str(json.trim_matches(is_blank))
             .map_err(|_| anyhow!("the secret is not a JSON object"))?;
         change(&mut fields);
         let json = serde_json::to_string_pretty(&fields).context("write the secret")?;
-        let opened = Opened::new(OpenSecret::parse(&json)?)?;
-        self.put(json).await?;
+        Ok(Opened::new(OpenSecret::parse(&json)?)?)
+    }
+
+    /// Changes the secret: what it is to be has to be one that
+    /// [`Credentials::open`] takes, or nothing is written.
+    pub async fn change(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
+        let opened = self.draft(change).await?;
+        self.put(opened.text().to_owned()).await?;
         Ok(opened)
     }
 

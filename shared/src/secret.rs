@@ -96,6 +96,11 @@ impl OpenSecret {
         })
     }
 
+    /// The text that it was parsed from.
+    pub fn text(&self) -> &str {
+        &self.source
+    }
+
     /// The secret with its provider, which has to be there.
     pub fn connected(self) -> Result<Secret, Misconfigured> {
         let provider = self.provider.ok_or_else(|| Misconfigured {

@@ -34,6 +34,30 @@ const PLACES: &[(&str, &str)] = &[
 /// What the page that follows a change says of it, by the word in its query.
 const DONE: &[(&str, &str)] = &[
     (
+        "connected",
+        "The keys are right, and kept. The schema is there. What is left is to have the provider \
+         deliver.",
+    ),
+    ("ordered", "Deliveries are set up at the provider."),
+    ("signing-secret", "The signing secret is kept."),
+    ("created", "The user is made at the provider."),
+    (
+        "renamed",
+        "The user is renamed at the provider. The row follows by the delivery.",
+    ),
+    (
+        "email-changed",
+        "The e-mail is changed at the provider. The row follows by the delivery.",
+    ),
+    (
+        "deleted",
+        "The user is deleted at the provider. The row follows by the delivery.",
+    ),
+    (
+        "nobody",
+        "Nothing was changed: the provider has no such user any more.",
+    ),
+    (
         "read",
         "The user was read at the provider, and the row is as it said.",
     ),

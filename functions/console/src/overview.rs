@@ -6,6 +6,7 @@ use shared::store::StoreError;
 use shared::store::desk::Overview;
 
 use crate::activity;
+use crate::connect;
 use crate::drive;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
@@ -28,6 +29,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
             (attention(visit, &overview))
             (state(visit, &overview))
             (activity)
+            (connect::quick_links(visit))
         },
     }))
 }

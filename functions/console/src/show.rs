@@ -35,6 +35,11 @@ fn visible(c: char) -> char {
     }
 }
 
+/// Whether a text can be put into a field to be edited, as it is.
+pub(crate) fn is_editable(text: &str) -> bool {
+    text.chars().all(|c| visible(c) == c)
+}
+
 /// Lines of somebody else's JSON.
 pub(crate) fn json(text: &str) -> Markup {
     let line = |c: char| if c == '\n' { c } else { visible(c) };

@@ -5,6 +5,7 @@ use shared::store::StoreError;
 use shared::store::desk::{Happening, Person};
 use shared::time::At;
 
+use crate::connect;
 use crate::fault::Fault;
 use crate::layout::Page;
 use crate::reading::{self, Taken};
@@ -28,10 +29,14 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
     Ok(visit.page(Page {
         title: "User",
         place: "users",
-        refresh: None,
+        // After a change at the provider, until the delivery has come.
+        refresh: visit.request.query().get("done").map(|_| 2),
         body: html! {
             (columns(&person))
             (actions(visit, &person))
+            @if visit.access().is_some() && person.deleted_at.is_none() {
+                (connect::controls(visit, &person.id, person.name.as_deref(), person.email.as_deref()))
+            }
             (happenings(visit, &history, person.now))
             section aria-labelledby="profile" {
                 h2 id="profile" { "Profile" }

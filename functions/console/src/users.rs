@@ -36,6 +36,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
         body: html! {
             (finder(visit, &search))
             @if visit.access().is_some() {
+                p { a.button.second href=(visit.link("connect/user/new")) { "New user" } }
                 (drive::look(visit, "Who differs from the provider?"))
             }
             @if rows.is_empty() {

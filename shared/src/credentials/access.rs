@@ -81,6 +81,21 @@ impl Opened {
         })
     }
 
+    /// The secret's `provider` object, keys included; null if there is none.
+    pub fn provider_settings(&self) -> serde_json::Value {
+        let secret = serde_json::from_str(self.text()).unwrap_or_default();
+        let mut secret: serde_json::Value = secret;
+        secret
+            .get_mut("provider")
+            .map(serde_json::Value::take)
+            .unwrap_or_default()
+    }
+
+    /// The secret's text.
+    pub(super) fn text(&self) -> &str {
+        self.secret.text()
+    }
+
     /// Whether both come from the same bytes.
     pub fn is(&self, other: &Self) -> bool {
         self.secret.is(&other.secret)

@@ -7,6 +7,7 @@
 mod activity;
 mod attempts;
 mod books;
+mod deliveries;
 mod overview;
 mod users;
 
@@ -19,6 +20,7 @@ use crate::time::At;
 pub use activity::{Happening, Stretch};
 pub use attempts::Attempt;
 pub use books::{RejectionRow, RunRow};
+pub use deliveries::LastDelivery;
 pub use overview::{Bound, LastRun, Overview};
 pub use users::{Among, NamedUser, Person, Place, Search, UserRow};
 

@@ -1,0 +1,63 @@
+//! Clerk.
+
+use serde_json::Value;
+
+use super::{Field, Guide, Link, Proof, SELF_HOSTED, Wrong, text};
+
+pub(super) const CLERK: Guide = Guide {
+    name: "clerk",
+    title: "Clerk",
+    about: "one instance, development or production",
+    fields: &[
+        Field {
+            name: "secret_key",
+            label: "Secret key",
+            hint: "Begins with sk_test_ or sk_live_. On the page API keys of Clerk's dashboard.",
+            hidden: true,
+            optional: false,
+        },
+        SELF_HOSTED,
+    ],
+    proof: Proof::Signature,
+    steps: &[
+        "Open the page Webhooks of Clerk's dashboard and add an endpoint with this address.",
+        "Tick these events.",
+        "Open the endpoint that was made, copy its signing secret, and paste it below.",
+    ],
+    events: &["user.created", "user.updated", "user.deleted"],
+    wrong,
+    links,
+};
+
+fn wrong(settings: &Value) -> Option<Wrong> {
+    let key = text(settings, "secret_key");
+    let problem = if key.starts_with("pk_") {
+        "This is a publishable key, which may not read users. Paste the secret key (sk_test_… or \
+         sk_live_…)."
+    } else if key.starts_with("whsec_") {
+        "This is the signing secret of a webhook. Paste the secret key (sk_test_… or sk_live_…)."
+    } else if key.starts_with("plapi_") || key.starts_with("ak_") {
+        "This is another kind of key. Paste the instance's secret key (sk_test_… or sk_live_…)."
+    } else {
+        return None;
+    };
+    Some(Wrong {
+        field: "secret_key",
+        problem,
+    })
+}
+
+/// The dashboard leads each of these to the instance that was looked at last.
+fn links(_: &Value) -> Vec<Link> {
+    let page = |title, path: &str| {
+        let url = format!("https://dashboard.clerk.com/last-active?path={path}");
+        Link::new(title, url)
+    };
+    vec![
+        page("Users", "users"),
+        page("Webhooks", "webhooks"),
+        page("Keys", "api-keys"),
+        page("SSO", "user-authentication/sso-connections"),
+        Link::new("Documentation", "https://clerk.com/docs/webhooks/overview"),
+    ]
+}
