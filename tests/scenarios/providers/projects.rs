@@ -362,7 +362,7 @@ async fn another_key_of_a_nameless_project_is_refused_and_the_message_says_how_t
                 "{message}"
             );
             for words in [
-                "if the key was only rotated",
+                "If the key was only rotated",
                 "delete the row in \"connection\" and run provision",
             ] {
                 ensure!(message.contains(words), "{function}: no {words}: {message}");
