@@ -48,7 +48,7 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     "0001_users_sync",
     "0002_event_cursor",
     "0003_erase_user",
@@ -57,10 +57,11 @@ const MIGRATIONS: [&str; 8] = [
     "0006_strangers",
     "0007_console",
     "0008_records",
+    "0009_privacy",
 ];
 
 /// The newest one's number.
-const NEWEST: i32 = 8;
+const NEWEST: i32 = 9;
 
 fn first_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": MIGRATIONS})

@@ -6,6 +6,7 @@ mod failures;
 mod lease;
 mod listing;
 mod missing;
+mod privacy;
 mod records;
 mod rejected;
 mod repairs;
