@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench clean
+.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench screenshots clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -84,5 +84,11 @@ bench: ## Print the figures: rows a second, bytes, delays
 	cargo build --release --locked
 	$(run) --release --bin bench
 
+screenshots: ## Take the pictures of docs/console anew, of the real pages in a real browser
+	@tests/setup.sh test
+	cargo build --release --locked
+	SCREENSHOTS="$(CURDIR)/target/screenshots" cargo test --locked --package tests --test browser
+	cd docs/console && for picture in *.png; do cp "$(CURDIR)/target/screenshots/$$picture" .; done
+
 clean: ## Remove what was built and installed in this folder
-	rm -rf target .tools .aws-sam tests/vendors/node_modules
+	rm -rf target .tools .aws-sam tests/vendors/node_modules tests/browser/node_modules tests/clients/node_modules

@@ -99,6 +99,17 @@ check_servers() {
     fi
 }
 
+# In which the console is tried. The variable CHROMIUM may name another one.
+check_browser() {
+    local program
+    for program in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        if [ -n "$program" ] && has "$program"; then
+            return 0
+        fi
+    done
+    need "a browser, in which the console is tried" chromium
+}
+
 install_packages() {
     [ ${#packages[@]} -gt 0 ] || return 0
     local list=${packages[*]} why sudo=()
@@ -155,16 +166,16 @@ install_python() {
     printf '%s' "$wanted" >"$marker"
 }
 
-# Installs tests/vendors/package-lock.json, unless that was done with the same one.
-install_clients() {
-    local folder=tests/vendors marker=tests/vendors/node_modules/.installed-lock
+# Installs a folder's package-lock.json, unless that was done with the same one.
+install_node() {
+    local folder=$1 what=$2 marker=$1/node_modules/.installed-lock
     if cmp -s "$folder/package-lock.json" "$marker"; then
         return 0
     fi
-    say "installing the vendors' clients into $folder/node_modules (a download, once)"
+    say "installing $what into $folder/node_modules (a download, once)"
     # npm runs whatever node is first in PATH.
     (cd "$folder" && PATH="$venv/bin:$PATH" npm ci --ignore-scripts --no-audit --no-fund) >>"$log" 2>&1 </dev/null ||
-        stop "npm could not install the vendors' clients; is the network up? $(grep '^npm error' "$log" | head -n 1) (all of it: $log)"
+        stop "npm could not install $what; is the network up? $(grep '^npm error' "$log" | head -n 1) (all of it: $log)"
     cp "$folder/package-lock.json" "$marker"
 }
 
@@ -216,6 +227,7 @@ check_compiler
 [[ $parts =~ (package|demo|test|check) ]] && check_python
 [[ $parts =~ (demo|test) ]] && check_curl
 [[ $parts == *test* ]] && check_servers
+[[ $parts == *test* ]] && check_browser
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages
 
@@ -223,7 +235,10 @@ install_packages
 [[ $parts == *package* ]] && install_python package "the SAM CLI, cargo-lambda and Zig" "$tools/package"
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"
 [[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager, and Node"
-[[ $parts == *test* ]] && install_clients
+[[ $parts == *test* ]] && install_node tests/vendors "the vendors' clients"
+[[ $parts == *test* ]] && install_python clients "SQLAlchemy and Django, which have to see the table"
+[[ $parts == *test* ]] && install_node tests/clients "Drizzle, which has to see the table"
+[[ $parts == *test* ]] && install_node tests/browser "a browser's driver and axe-core"
 [[ $parts == *test* ]] && install_emulator
 if [[ $parts == *check* ]]; then
     check_components

@@ -5,7 +5,6 @@ mod auth0;
 mod clerk;
 mod each;
 mod projects;
-mod scripted;
 mod shared;
 mod stack;
 mod subscribe;

@@ -19,7 +19,6 @@ mod bad;
 mod books;
 mod digest;
 mod erase;
-mod erase_old;
 mod join;
 mod lines;
 mod placeholders;

@@ -23,8 +23,6 @@ use crate::seeds::random;
 use crate::sender::{self, Svix};
 use crate::simulator::{Options, Simulator, Stack, Vendor};
 
-pub use at_work::FIGURES;
-
 /// How a stage differs from the usual one.
 pub struct Setup {
     /// The provider's project.
@@ -141,6 +139,12 @@ impl Stage {
     pub fn secret(&self) -> Value {
         let secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
         secret.clone()
+    }
+
+    /// The secret as its file has it, whoever wrote that.
+    pub fn kept_secret(&self) -> Result<Value> {
+        let text = std::fs::read_to_string(self.secret_file.path()).context("read the secret")?;
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// The provider's row in the table.

@@ -1,5 +1,6 @@
 //! `console`: its pages over HTTP, as a browser without scripts asks for them.
 
+mod connect;
 mod manage;
 mod pages;
 mod safe;

@@ -5,7 +5,6 @@ mod answers;
 mod deliveries;
 mod manage;
 mod paging;
-mod privacy;
 mod runs;
 
 use anyhow::{Result, ensure};

@@ -22,6 +22,8 @@ const NAMES: &[&str] = &[
     // Facts that hold for two of them.
     "tests/scenarios/providers/projects.rs",
     "tests/scenarios/providers/shared.rs",
+    // Each is connected in the browser, in another look.
+    "tests/browser/journeys.rs",
     // The vendors' own clients.
     "tests/scenarios/simulators/vendors.rs",
 ];
