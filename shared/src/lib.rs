@@ -13,6 +13,7 @@ pub mod json;
 pub mod listing;
 pub mod manage;
 pub mod migrate;
+pub mod pointer;
 pub mod profile;
 pub mod provider;
 pub mod secret;

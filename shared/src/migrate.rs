@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_strangers"),
     migration!(7, "0007_console"),
     migration!(8, "0008_records"),
+    migration!(9, "0009_privacy"),
 ];
 
 /// The answer of `provision`.

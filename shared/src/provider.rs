@@ -8,6 +8,7 @@ mod api;
 pub mod auth0;
 pub mod clerk;
 mod parts;
+mod redacting;
 mod refusal;
 pub mod registry;
 pub mod stack;
@@ -30,6 +31,7 @@ use crate::time::{At, WallClock};
 
 pub use api::Api;
 pub(crate) use api::encoded;
+pub use redacting::Redaction;
 pub use refusal::Words;
 
 /// What holds for a provider whatever it is asked.
@@ -172,6 +174,25 @@ pub trait Provider: Send + Sync {
 
     /// Reads what a delivery tells.
     fn event(&self, delivery: &Verified<'_>) -> Result<Event, Unreadable>;
+
+    /// Reads a profile, with its version or without.
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable>;
+
+    /// The member of a profile that is the user's id.
+    fn id_field(&self) -> &'static str {
+        "id"
+    }
+
+    /// The members that lead to the profile in an event's body; `None` if
+    /// [`Provider::redacted`] leaves none of it anyhow.
+    fn profile_in_events(&self) -> Option<&'static [&'static str]> {
+        Some(&["data"])
+    }
+
+    /// What is taken out of the profiles that this provider shows.
+    fn redaction(&self) -> Option<&Redaction> {
+        None
+    }
 
     /// Asks for one user, deleted or not.
     fn user_request(&self, id: &UserId) -> Request;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::console_token::ConsoleToken;
+use crate::pointer::Pointers;
 use crate::provider::{Provider, registry};
 use crate::settings::{Misconfigured, Settings, is_blank};
 
@@ -77,13 +78,14 @@ impl OpenSecret {
             None => None,
         };
         let signing_secrets = top.strings("signing_secrets")?;
+        let redact = pointers(&mut top)?;
         let provider = if console_token.is_some() && !top.has("provider") {
             None
         } else {
             let mut settings = top.object("provider")?;
             let provider = registry::connect(&mut settings, signing_secrets)?;
             settings.end()?;
-            Some(provider)
+            Some(redacting(provider, redact, &top)?)
         };
         top.end()?;
         Ok(Self {
@@ -123,6 +125,33 @@ impl OpenSecret {
     /// Whether `other` was parsed from the same text.
     pub fn is(&self, other: &Self) -> bool {
         self.source == other.source
+    }
+}
+
+/// The field `redact`: pointers into the profile.
+fn pointers(top: &mut Settings) -> Result<Pointers, Misconfigured> {
+    let texts = top.strings("redact")?.unwrap_or_default();
+    Pointers::parse(&texts).map_err(|(place, problem)| {
+        let field = format!("redact[{place}]");
+        top.refuse(&field, problem)
+    })
+}
+
+/// The provider without what is named, unless that is nothing, or the id.
+fn redacting(
+    provider: Arc<dyn Provider>,
+    redact: Pointers,
+    top: &Settings,
+) -> Result<Arc<dyn Provider>, Misconfigured> {
+    if redact.is_empty() {
+        return Ok(provider);
+    }
+    match redact.leading_into(provider.id_field()) {
+        None => Ok(registry::redact(provider, redact)),
+        Some(place) => Err(top.refuse(
+            &format!("redact[{place}]"),
+            "names the user's id, by which the row is known: leave it out",
+        )),
     }
 }
 

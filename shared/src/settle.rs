@@ -5,9 +5,8 @@
 //! provider had after the look at the row that comes with it, because the read
 //! is sent only when the longest time has passed that a replica may lag.
 
-use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use tokio::time::sleep;
 
 use crate::client::{Client, Effort, Unanswered};
@@ -187,7 +186,7 @@ impl<'a> Sources<'a> {
     ) -> Result<Option<Outcome>, StoreError> {
         let settled = store.settle_present(look, profile, options);
         match settled.await? {
-            Some(Outcome::Stale) if self.is_edited(look).await? => {
+            Some(Outcome::Stale) if self.is_edited(look, profile).await? => {
                 let settled = store.settle_edited(look, profile, options);
                 settled.await
             }
@@ -213,20 +212,21 @@ impl<'a> Sources<'a> {
         Ok(Tombstoned { written, dropped })
     }
 
-    async fn is_edited(self, look: &Look) -> Result<bool, StoreError> {
-        let Some((raw_json, updated_at)) = self.store.kept(look).await? else {
+    /// Whether the row's version is another than its profile's; `read`: the same
+    /// user, as it would be stored.
+    async fn is_edited(self, look: &Look, read: &Profile) -> Result<bool, StoreError> {
+        let version = |raw: &str| {
+            let profile = self.provider.profile(raw).ok()?;
+            profile.version.filter(|_| profile.id == look.id)
+        };
+        // The secret redacts the version, so no stored profile has one.
+        if version(&read.raw_json).is_none() {
             return Ok(false);
-        };
-        let as_read = Answer {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: Bytes::from(raw_json),
-        };
-        Ok(match self.provider.user(&look.id, &as_read) {
-            // A profile without its version, perhaps redacted, proves nothing.
-            Ok(Some(profile)) => profile.version.is_some_and(|version| version != updated_at),
-            // The provider can't have sent such a profile.
-            _ => true,
+        }
+        Ok(match self.store.kept(look).await? {
+            // The provider can't have sent a profile without a version.
+            Some((raw_json, updated_at)) => version(&raw_json) != Some(updated_at),
+            None => false,
         })
     }
 }

@@ -73,6 +73,25 @@ pub fn variable(name: &str) -> Result<Option<String>, Misconfigured> {
     }
 }
 
+/// The whole number of days, 1 or more, that this variable holds; `None` where it
+/// is unset or empty.
+pub fn days(name: &str) -> Result<Option<i32>, Misconfigured> {
+    match variable(name)? {
+        None => Ok(None),
+        Some(value) => whole_days(&value).map(Some).ok_or_else(|| Misconfigured {
+            field: name.to_owned(),
+            problem: "is not a whole number of days from 1 on: leave it out for never".to_owned(),
+        }),
+    }
+}
+
+/// More days than any calendar has are as good as that many.
+fn whole_days(value: &str) -> Option<i32> {
+    let is_whole = !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit());
+    let days = value.trim_start_matches('0');
+    (is_whole && !days.is_empty()).then(|| days.parse().unwrap_or(i32::MAX))
+}
+
 /// What is logged, of our own alone; `info` where `RUST_LOG` says nothing.
 fn targets(asked: &str) -> Targets {
     // An empty filter would be read as one of errors alone.
@@ -156,6 +175,23 @@ mod tests {
         assert_eq!(check(1_000), 800);
         assert_eq!(check(10_000), 8_000);
         assert_eq!(check(900_000), 880_000);
+    }
+
+    #[test]
+    fn days_are_a_whole_number_from_1_on() {
+        for (value, days) in [
+            ("1", 1),
+            ("030", 30),
+            ("365", 365),
+            ("99999999999", i32::MAX),
+        ] {
+            assert_eq!(whole_days(value), Some(days), "{value}");
+        }
+        for value in [
+            "0", "000", "-1", "+1", "1.0", "1e3", " 1", "1 ", "x", "1d", "½", "١",
+        ] {
+            assert_eq!(whole_days(value), None, "{value}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod auth0;
 mod clerk;
 mod each;
 mod projects;
+mod scripted;
 mod shared;
 mod stack;
 mod subscribe;

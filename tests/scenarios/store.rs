@@ -19,6 +19,7 @@ mod bad;
 mod books;
 mod digest;
 mod erase;
+mod erase_old;
 mod join;
 mod lines;
 mod placeholders;

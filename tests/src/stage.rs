@@ -23,6 +23,8 @@ use crate::seeds::random;
 use crate::sender::{self, Svix};
 use crate::simulator::{Options, Simulator, Stack, Vendor};
 
+pub use at_work::FIGURES;
+
 /// How a stage differs from the usual one.
 pub struct Setup {
     /// The provider's project.

@@ -49,6 +49,8 @@ pub(crate) fn ground<'a>(visit: &'a Visit<'_>) -> Result<Ground<'a>, Fault> {
         schema: &visit.app.schema,
         client: &visit.app.client,
         retention: visit.app.retention,
+        // The scheduled run does that.
+        erase_after_days: None,
     })
 }
 

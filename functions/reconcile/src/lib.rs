@@ -10,6 +10,7 @@ mod fetch;
 mod lease;
 mod lifecycle;
 mod page;
+mod privacy;
 mod prune;
 mod rejections;
 mod report;
@@ -29,7 +30,7 @@ use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::{Access, Credentials};
 use shared::settle::Sources;
-use shared::start::Start;
+use shared::start::{Start, days};
 use shared::store::{Patience, Retention, Schema, Store};
 use tokio::time::Instant;
 
@@ -50,6 +51,7 @@ pub struct App {
     schema: Schema,
     retention: Retention,
     access: Access,
+    erase_after_days: Option<i32>,
 }
 
 /// What a run stands on.
@@ -63,6 +65,8 @@ pub struct Ground<'a> {
     pub client: &'a Client,
     /// For how long records are kept.
     pub retention: Retention,
+    /// After how many days tombstones are erased, if ever.
+    pub erase_after_days: Option<i32>,
 }
 
 impl App {
@@ -72,12 +76,14 @@ impl App {
             schema: &self.schema,
             client: &self.client,
             retention: self.retention,
+            erase_after_days: self.erase_after_days,
         }
     }
 
-    /// Reads the secret.
+    /// Reads the secret, and `ERASE_AFTER_DAYS`.
     pub async fn new(start: Start) -> anyhow::Result<Self> {
         let retention = start.retention?;
+        let erase_after_days = days("ERASE_AFTER_DAYS")?;
         let access = start.credentials.load().await?;
         Ok(Self {
             client: start.client,
@@ -85,6 +91,7 @@ impl App {
             schema: start.schema,
             retention,
             access,
+            erase_after_days,
         })
     }
 }
@@ -137,6 +144,7 @@ async fn attempt(
         schema,
         client,
         retention,
+        erase_after_days,
     } = ground;
     let (database, provider) = (access.database.clone(), access.provider.as_ref());
     let store = Store::new(database, schema.clone(), provider.facts(), PATIENCE).until(until);
@@ -145,7 +153,8 @@ async fn attempt(
         provider,
         client,
     };
-    let ended = lifecycle::run(sources, request, retention, until, opened).await;
+    let lifecycle = lifecycle::run(sources, request, retention, until, opened, erase_after_days);
+    let ended = lifecycle.await;
     store.let_go().await;
     ended
 }

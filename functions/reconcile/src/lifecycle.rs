@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::drain::drain;
 use crate::lease::{self, LEASE, lost_lease};
+use crate::privacy::erase_old;
 use crate::prune::prune;
 use crate::report::{Finding, Report, RunOutcome};
 use crate::request::{Mode, Request};
@@ -65,13 +66,14 @@ impl Ended {
 
 /// Does one run. `opened`: the run's row, where an earlier attempt of this
 /// invocation has made it; an attempt that lost Postgres may still hold the
-/// lease under it.
+/// lease under it. `erase`: after how many days tombstones are erased, if ever.
 pub(crate) async fn run(
     sources: Sources<'_>,
     request: &Request,
     retention: Retention,
     until: Instant,
     opened: &mut Option<i64>,
+    erase: Option<i32>,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
     // A run leaves its row even if the provider can't be asked.
@@ -91,7 +93,9 @@ pub(crate) async fn run(
     *opened = Some(id);
     let mut ended =
         match source.and_then(|source| permitted.map(|()| source).map_err(Stopped::from)) {
-            Ok(source) => take_lease_and_work(sources, source, request, retention, until, id).await,
+            Ok(source) => {
+                take_lease_and_work(sources, source, request, retention, until, id, erase).await
+            }
             Err(stopped) => Ended::without_lease(Err(stopped)),
         };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -154,6 +158,7 @@ async fn take_lease_and_work(
     retention: Retention,
     until: Instant,
     id: i64,
+    erase: Option<i32>,
 ) -> Ended {
     let taken = sources.store.take_lease(id, LEASE, request.dry_run).await;
     let mut taken = match taken {
@@ -170,9 +175,9 @@ async fn take_lease_and_work(
     match source {
         Source::Listing(store) => match &request.named {
             Some(named) => work_on_named(sources, store, named, until, taken).await,
-            None => work_on_listing(sources, store, request, until, taken).await,
+            None => work_on_listing(sources, store, request, until, taken, erase).await,
         },
-        Source::Record => work_on_record(sources, until, taken).await,
+        Source::Record => work_on_record(sources, until, taken, erase).await,
     }
 }
 
@@ -182,6 +187,7 @@ async fn work_on_listing(
     request: &Request,
     until: Instant,
     taken: Taken,
+    erase: Option<i32>,
 ) -> Ended {
     let Taken {
         lease, now, saved, ..
@@ -199,7 +205,11 @@ async fn work_on_listing(
     let began_at = saved.position.as_deref();
     let mut walk = Walk::new(sources, began_at, until);
     let worked = tokio::select! {
-        worked = work(&mut walk, &mut run, request, now) => worked,
+        worked = async {
+            let swept = work(&mut walk, &mut run, request, now).await?;
+            let erase = erase.filter(|_| !request.dry_run);
+            erase_old(sources.store, erase, until).await.map(|()| swept)
+        } => worked,
         lost = lease::keep(sources.store, &lease) => Err(lost),
     };
     let outcome = match worked {
@@ -267,6 +277,7 @@ async fn work(
     request: &Request,
     now: At,
 ) -> Result<RunOutcome, Stopped> {
+    run.redact().await?;
     let complete = walk.reach_the_end(run, now).await?;
     if let Err(stopped) = run.tally.rejected_most() {
         walk.spend();
@@ -318,11 +329,19 @@ fn out_of_time(
 
 /// Drains the record of events instead of walking the listing, whose place
 /// stays as it is.
-async fn work_on_record(sources: Sources<'_>, until: Instant, taken: Taken) -> Ended {
+async fn work_on_record(
+    sources: Sources<'_>,
+    until: Instant,
+    taken: Taken,
+    erase: Option<i32>,
+) -> Ended {
     let Taken { lease, now, .. } = taken;
     let mut tally = Tally::new(&Saved::default());
     let drained = tokio::select! {
-        drained = drain(sources, until, &lease, now, &mut tally) => drained,
+        drained = async {
+            drain(sources, until, &lease, now, &mut tally).await?;
+            erase_old(sources.store, erase, until).await
+        } => drained,
         lost = lease::keep(sources.store, &lease) => Err(lost),
     };
     let figures = tally.figures;

@@ -1,7 +1,7 @@
 //! A page of the listing is applied: its users are compared with their rows,
 //! and those that differ are joined, or left to be settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use shared::listing::Page;
 use shared::profile::Profile;
@@ -32,9 +32,7 @@ impl Run<'_> {
         let mut profiles = page.profiles;
         profiles.retain(|profile| self.tally.met.insert(profile.id.as_str()));
         let differences = self.compare(&profiles, seen, page.unloaded).await?;
-        for _ in differences.len()..profiles.len() {
-            self.tally.count(Outcome::Unchanged);
-        }
+        self.count_the_same(&profiles, &differences);
         let mut newer = Vec::new();
         let listed_at = self.facts().listed_at(seen);
         for (place, difference) in differences {
@@ -65,6 +63,20 @@ impl Run<'_> {
         }
         self.tally.keep();
         Ok(clock)
+    }
+
+    /// Counts the users whose rows say the same: as updated where this run has
+    /// redacted the row.
+    fn count_the_same(&mut self, profiles: &[Profile], differences: &[(usize, Difference)]) {
+        let differ: HashSet<usize> = differences.iter().map(|(place, _)| *place).collect();
+        for (place, profile) in profiles.iter().enumerate() {
+            let redacted = self.tally.redacted.contains(profile.id.as_str());
+            match (differ.contains(&place), redacted) {
+                (true, _) => {}
+                (false, true) => self.tally.count(Outcome::Updated),
+                (false, false) => self.tally.count(Outcome::Unchanged),
+            }
+        }
     }
 
     /// The users that differ from their rows in more than the fields that are

@@ -24,6 +24,9 @@ pub(crate) struct Tally {
     /// Users that were rejected: pages overlap, and a settled user may be listed
     /// twice.
     pub(crate) rejected: Met,
+    /// Users who are not deleted, and of whose rows the run has taken out what the
+    /// secret redacts.
+    pub(crate) redacted: Met,
     pub(crate) doubtful: Vec<(UserId, Difference)>,
     /// Whether the table has taken a row of this run.
     pub(crate) taken: bool,
@@ -68,6 +71,7 @@ impl Tally {
             found: 0,
             too_many_to_confirm: None,
             rejected: Met::default(),
+            redacted: Met::default(),
             doubtful: Vec::new(),
             taken: false,
             refused: None,

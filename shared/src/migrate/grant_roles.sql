@@ -1,5 +1,6 @@
 -- What webhook, reconcile and console need, and no more: of users and of the sync's
--- books nothing is ever deleted but by the owner's function, which takes an age.
+-- books nothing is ever deleted or erased but by the owner's functions, which take an
+-- age.
 GRANT USAGE ON SCHEMA neon_identity TO neon_identity_writer;
 GRANT SELECT, INSERT, UPDATE ON neon_identity.users_sync TO neon_identity_writer;
 GRANT SELECT, INSERT, UPDATE ON neon_identity.rejections TO neon_identity_writer;
@@ -10,6 +11,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON neon_identity.console_attempts TO neon_i
 GRANT SELECT, INSERT ON neon_identity.deliveries TO neon_identity_writer;
 GRANT SELECT, INSERT, UPDATE ON neon_identity.repairs TO neon_identity_writer;
 GRANT EXECUTE ON FUNCTION neon_identity.prune(integer) TO neon_identity_writer;
+GRANT EXECUTE ON FUNCTION neon_identity.erase_older_than(integer) TO neon_identity_writer;
 
 -- What an application needs.
 GRANT USAGE ON SCHEMA neon_identity TO neon_identity_reader;

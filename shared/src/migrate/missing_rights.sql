@@ -17,8 +17,9 @@ SELECT privilege || ' on ' || book
 FROM needed
 WHERE relation IS NULL OR NOT has_table_privilege(relation, privilege)
 UNION ALL
-SELECT 'EXECUTE on function prune(integer)'
-WHERE has_function_privilege(to_regprocedure('neon_identity.prune(integer)'), 'EXECUTE')
+SELECT 'EXECUTE on function ' || function
+FROM unnest(ARRAY['prune(integer)', 'erase_older_than(integer)']) AS function
+WHERE has_function_privilege(to_regprocedure('neon_identity.' || function), 'EXECUTE')
   IS NOT TRUE
 UNION ALL
 SELECT 'a policy of row-level security for ' || privilege || ' on ' || book

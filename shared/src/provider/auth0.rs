@@ -173,6 +173,18 @@ impl Provider for Auth0 {
         Ok(Event::Hint { id, told })
     }
 
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
+        profile(raw)
+    }
+
+    fn id_field(&self) -> &'static str {
+        "user_id"
+    }
+
+    fn profile_in_events(&self) -> Option<&'static [&'static str]> {
+        Some(&["data", "object"])
+    }
+
     fn user_request(&self, id: &UserId) -> Request {
         self.api.get_user("/api/v2/users", id)
     }

@@ -107,6 +107,10 @@ impl Provider for Clerk {
         parts::statement_or_hint(&envelope, &kind, columns, event_time)
     }
 
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
+        columns(raw)
+    }
+
     fn user_request(&self, id: &UserId) -> Request {
         self.api.get_user("/users", id)
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::redacting::Redacting;
 use super::{Provider, auth0, clerk, stack, supabase, workos};
+use crate::pointer::Pointers;
 use crate::settings::{Misconfigured, Settings};
 
 /// Makes an adapter of the secret's `provider` fields and `signing_secrets`.
@@ -48,4 +50,9 @@ pub fn connect(
             ))
         }
     }
+}
+
+/// The same provider, which shows nothing of what these pointers name.
+pub fn redact(provider: Arc<dyn Provider>, pointers: Pointers) -> Arc<dyn Provider> {
+    Arc::new(Redacting::new(provider, pointers))
 }

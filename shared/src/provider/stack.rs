@@ -144,6 +144,10 @@ impl Provider for Stack {
         Ok(Event::Hint { id, told })
     }
 
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
+        profile(raw)
+    }
+
     fn user_request(&self, id: &UserId) -> Request {
         self.api.get_user("/users", id)
     }

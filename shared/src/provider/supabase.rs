@@ -156,6 +156,14 @@ impl Provider for Supabase {
         Ok(Event::Hint { id, told })
     }
 
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
+        profile(raw)
+    }
+
+    fn profile_in_events(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     fn user_request(&self, id: &UserId) -> Request {
         self.api.get_user("/admin/users", id)
     }

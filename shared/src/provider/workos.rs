@@ -112,6 +112,10 @@ impl Provider for WorkOs {
         event(&json::Fields::of_bytes(delivery.body())?)
     }
 
+    fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
+        columns(raw)
+    }
+
     fn user_request(&self, id: &UserId) -> Request {
         self.api.get_user("/user_management/users", id)
     }

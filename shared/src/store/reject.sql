@@ -28,6 +28,7 @@ kept AS (
     reason = excluded.reason,
     body = excluded.body,
     user_id = excluded.user_id,
+    redacted = NULL,
     resolved_at = NULL
   RETURNING id
 ),

@@ -9,6 +9,7 @@ mod schema;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use tests::function::Function;
 use tests::postgres::{Options, Postgres};
 
 use crate::site::Site;
@@ -47,7 +48,7 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     "0001_users_sync",
     "0002_event_cursor",
     "0003_erase_user",
@@ -56,10 +57,11 @@ const MIGRATIONS: [&str; 8] = [
     "0006_strangers",
     "0007_console",
     "0008_records",
+    "0009_privacy",
 ];
 
 /// The newest one's number.
-const NEWEST: i32 = 8;
+const NEWEST: i32 = 9;
 
 fn first_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": MIGRATIONS})
@@ -67,4 +69,20 @@ fn first_answer() -> Value {
 
 fn later_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": []})
+}
+
+/// `provision` with eight instances.
+async fn eight_instances(site: &Site, schema: &str) -> Result<Function> {
+    let provision = site.start("provision", schema).await?;
+    for _ in 0..7 {
+        provision.spawn_instance().await?;
+        provision.ready().await?;
+    }
+    Ok(provision)
+}
+
+/// The answers of eight invocations at once.
+async fn invoke_all(provision: &Function, event: Value) -> Result<Vec<Value>> {
+    let invocations = (0..8).map(|_| provision.invoke(event.clone()));
+    Ok(futures_util::future::try_join_all(invocations).await?)
 }

@@ -6,6 +6,7 @@ mod failures;
 mod lease;
 mod listing;
 mod missing;
+mod privacy;
 mod records;
 mod rejected;
 mod repairs;
@@ -13,26 +14,13 @@ mod repairs;
 use std::time::Duration;
 
 use serde_json::Value;
+use tests::stage::FIGURES;
 
 /// Users of a page, as the adapter asks for them.
 const PAGE: usize = 1_000;
 
 /// A little longer than a read of Stack Auth's may lag.
 const STALENESS: Duration = Duration::from_millis(1_300);
-
-/// All figures but the time.
-const FIGURES: [&str; 10] = [
-    "listed",
-    "created",
-    "updated",
-    "unchanged",
-    "deleted",
-    "revived",
-    "rejected",
-    "held",
-    "missed",
-    "pages",
-];
 
 fn assert_figures(report: &Value, expected: &[(&str, usize)]) {
     for figure in FIGURES.iter().filter(|figure| **figure != "pages") {

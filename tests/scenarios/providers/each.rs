@@ -5,6 +5,7 @@ mod answers;
 mod deliveries;
 mod manage;
 mod paging;
+mod privacy;
 mod runs;
 
 use anyhow::{Result, ensure};

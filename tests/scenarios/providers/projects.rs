@@ -4,19 +4,17 @@
 //! Each test is run with Clerk and with WorkOS, whose servers are written out here: the address
 //! that names the project answers what the test wants, or is not there at all.
 
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
 use serde_json::{Value, json};
 use tests::function::Function;
+use tests::letter::{Letter, client, event_id, send};
 use tests::secret_file::SecretFile;
 
+use super::scripted::Scripted;
 use super::shared::{SVIX, Stage};
-use tests::letter::{Letter, client, event_id, send};
 
 /// An answer of the address that names the project.
 type Naming = (u16, &'static str);
@@ -67,11 +65,10 @@ const KEY: &str = "sk_test_of_a_project";
 
 /// A provider with one user.
 struct Provider {
-    url: String,
+    server: Scripted,
+    words: Words,
     /// The next answers of the address that names the project; the last one stays.
     naming: Arc<Mutex<Vec<Naming>>>,
-    /// How often it was asked.
-    asked: Arc<AtomicUsize>,
     /// The status with which the other addresses refuse; 0: none.
     refusing: Arc<AtomicU16>,
 }
@@ -79,44 +76,28 @@ struct Provider {
 impl Provider {
     async fn start(words: Words) -> Result<Self> {
         let naming = Arc::new(Mutex::new(vec![words.named]));
-        let asked = Arc::new(AtomicUsize::new(0));
         let refusing = Arc::new(AtomicU16::new(0));
-        let (answers, count) = (Arc::clone(&naming), Arc::clone(&asked));
-        let refuses = Arc::clone(&refusing);
-        let handle = move |request: Request| {
-            let path = request.uri().path();
-            let (status, body) = if path == words.naming_path {
-                count.fetch_add(1, Ordering::SeqCst);
+        let (answers, refuses) = (Arc::clone(&naming), Arc::clone(&refusing));
+        let server = Scripted::start(move |path, _| {
+            let path = path.split('?').next().unwrap_or_default();
+            if path == words.naming_path {
                 let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-                match answers.len() {
-                    1 => (answers[0].0, answers[0].1.to_owned()),
-                    _ => {
-                        let (status, body) = answers.remove(0);
-                        (status, body.to_owned())
-                    }
-                }
-            } else {
-                match refuses.load(Ordering::SeqCst) {
-                    0 => answer(words, path),
-                    status => (status, words.error.to_owned()),
-                }
-            };
-            async move {
-                Response::builder()
-                    .status(status)
-                    .header("content-type", "application/json")
-                    .body(body)
-                    .expect("an answer")
+                let (status, body) = match answers.len() {
+                    1 => answers[0],
+                    _ => answers.remove(0),
+                };
+                return (status, body.to_owned());
             }
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let app = Router::new().fallback(handle);
-        tokio::spawn(async move { axum::serve(listener, app).await });
+            match refuses.load(Ordering::SeqCst) {
+                0 => answer(words, path),
+                status => (status, words.error.to_owned()),
+            }
+        })
+        .await?;
         Ok(Self {
-            url,
+            server,
+            words,
             naming,
-            asked,
             refusing,
         })
     }
@@ -130,8 +111,13 @@ impl Provider {
         self.refusing.store(status.unwrap_or(0), Ordering::SeqCst);
     }
 
+    /// How often the project was asked for since the last time.
     fn asked(&self) -> usize {
-        self.asked.swap(0, Ordering::SeqCst)
+        let asked = self.server.asked();
+        let naming = asked
+            .iter()
+            .filter(|path| path.split('?').next() == Some(self.words.naming_path));
+        naming.count()
     }
 }
 
@@ -161,7 +147,7 @@ struct Site {
 impl Site {
     async fn new(words: Words) -> Result<Self> {
         let provider = Provider::start(words).await?;
-        let mut secret = json!({ "name": words.name, "api_url": provider.url });
+        let mut secret = json!({ "name": words.name, "api_url": provider.server.url });
         secret[words.key_field] = KEY.into();
         Ok(Self {
             stage: Stage::new(secret, Some(SVIX)).await?,
@@ -376,7 +362,7 @@ async fn another_key_of_a_nameless_project_is_refused_and_the_message_says_how_t
                 "{message}"
             );
             for words in [
-                "if the key was only rotated",
+                "If the key was only rotated",
                 "delete the row in \"connection\" and run provision",
             ] {
                 ensure!(message.contains(words), "{function}: no {words}: {message}");

@@ -1,14 +1,11 @@
 //! Facts of some providers, with the real binaries: a key that names no project, a record of
 //! events. Each provider's answers are written out here.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -18,47 +15,7 @@ use tests::postgres::Postgres;
 use tests::runtime_api::FunctionError;
 use tests::secret_file::SecretFile;
 
-/// An answer: its status and its body.
-type Answer = (u16, Value);
-
-/// A provider that answers as a test says, and what it was asked.
-struct Provider {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Provider {
-    /// `answer` takes the path with its query, and the header `Authorization`.
-    async fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let answer = Arc::new(answer);
-        let note = Arc::clone(&asked);
-        let handle = move |request: Request| {
-            let path = request.uri().to_string();
-            let authorization = request.headers().get("authorization");
-            let authorization = authorization.and_then(|value| value.to_str().ok());
-            let (status, body) = answer(&path, authorization.unwrap_or_default());
-            note.lock().expect("the list").push(path);
-            async move {
-                Response::builder()
-                    .status(status)
-                    .header("content-type", "application/json")
-                    .body(body.to_string())
-                    .expect("an answer")
-            }
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let app = Router::new().fallback(handle);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { url, asked })
-    }
-
-    /// The paths that were asked for since the last time.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().expect("the list"))
-    }
-}
+use super::scripted::Scripted;
 
 /// A database and the secret that names it and a provider.
 pub(crate) struct Stage {
@@ -102,7 +59,7 @@ pub(crate) const SVIX: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 #[tokio::test]
 async fn a_keys_instance_is_asked_for_and_another_instance_is_refused() -> Result<()> {
-    let clerk = Provider::start(|path, authorization| match path {
+    let clerk = Scripted::start(|path, authorization| match path {
         "/instance" if authorization == "Bearer sk_test_b" => (200, json!({"id": "ins_b"})),
         "/instance" => (200, json!({"id": "ins_a"})),
         "/users/count" => (200, json!({"total_count": 1})),
@@ -143,7 +100,7 @@ async fn a_keys_instance_is_asked_for_and_another_instance_is_refused() -> Resul
 
 #[tokio::test]
 async fn a_listing_that_shows_far_fewer_users_than_are_counted_fails() -> Result<()> {
-    let clerk = Provider::start(|path, _| match path {
+    let clerk = Scripted::start(|path, _| match path {
         "/instance" => (200, json!({"id": "ins_a"})),
         "/users/count" => (200, json!({"total_count": 100})),
         path if path.starts_with("/users/") => clerks_nobody(),
@@ -185,7 +142,7 @@ fn nobody() -> (u16, Value) {
 
 #[tokio::test]
 async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> Result<()> {
-    let workos = Provider::start(|path, _| {
+    let workos = Scripted::start(|path, _| {
         let list = |events: Vec<Value>| (200, json!({"data": events, "list_metadata": {}}));
         match path {
             "/authorization/roles" => list(vec![json!({"id": "role_1", "slug": "member"})]),
@@ -257,7 +214,7 @@ async fn the_record_of_events_is_drained_from_where_the_last_run_left_off() -> R
 async fn only_runs_move_the_place_in_the_record_and_only_past_events_they_applied() -> Result<()> {
     let recovered = Arc::new(AtomicBool::new(false));
     let answers = Arc::clone(&recovered);
-    let workos = Provider::start(move |path, _| {
+    let workos = Scripted::start(move |path, _| {
         let page = |events: Vec<Value>, after: Value| {
             (
                 200,

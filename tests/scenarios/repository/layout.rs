@@ -61,6 +61,7 @@ const PURE: &[&str] = &[
     "listing.rs",
     "manage",
     "manage.rs",
+    "pointer.rs",
     "profile.rs",
     "provider",
     "secret.rs",
@@ -188,5 +189,46 @@ fn each_statement_is_used_and_says_what_it_does() {
         assert!(!text.trim().is_empty(), "{path}");
         let whole = fs::read_to_string(workspace().join(path)).expect("UTF-8");
         assert!(whole.starts_with("-- "), "{path} does not say what it does");
+    }
+}
+
+/// The names of the functions in this block of a source.
+fn functions(path: &str, block: &str) -> Vec<String> {
+    let text = fs::read_to_string(workspace().join(path)).expect("UTF-8");
+    let (_, rest) = text.split_once(block).expect("the block");
+    let (block, _) = rest.split_once("\n}\n").expect("its end");
+    let names = block.split("\n    fn ").skip(1);
+    let mut names: Vec<_> = names
+        .filter_map(|rest| rest.split(['(', '<']).next())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+/// What it does not pass on, it would answer as no adapter does.
+#[test]
+fn what_redacts_passes_on_every_question() {
+    let redacting = "shared/src/provider/redacting.rs";
+    for (path, question, answer) in [
+        (
+            "shared/src/provider.rs",
+            "trait Provider:",
+            "impl Provider for Redacting",
+        ),
+        (
+            "shared/src/provider.rs",
+            "trait EventSource:",
+            "impl EventSource for Redacting",
+        ),
+        (
+            "shared/src/listing.rs",
+            "trait Listing:",
+            "impl Listing for RedactedListing",
+        ),
+    ] {
+        let asked = functions(path, question);
+        assert!(asked.len() > 2, "{question}");
+        assert_eq!(asked, functions(redacting, answer), "{question}");
     }
 }

@@ -18,8 +18,8 @@ use crate::simulator::Message;
 /// partial.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// The figures of a run's report that its row in `runs` has too.
-const FIGURES: [&str; 12] = [
+/// A run's figures, but for the time.
+pub const FIGURES: [&str; 10] = [
     "listed",
     "created",
     "updated",
@@ -30,8 +30,6 @@ const FIGURES: [&str; 12] = [
     "held",
     "missed",
     "pages",
-    "outcome",
-    "duration_ms",
 ];
 
 impl Stage {
@@ -39,6 +37,14 @@ impl Stage {
     pub async fn at_work(setup: Setup) -> Result<Self> {
         let stage = Self::of(setup).await?.receives().await?;
         stage.reconcile().await?;
+        Ok(stage)
+    }
+
+    /// A stage of this project with this many users, which a run has taken in.
+    pub async fn in_sync(setup: Setup, users: u64) -> Result<Self> {
+        let stage = Self::at_work(setup).await?;
+        stage.simulator.seed(users);
+        stage.complete(json!({})).await?;
         Ok(stage)
     }
 
@@ -197,7 +203,8 @@ impl Stage {
     /// The latest row of `runs` that has this report's figures; one has to have them.
     async fn row_of(&self, report: &Value) -> Result<Value> {
         let mut runs = self.runs().await?;
-        let has = |run: &Value| FIGURES.iter().all(|figure| run[figure] == report[figure]);
+        let all = || FIGURES.iter().chain(&["outcome", "duration_ms"]);
+        let has = |run: &Value| all().all(|figure| run[figure] == report[figure]);
         let place = runs.iter().rposition(has);
         let place = place.with_context(|| format!("no run is {report}: {runs:?}"))?;
         Ok(runs.swap_remove(place))

@@ -3,7 +3,7 @@
 
 mod refusals;
 
-use super::{MIGRATIONS, NEWEST, site};
+use super::{MIGRATIONS, NEWEST, eight_instances, invoke_all, site};
 use crate::site::{Bucket, Site, ask, login, refusal, run};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -344,26 +344,8 @@ async fn eight_at_once_take_over_once() -> Result<()> {
     let (_server, site) = at_neon(GENERATED, KEY_AND_INDEX).await?;
     let ada = site.simulator.create("Ada", "ada@example.com")?;
     neon_knows(&site, &ada, true).await?;
-    let provision = site.start("provision", SCHEMA).await?;
-    for _ in 0..7 {
-        provision.spawn_instance().await?;
-        provision.ready().await?;
-    }
-    let invoke = || provision.invoke(json!({"adopt": true}));
-    let answers = tokio::join!(
-        invoke(),
-        invoke(),
-        invoke(),
-        invoke(),
-        invoke(),
-        invoke(),
-        invoke(),
-        invoke()
-    );
-    let answers = [
-        answers.0?, answers.1?, answers.2?, answers.3?, answers.4?, answers.5?, answers.6?,
-        answers.7?,
-    ];
+    let provision = eight_instances(&site, SCHEMA).await?;
+    let answers = invoke_all(&provision, json!({"adopt": true})).await?;
     let first = answers
         .iter()
         .filter(|one| **one == answer(&MIGRATIONS))

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{CATALOG, MIGRATIONS, NEWEST, first_answer, later_answer, site};
+use super::{
+    CATALOG, MIGRATIONS, NEWEST, eight_instances, first_answer, invoke_all, later_answer, site,
+};
 use crate::site::{Bucket, Site, ask, login};
 
 #[tokio::test]
@@ -33,27 +35,9 @@ async fn a_second_run_changes_nothing() -> Result<()> {
 #[tokio::test]
 async fn eight_at_once_do_what_one_does() -> Result<()> {
     let (_server, site) = site().await?;
-    let provision = site.start("provision", "neon_identity").await?;
-    for _ in 0..7 {
-        provision.spawn_instance().await?;
-        provision.ready().await?;
-    }
+    let provision = eight_instances(&site, "neon_identity").await?;
     for round in 0..4 {
-        let invoke = || provision.invoke(json!({}));
-        let answers = tokio::join!(
-            invoke(),
-            invoke(),
-            invoke(),
-            invoke(),
-            invoke(),
-            invoke(),
-            invoke(),
-            invoke()
-        );
-        let answers = [
-            answers.0?, answers.1?, answers.2?, answers.3?, answers.4?, answers.5?, answers.6?,
-            answers.7?,
-        ];
+        let answers = invoke_all(&provision, json!({})).await?;
         // Each migration was applied by exactly one of them.
         let mut applied = Vec::new();
         for answer in &answers {

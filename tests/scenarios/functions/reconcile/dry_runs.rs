@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tests::stage::Stage;
+use tests::stage::{FIGURES, Stage};
 
-use super::{FIGURES, STALENESS, assert_figures};
+use super::{STALENESS, assert_figures};
 
 #[tokio::test]
 async fn a_dry_run_says_what_the_run_after_it_does_and_writes_nothing() -> Result<()> {

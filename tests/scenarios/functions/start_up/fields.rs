@@ -205,3 +205,40 @@ async fn a_field_that_is_not_what_it_should_be_is_named() -> Result<()> {
     )
     .await
 }
+
+#[tokio::test]
+async fn a_pointer_that_is_none_or_names_the_id_is_named() -> Result<()> {
+    let cases = [
+        (json!("/hiddenvalue"), "redact is not a list of strings"),
+        (
+            json!({"/hiddenvalue": true}),
+            "redact is not a list of strings",
+        ),
+        (Value::Null, "redact is not a list of strings"),
+        (json!(["/a", 7]), "redact[1] is not a string"),
+        (json!(["/a", ["/hiddenvalue"]]), "redact[1] is not a string"),
+        (json!([""]), "redact[0] is empty"),
+        (
+            json!(["/a", "hiddenvalue"]),
+            "redact[1] is not a JSON Pointer",
+        ),
+        (json!(["#/hiddenvalue"]), "redact[0] is not a JSON Pointer"),
+        (json!(["$.hiddenvalue"]), "redact[0] is not a JSON Pointer"),
+        (json!(["/hiddenvalue~"]), "redact[0] is not a JSON Pointer"),
+        (
+            json!(["/a", "/b", "/~2"]),
+            "redact[2] is not a JSON Pointer",
+        ),
+        (
+            json!(["/hiddenvalue/ "]),
+            "redact[0] begins or ends with white space",
+        ),
+        (json!(["/a", "/id"]), "redact[1] names the user's id"),
+        (json!(["/id/hiddenvalue"]), "redact[0] names the user's id"),
+    ];
+    check_secrets(
+        &FUNCTIONS,
+        cases.map(|(value, words)| ("/redact", Some(value), words)),
+    )
+    .await
+}

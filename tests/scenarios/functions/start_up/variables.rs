@@ -10,7 +10,7 @@ use tests::scratch::Scratch;
 use tests::secret_file::SecretFile;
 use tests::stage::Stage;
 
-use super::{FUNCTIONS, HIDDEN, check, pairs, secret, with};
+use super::{FUNCTIONS, HIDDEN, check, check_of, pairs, secret, with};
 use crate::site::{SOON, does_not_start};
 
 #[tokio::test]
@@ -62,6 +62,21 @@ async fn a_schema_that_cannot_be_one_is_named() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_age_that_is_no_whole_number_of_days_is_named() -> Result<()> {
+    let file = SecretFile::new(&secret())?;
+    let hidden = format!("{HIDDEN}7");
+    for age in [
+        "0", "00", "-1", "+1", "1.5", "1e2", "7d", " 7", "7 ", "0x7", "٧", &hidden,
+    ] {
+        let mut environment = file.env().to_vec();
+        environment.push(("ERASE_AFTER_DAYS".to_owned(), age.to_owned()));
+        let words = "ERASE_AFTER_DAYS is not a whole number of days from 1 on";
+        check_of(&["reconcile"], &environment, &[words]).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_empty_variable_is_as_good_as_none() -> Result<()> {
     let stage = Stage::new().await?;
     let file = SecretFile::new(&stage.secret())?;
@@ -71,6 +86,7 @@ async fn an_empty_variable_is_as_good_as_none() -> Result<()> {
             ("SECRET_ID", ""),
             ("SCHEMA", ""),
             ("RUST_LOG", ""),
+            ("ERASE_AFTER_DAYS", ""),
         ]));
         let function = Function::spawn(name, environment).await?;
         function.ready().await?;

@@ -85,10 +85,8 @@ async fn a_refused_key_is_one_whatever_the_body_is(setup: Setup) -> Result<()> {
 }
 
 async fn a_key_whose_refusal_had_no_words_is_read_again(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 3).await?;
     let simulator = &stage.simulator;
-    simulator.seed(3);
-    stage.complete(json!({})).await?;
     let url = stage.secret()["database_url"].clone();
     let url = url.as_str().context("no URL")?;
     let mark = if url.contains('?') { '&' } else { '?' };

@@ -26,10 +26,8 @@ for_each_provider! {
 async fn while_the_provider_is_in_trouble_a_run_fails_and_a_later_one_does_not(
     setup: Setup,
 ) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 20).await?;
     let simulator = &stage.simulator;
-    simulator.seed(20);
-    stage.complete(json!({})).await?;
     let gone = simulator.truth().next().context("nobody")?.id;
     simulator.delete(&gone)?;
     for fault in [Fault::Truncated, Fault::Html(200), Fault::Status(403)] {
@@ -71,10 +69,8 @@ async fn users_who_are_there_are_taken_in_and_a_second_run_writes_nothing(
 
 /// A listing shows what a read showed, as far as the table goes.
 async fn a_run_after_deliveries_writes_nothing(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 5).await?;
     let simulator = &stage.simulator;
-    simulator.seed(5);
-    stage.complete(json!({})).await?;
     let id = simulator.create("Ada", "ada@example.com")?;
     simulator.link_oauth(&id, "google")?;
     simulator.create_anonymous()?;
@@ -92,10 +88,8 @@ async fn a_run_after_deliveries_writes_nothing(setup: Setup) -> Result<()> {
 }
 
 async fn a_run_repairs_what_deliveries_did_not_tell(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 30).await?;
     let simulator = &stage.simulator;
-    simulator.seed(30);
-    stage.complete(json!({})).await?;
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
     simulator.create("Ada", "ada@example.com")?;
     simulator.rename(&ids[3], "Somebody Else")?;
@@ -110,10 +104,8 @@ async fn a_run_repairs_what_deliveries_did_not_tell(setup: Setup) -> Result<()> 
 }
 
 async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 12).await?;
     let simulator = &stage.simulator;
-    simulator.seed(12);
-    stage.complete(json!({})).await?;
     simulator.add_trouble(Trouble::every(Fault::EmptyListing).on(Call::List));
     // By the run's own judgement nobody is to be deleted; nor when a person permits it, because
     // each user that is read is there.
@@ -145,10 +137,8 @@ async fn missing_users_are_read_by_id_and_live_if_the_provider_says_so(setup: Se
 }
 
 async fn more_missing_users_than_permitted_are_held(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 60).await?;
     let simulator = &stage.simulator;
-    simulator.seed(60);
-    stage.complete(json!({})).await?;
     let ids: Vec<String> = simulator.truth().map(|user| user.id).collect();
     for id in &ids[..11] {
         simulator.delete(id)?;
@@ -173,10 +163,8 @@ async fn more_missing_users_than_permitted_are_held(setup: Setup) -> Result<()> 
 }
 
 async fn a_404_that_is_not_the_providers_own_tombstones_nobody(setup: Setup) -> Result<()> {
-    let stage = Stage::at_work(setup).await?;
+    let stage = Stage::in_sync(setup, 5).await?;
     let simulator = &stage.simulator;
-    simulator.seed(5);
-    stage.complete(json!({})).await?;
     let gone = simulator.truth().next().context("nobody")?.id;
     simulator.delete(&gone)?;
     for fault in [Fault::Html(404), Fault::Status(404)] {

@@ -25,6 +25,18 @@ fn figures(report: &Value) -> Vec<(&str, i64)> {
     figures.into_iter().filter_map(figure).collect()
 }
 
+/// A site that began so long ago, with one user that a run has taken in, and its id; the record is to
+/// be drained from its first event on.
+async fn at_the_first_event(ago: Duration) -> Result<(Site, String)> {
+    let site = Site::begun(WorkOs::default(), ago).await?;
+    let ada = site.stage.simulator.create("Ada", "ada@example.com")?;
+    site.complete(json!({})).await?;
+    let cursor = &site.stage.simulator.record()[0];
+    let set = format!("UPDATE neon_identity.walk SET event_cursor = '{cursor}'");
+    site.stage.execute(&set).await?;
+    Ok((site, ada))
+}
+
 #[tokio::test]
 async fn the_record_tells_what_webhooks_lost() -> Result<()> {
     let site = Site::new().await?;
@@ -66,16 +78,8 @@ async fn the_record_tells_what_webhooks_lost() -> Result<()> {
 
 #[tokio::test]
 async fn a_cursor_that_is_older_than_a_request_may_reach_back_is_not_asked_for() -> Result<()> {
-    let site = Site::begun(WorkOs::default(), DAY * 40).await?;
+    let (site, ada) = at_the_first_event(DAY * 40).await?;
     let simulator = &site.stage.simulator;
-    let ada = simulator.create("Ada", "ada@example.com")?;
-    site.complete(json!({})).await?;
-    let cursor = &simulator.record()[0];
-    site.stage
-        .execute(&format!(
-            "UPDATE neon_identity.walk SET event_cursor = '{cursor}'"
-        ))
-        .await?;
     simulator.clock().advance(DAY * 35);
     simulator.rename(&ada, "Ada King")?;
     simulator.clear_requests();
@@ -289,16 +293,8 @@ async fn of_two_runs_at_once_one_is_busy() -> Result<()> {
 
 #[tokio::test]
 async fn a_record_that_forgot_the_cursor_is_said_once_and_a_listing_repairs() -> Result<()> {
-    let site = Site::begun(WorkOs::default(), DAY * 100).await?;
+    let (site, ada) = at_the_first_event(DAY * 100).await?;
     let simulator = &site.stage.simulator;
-    let ada = simulator.create("Ada", "ada@example.com")?;
-    site.complete(json!({})).await?;
-    let cursor = &simulator.record()[0];
-    site.stage
-        .execute(&format!(
-            "UPDATE neon_identity.walk SET event_cursor = '{cursor}'"
-        ))
-        .await?;
     site.wait();
     // Told while nobody drains, and forgotten by the time somebody does.
     simulator.delete(&ada)?;

@@ -12,6 +12,7 @@ use super::code;
 const MODULES: &[&str] = &[
     "shared/time",
     "shared/json",
+    "shared/pointer",
     "shared/profile",
     "shared/exchange",
     "shared/settings",
@@ -46,6 +47,7 @@ const MODULES: &[&str] = &[
     "shared/store/rejections",
     "shared/store/deliveries",
     "shared/store/desk",
+    "shared/store/privacy",
     "shared/store",
     "shared/settle",
     "shared/migrate",
@@ -62,6 +64,7 @@ const MODULES: &[&str] = &[
     "reconcile/rejections",
     "reconcile/write",
     "reconcile/settling",
+    "reconcile/privacy",
     "reconcile/page",
     "reconcile/fetch",
     "reconcile/walk",

@@ -68,13 +68,13 @@ fn environment(template: &Value) -> Vec<String> {
     unread.chain(missing).collect()
 }
 
-/// The names in `variable("NAME")`, `env::var("NAME")` and `env::var_os("NAME")`.
+/// The names in `variable("NAME")`, `days("NAME")`, `env::var("NAME")` and `env::var_os("NAME")`.
 fn variables_read() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for folder in ["shared/src", "functions"] {
         for file in files(&workspace().join(folder), "rs") {
             let source = fs::read_to_string(&file).expect("a source file");
-            for call in ["variable(\"", "var(\"", "var_os(\""] {
+            for call in ["variable(\"", "days(\"", "var(\"", "var_os(\""] {
                 let calls = source.split(call).skip(1);
                 names.extend(
                     calls
