@@ -166,7 +166,7 @@ async fn a_postgres_that_is_lost_fails_the_run_and_one_that_comes_back_does_not(
         .await;
     let error = ended.expect_err("no Postgres");
     assert_eq!(error.error_type, "Failed", "{error}");
-    for word in ["Postgres", "database_url", "the next run"] {
+    for word in ["Postgres", "database_url", "The next run"] {
         assert!(error.error_message.contains(word), "{error}");
     }
     assert!(began.elapsed() < limit);
