@@ -229,6 +229,17 @@ pub trait Provider: Send + Sync {
         Err(AnswerError::Garbled("this provider gives no access tokens"))
     }
 
+    /// Asks where the provider sends its webhooks, if it tells that at all. The key
+    /// need not be allowed to learn it.
+    fn endpoints_request(&self) -> Option<Request> {
+        None
+    }
+
+    /// Reads the answer to [`Provider::endpoints_request`].
+    fn endpoints(&self, _answer: &Answer) -> Result<Vec<Endpoint>, AnswerError> {
+        Ok(Vec::new())
+    }
+
     /// The provider's own record of events, if it keeps one.
     fn events(&self) -> Option<&dyn EventSource> {
         None
@@ -250,6 +261,17 @@ pub trait Provider: Send + Sync {
     fn install_sql(&self) -> Option<&'static str> {
         None
     }
+}
+
+/// Where a provider sends its webhooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What the provider calls it, for the operator.
+    pub name: String,
+    /// Whether the provider sends to it.
+    pub enabled: bool,
+    /// Whether it is to be told of users.
+    pub tells_of_users: bool,
 }
 
 /// What requests carry in place of the secret's key.

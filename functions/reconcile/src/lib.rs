@@ -9,6 +9,7 @@ mod drain;
 mod fetch;
 mod lease;
 mod lifecycle;
+mod missed;
 mod page;
 mod privacy;
 mod prune;

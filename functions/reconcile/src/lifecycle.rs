@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::drain::drain;
 use crate::lease::{self, LEASE, lost_lease};
+use crate::missed;
 use crate::privacy::erase_old;
 use crate::prune::prune;
 use crate::report::{Finding, Report, RunOutcome};
@@ -104,6 +105,7 @@ pub(crate) async fn run(
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
     figures.missed = closed.missed;
+    missed::tell(sources, closed).await;
     let outcome = outcome?;
     Ok(Report {
         outcome,

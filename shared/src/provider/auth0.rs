@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::parts::{self, Api, PageSize, Paging, webhook_token};
-use super::{AccessToken, Event, Facts, Provider, Told, Words};
+use super::{AccessToken, Endpoint, Event, Facts, Provider, Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Listing, Page, broken, descends};
@@ -36,6 +36,9 @@ use crate::time::At;
 /// Users in a page if the API refuses the 100 that its OpenAPI document allows;
 /// its other documentation says 50.
 const FALLBACK_PAGE: u64 = 50;
+
+/// Of the answer about the tenant's event streams.
+const NO_STREAMS: &str = "the answer about event streams is not a list as Auth0 sends it";
 
 /// Users that one search shows at most; the API refuses to page further.
 const CEILING: u64 = 1000;
@@ -207,6 +210,44 @@ impl Provider for Auth0 {
         parts::walk::<Position>(&self.api, position)
     }
 
+    /// It takes the permission `read:event_streams`.
+    ///
+    /// Source: <https://auth0.com/docs/api/management/v2/event-streams/get-event-streams>.
+    fn endpoints_request(&self) -> Option<Request> {
+        Some(self.api.get("/api/v2/event-streams"))
+    }
+
+    fn endpoints(&self, answer: &Answer) -> Result<Vec<Endpoint>, AnswerError> {
+        if answer.status != StatusCode::OK {
+            return Err(WORDS.refused(answer));
+        }
+        let list = json::Fields::of_bytes(&answer.body);
+        let list = list.map_err(|_| AnswerError::Garbled(NO_STREAMS))?;
+        let streams = list
+            .array("eventStreams")
+            .ok_or(AnswerError::Garbled(NO_STREAMS))?;
+        let read = |stream: &str| {
+            let stream = json::Fields::of(stream).ok()?;
+            let to = stream.object("destination")?.string("type")?;
+            let subscriptions = stream.array("subscriptions").unwrap_or_default();
+            let of_users = |subscription: &&str| {
+                let subscription = json::Fields::of(subscription).ok();
+                let kind = subscription.and_then(|known| known.string("event_type"));
+                kind.is_some_and(|kind| kind.starts_with("user."))
+            };
+            (to == "webhook").then_some(Endpoint {
+                name: format!(
+                    "the event stream {} ({})",
+                    stream.line("name").unwrap_or_default(),
+                    stream.line("id")?
+                ),
+                enabled: stream.string("status")? != "disabled",
+                tells_of_users: subscriptions.iter().any(of_users),
+            })
+        };
+        Ok(streams.into_iter().filter_map(read).collect())
+    }
+
     fn access_token_request(&self) -> Option<Request> {
         let mut request = self.api.get("/oauth/token");
         *request.method_mut() = Method::POST;
@@ -313,6 +354,9 @@ const WORDS: Words = Words {
     },
     explained: "look the code up in the documentation of Auth0's Management API",
     foreign: "the answer does not come from Auth0: check provider.domain",
+    webhooks: "in Auth0's dashboard under Event Streams, see that a stream of type Webhook has the URL \
+               of webhook, is enabled (one that fails is not, after a while), and is subscribed to \
+               user.created, user.updated and user.deleted; its page shows what was answered",
 };
 
 /// The endpoint for access tokens speaks OAuth.

@@ -207,6 +207,9 @@ const WORDS: Words = Words {
     },
     explained: "look the code up in Clerk's documentation of its Backend API",
     foreign: "the answer does not come from Clerk: check provider.api_url",
+    webhooks: "in Clerk's dashboard under Webhooks, see that an endpoint has the URL of webhook, is \
+               enabled (one that fails for five days is not), and is subscribed to user.created, \
+               user.updated and user.deleted; its page shows what was answered",
 };
 
 /// The walk, ordered by sign-up. It goes by `starting_after`, which Clerk has

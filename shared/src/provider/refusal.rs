@@ -24,9 +24,16 @@ pub struct Words {
     pub(crate) explained: &'static str,
     /// What to check when the answer is not the provider's own.
     pub(crate) foreign: &'static str,
+    /// Where the provider shows what became of its webhooks, and what to see there.
+    pub(crate) webhooks: &'static str,
 }
 
 impl Words {
+    /// Where to look when webhooks don't arrive.
+    pub fn webhooks(&self) -> &'static str {
+        self.webhooks
+    }
+
     /// Why an answer is of no use that is no success, and means nothing that its
     /// adapter knows.
     pub(crate) fn refused(&self, answer: &Answer) -> AnswerError {

@@ -225,6 +225,9 @@ const WORDS: Words = Words {
     },
     explained: "look the code up in Stack Auth's documentation",
     foreign: "the answer is not Stack Auth's: check provider.api_url",
+    webhooks: "in Stack Auth's dashboard under Webhooks, see that an endpoint has the URL of webhook, \
+               is enabled (one that fails for five days is not), and listens to user.created, \
+               user.updated and user.deleted; its page shows what was answered",
 };
 
 /// The walk, ordered by sign-up, by a cursor of its own.

@@ -265,6 +265,9 @@ const WORDS: Words = Words {
     },
     explained: "look the code up in the documentation of Supabase Auth's error codes",
     foreign: "the answer does not come from Supabase: check provider.project_url",
+    webhooks: "in Supabase's SQL editor, see that the triggers of install_sql (provision answers it) \
+               are on auth.users with the URL of webhook and the token, and what net._http_response \
+               says of the last six hours",
 };
 
 /// The walk, the newest first. It goes by cursors if the server has them: no

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::parts::{self, Api, PageSize, Paging};
-use super::{Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since, Words};
+use super::{Endpoint, Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
 use crate::listing::{Cursor, Listing, Page, broken};
@@ -32,6 +32,9 @@ use crate::time::At;
 
 /// Of the answer about the key's project: a proxy's page says nothing about it.
 const NO_JSON: &str = "the answer about the key's project is not JSON";
+
+/// Of the answer about the environment's endpoints.
+const NO_ENDPOINTS: &str = "the answer about webhook endpoints is not a list as WorkOS sends it";
 
 const API: &str = "https://api.workos.com";
 
@@ -177,6 +180,38 @@ impl Provider for WorkOs {
         Ok(role.map(|(_, _, id)| format!("environment of {id}")))
     }
 
+    /// Source: <https://workos.com/docs/reference/webhooks>.
+    fn endpoints_request(&self) -> Option<Request> {
+        Some(self.api.get("/webhook_endpoints?limit=100"))
+    }
+
+    fn endpoints(&self, answer: &Answer) -> Result<Vec<Endpoint>, AnswerError> {
+        if answer.status != StatusCode::OK {
+            return Err(WORDS.refused(answer));
+        }
+        let list = json::Fields::of_bytes(&answer.body);
+        let list = list.map_err(|_| AnswerError::Garbled(NO_ENDPOINTS))?;
+        let endpoints = list
+            .array("data")
+            .ok_or(AnswerError::Garbled(NO_ENDPOINTS))?;
+        let read = |endpoint: &str| {
+            let endpoint = json::Fields::of(endpoint).ok()?;
+            let url = endpoint.line("endpoint_url").unwrap_or_default();
+            let events = endpoint.array("events").unwrap_or_default();
+            Some(Endpoint {
+                // What follows may be a secret of somebody's.
+                name: format!(
+                    "the endpoint {} ({})",
+                    endpoint.line("id")?,
+                    url.split(['?', '#']).next().unwrap_or_default()
+                ),
+                enabled: endpoint.string("status")? != "disabled",
+                tells_of_users: events.iter().any(|event| event.starts_with("\"user.")),
+            })
+        };
+        Ok(endpoints.into_iter().filter_map(read).collect())
+    }
+
     fn events(&self) -> Option<&dyn EventSource> {
         Some(self)
     }
@@ -241,6 +276,9 @@ const WORDS: Words = Words {
     },
     explained: "look the code up in the WorkOS API reference",
     foreign: "the answer does not come from WorkOS: check provider.api_url",
+    webhooks: "in WorkOS' dashboard under Webhooks, see that an endpoint has the URL of webhook, is \
+               enabled, and has user.created, user.updated and user.deleted selected; its page shows \
+               what was answered",
 };
 
 #[derive(Deserialize)]

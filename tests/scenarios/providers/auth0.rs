@@ -478,3 +478,41 @@ async fn a_signing_secret_is_refused() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_disabled_event_stream_is_named_when_no_webhook_arrives() -> Result<()> {
+    let stream = |name: &str, status: &str, event: &str| {
+        json!({
+            "id": format!("est_{name}"), "name": name, "status": status,
+            "subscriptions": [{"event_type": event}],
+            "destination": {"type": "webhook", "configuration": {
+                "webhook_endpoint": "https://example.com/?secret=hidden",
+            }},
+        })
+    };
+    let check = async |streams: Option<Value>| -> Result<Value> {
+        let stage = Stage::at_work(Setup::of(Auth0 {
+            event_streams: streams,
+            ..Auth0::default()
+        }));
+        super::each::said_of_endpoints(&stage.await?).await
+    };
+    let two = json!([
+        stream("other", "disabled", "organization.created"),
+        stream("users", "disabled", "user.created"),
+    ]);
+    assert_eq!(
+        check(Some(two)).await?,
+        "the event stream users (est_users): disabled at the provider, enable it again"
+    );
+    let none = json!([stream("other", "enabled", "organization.created")]);
+    assert_eq!(
+        check(Some(none)).await?,
+        "no endpoint at the provider is subscribed to users' events"
+    );
+    let good = json!([stream("users", "enabled", "user.created")]);
+    assert_eq!(check(Some(good)).await?, Value::Null);
+    // The application need not be allowed to read them.
+    assert_eq!(check(None).await?, Value::Null);
+    Ok(())
+}

@@ -106,3 +106,37 @@ fn event(message: &Message) -> Result<(String, SystemTime)> {
     let at = Duration::from_millis(u64::try_from(at.as_millisecond())?);
     Ok((id, SystemTime::UNIX_EPOCH + at))
 }
+
+#[tokio::test]
+async fn a_disabled_endpoint_is_named_when_no_webhook_arrives() -> Result<()> {
+    let stage = Stage::at_work(Setup::of(WorkOs::default())).await?;
+    let ask = async |method, path: String, body: Value| -> Result<Value> {
+        let request = reqwest::Client::new()
+            .request(method, format!("{}{path}", stage.simulator.origin()))
+            .bearer_auth(&WorkOs::default().api_keys[0])
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await?.error_for_status()?;
+        Ok(serde_json::from_str(&answer.text().await?)?)
+    };
+    let wanted = json!({
+        "endpoint_url": "https://example.com/webhook?token=hidden",
+        "events": ["user.created", "user.deleted"],
+    });
+    let made = ask(
+        reqwest::Method::POST,
+        "/webhook_endpoints".to_owned(),
+        wanted,
+    )
+    .await?;
+    let id = made["id"].as_str().context("an id")?;
+    let path = format!("/webhook_endpoints/{id}");
+    ask(reqwest::Method::PATCH, path, json!({"status": "disabled"})).await?;
+    assert_eq!(
+        super::each::said_of_endpoints(&stage).await?,
+        json!(format!(
+            "the endpoint {id} (https://example.com/webhook): disabled at the provider, enable it again"
+        ))
+    );
+    Ok(())
+}

@@ -46,6 +46,8 @@ pub struct Auth0 {
     pub pages: Pages,
     /// A search that finds more users takes too long and is cut; none: no search does.
     pub cut_above: Option<usize>,
+    /// The event streams that it shows; none: the application has no permission to read them.
+    pub event_streams: Option<Value>,
 }
 
 /// The most users a page, and what becomes of who asks for more.
@@ -68,6 +70,7 @@ impl Default for Auth0 {
             token_lifetime: 86_400,
             pages: Pages::Refused(100),
             cut_above: None,
+            event_streams: None,
         }
     }
 }

@@ -70,6 +70,7 @@ const MODULES: &[&str] = &[
     "reconcile/walk",
     "reconcile/sweep",
     "reconcile/drain",
+    "reconcile/missed",
     "reconcile/prune",
     "reconcile/lifecycle",
     "reconcile",

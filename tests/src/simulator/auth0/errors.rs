@@ -36,6 +36,12 @@ pub(super) fn beyond_1000() -> Refused {
     coded(StatusCode::BAD_REQUEST, message, "invalid_paging")
 }
 
+/// The application was not granted what this takes.
+pub(super) fn insufficient_scope(scope: &str) -> Refused {
+    let message = format!("Insufficient scope, expected any of: {scope}");
+    coded(StatusCode::FORBIDDEN, &message, "insufficient_scope")
+}
+
 /// A parameter of the query is not what it should be.
 pub(super) fn query(message: &str) -> Refused {
     let message = format!("Query validation error: '{message}'");

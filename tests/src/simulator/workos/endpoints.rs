@@ -20,7 +20,7 @@ pub(super) struct Endpoint {
     pub(super) id: String,
     pub(super) endpoint_url: String,
     pub(super) secret: String,
-    status: &'static str,
+    status: String,
     events: Vec<String>,
     created_at: String,
     updated_at: String,
@@ -49,13 +49,26 @@ impl Endpoints {
             id: ids::new("we", now, &mut random),
             endpoint_url: url,
             secret,
-            status: "enabled",
+            status: "enabled".to_owned(),
             events,
             created_at: at.clone(),
             updated_at: at,
         };
         endpoints.push(endpoint.clone());
         Ok(endpoint)
+    }
+
+    pub(super) fn change(&self, id: &str, wanted: &Fields) -> Result<Endpoint, Refused> {
+        let mut endpoints = self.all();
+        let known = endpoints.iter_mut().find(|endpoint| endpoint.id == id);
+        let known = known.ok_or_else(|| errors::not_found("Webhook Endpoint", id))?;
+        if let Some(status) = get(wanted, "status") {
+            known.status = status;
+        }
+        if let Some(events) = get(wanted, "events") {
+            known.events = events;
+        }
+        Ok(known.clone())
     }
 
     pub(super) fn remove(&self, id: &str) -> Result<Endpoint, Refused> {

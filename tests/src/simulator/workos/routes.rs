@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{get, patch};
 use axum::{Json, Router};
 use serde_json::json;
 
@@ -33,7 +33,10 @@ pub(super) fn routes(environment: WorkOs, world: World) -> Router {
         .route("/events", get(events))
         .route("/authorization/roles", get(roles))
         .route("/webhook_endpoints", get(endpoints).post(add_endpoint))
-        .route("/webhook_endpoints/{id}", delete(remove_endpoint))
+        .route(
+            "/webhook_endpoints/{id}",
+            patch(change_endpoint).delete(remove_endpoint),
+        )
         .fallback(async || errors::nowhere())
         .with_state(Api {
             environment,
@@ -169,6 +172,15 @@ async fn add_endpoint(
     api.world
         .send_to(&endpoint.endpoint_url, Some(endpoint.secret.clone()));
     Ok((StatusCode::CREATED, Json(endpoint)))
+}
+
+async fn change_endpoint(
+    State(api): State<Api>,
+    _: Allowed,
+    Path(id): Path<String>,
+    body: String,
+) -> Result<Json<Endpoint>, Refused> {
+    Ok(Json(api.endpoints.change(&id, &fields(&body)?)?))
 }
 
 async fn remove_endpoint(
