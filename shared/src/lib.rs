@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod json;
 pub mod listing;
 pub mod manage;
+pub mod metrics;
 pub mod migrate;
 pub mod pointer;
 pub mod profile;

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::client::Client;
 use crate::credentials::Credentials;
+use crate::metrics::Metrics;
 use crate::settings::Misconfigured;
 use crate::store::{Retention, Schema};
 use crate::time::WallClock;
@@ -33,6 +34,8 @@ pub struct Start {
     pub client: Client,
     /// For how long records are kept, which `provision` doesn't ask.
     pub retention: Result<Retention, Misconfigured>,
+    /// Where figures go, which are Lambda's own function's.
+    pub metrics: Metrics,
 }
 
 /// Reads the environment: `SECRET_ID`, `SECRET_FILE`, `SCHEMA`, `RUST_LOG`,
@@ -52,6 +55,7 @@ pub async fn start() -> Result<Start> {
         schema,
         client,
         retention: retention(),
+        metrics: Metrics::of(variable("AWS_LAMBDA_FUNCTION_NAME")?),
     })
 }
 
@@ -114,7 +118,8 @@ fn log() {
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        // It holds the request's id.
+        .with_current_span(true)
         .with_span_list(false)
         .with_writer(std::io::stderr);
     let _ = tracing_subscriber::registry()

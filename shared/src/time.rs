@@ -130,6 +130,16 @@ impl WallClock {
         }
     }
 
+    /// Milliseconds since 1970-01-01 UTC.
+    pub fn millis(self) -> i64 {
+        At::from_system(self.0).0.div_euclid(1_000)
+    }
+
+    /// Milliseconds since `at`, and 0 where that is ahead.
+    pub fn millis_since(self, at: At) -> i64 {
+        self.millis().saturating_sub(at.0.div_euclid(1_000)).max(0)
+    }
+
     /// Seconds since the moment `sent`, which counts seconds since 1970-01-01
     /// UTC; negative where it is ahead.
     pub fn seconds_since(self, sent: i64) -> i64 {

@@ -1,6 +1,7 @@
 //! The functions: what each does with its events, its settings and its secret.
 
 mod console;
+mod figures;
 mod front;
 mod manager;
 pub(crate) mod provision;

@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::Credentials;
+use shared::metrics::Metrics;
 use shared::start::Start;
 use shared::store::{Retention, Schema};
 use shared::time::WallClock;
@@ -247,6 +248,7 @@ async fn start(secret_file: &str) -> Result<Start> {
         schema: Schema::default(),
         client,
         retention: Ok(Retention::default()),
+        metrics: Metrics::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use reconcile::{App, InvocationError, Report, handle};
 use serde_json::Value;
 use shared::start::{ended, start, until};
 use tokio::sync::Mutex;
+use tracing::Instrument;
 
 /// Lambda's own limit.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -21,6 +22,11 @@ pub(crate) async fn serve() -> Result<()> {
 }
 
 async fn answer(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {
+    let span = tracing::error_span!("run", request_id = event.context.request_id);
+    reconciled(app, event).instrument(span).await
+}
+
+async fn reconciled(app: Arc<Mutex<App>>, event: LambdaEvent<Value>) -> Result<Report, Diagnostic> {
     let until = until(event.context.deadline(), LONGEST);
     let mut app = app.lock().await;
     match handle(&mut app, &event.payload, until).await {

@@ -30,6 +30,7 @@ use std::time::Duration;
 use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::{Access, Credentials};
+use shared::metrics::Metrics;
 use shared::settle::Sources;
 use shared::start::{Start, days};
 use shared::store::{Patience, Retention, Schema, Store};
@@ -51,6 +52,7 @@ pub struct App {
     credentials: Credentials,
     schema: Schema,
     retention: Retention,
+    metrics: Metrics,
     access: Access,
     erase_after_days: Option<i32>,
 }
@@ -68,6 +70,8 @@ pub struct Ground<'a> {
     pub retention: Retention,
     /// After how many days tombstones are erased, if ever.
     pub erase_after_days: Option<i32>,
+    /// Where its figures go; `None`: they are not written.
+    pub metrics: Option<&'a Metrics>,
 }
 
 impl App {
@@ -78,6 +82,7 @@ impl App {
             client: &self.client,
             retention: self.retention,
             erase_after_days: self.erase_after_days,
+            metrics: Some(&self.metrics),
         }
     }
 
@@ -91,6 +96,7 @@ impl App {
             credentials: start.credentials,
             schema: start.schema,
             retention,
+            metrics: start.metrics,
             access,
             erase_after_days,
         })
@@ -146,6 +152,7 @@ async fn attempt(
         client,
         retention,
         erase_after_days,
+        metrics,
     } = ground;
     let (database, provider) = (access.database.clone(), access.provider.as_ref());
     let store = Store::new(database, schema.clone(), provider.facts(), PATIENCE).until(until);
@@ -154,8 +161,8 @@ async fn attempt(
         provider,
         client,
     };
-    let lifecycle = lifecycle::run(sources, request, retention, until, opened, erase_after_days);
-    let ended = lifecycle.await;
+    let kept = (retention, erase_after_days);
+    let ended = lifecycle::run(sources, request, kept, metrics, until, opened).await;
     store.let_go().await;
     ended
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use shared::metrics::{Metric, Metrics};
 use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::store::{
@@ -71,10 +72,10 @@ impl Ended {
 pub(crate) async fn run(
     sources: Sources<'_>,
     request: &Request,
-    retention: Retention,
+    (retention, erase): (Retention, Option<i32>),
+    metrics: Option<&Metrics>,
     until: Instant,
     opened: &mut Option<i64>,
-    erase: Option<i32>,
 ) -> Result<Report, Stopped> {
     let begun = Instant::now();
     // A run leaves its row even if the provider can't be asked.
@@ -105,6 +106,12 @@ pub(crate) async fn run(
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
     figures.missed = closed.missed;
+    if let Some(metrics) = metrics {
+        metrics.write(&[
+            (Metric::MissedWebhooks, closed.missed),
+            (Metric::OpenRejections, closed.open_rejections),
+        ]);
+    }
     missed::tell(sources, closed).await;
     let outcome = outcome?;
     Ok(Report {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shared::client::{Client, Effort, Unanswered};
 use shared::credentials::{Access, Credentials, RefreshError};
+use shared::metrics::Metrics;
 use shared::provider::Provider;
 use shared::settle::Sources;
 use shared::signature::{Forged, Verified};
@@ -35,6 +36,7 @@ pub struct App {
     credentials: Credentials,
     schema: Schema,
     retention: Retention,
+    pub(crate) metrics: Metrics,
     connected: RwLock<Arc<Connected>>,
 }
 
@@ -77,6 +79,7 @@ impl App {
             credentials: start.credentials,
             schema: start.schema,
             retention,
+            metrics: start.metrics,
             connected: RwLock::new(Arc::new(connected)),
         })
     }

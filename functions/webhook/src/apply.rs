@@ -83,6 +83,13 @@ impl NotApplied {
     }
 }
 
+/// A delivery that was taken: what became of it, and when the change was by the
+/// provider's clock, if it tells.
+pub(crate) struct Done {
+    pub(crate) applied: Applied,
+    pub(crate) changed_at: Option<At>,
+}
+
 /// Applies what a delivery tells, and keeps what can't be applied.
 pub(crate) async fn apply(
     app: &App,
@@ -90,11 +97,16 @@ pub(crate) async fn apply(
     delivery: &Verified<'_>,
     now: WallClock,
     until: Instant,
-) -> Result<Applied, NotApplied> {
+) -> Result<Done, NotApplied> {
     let event = connected.provider.event(delivery);
     if let Ok(Event::OfNoUser) = event {
-        return Ok(Applied::OfNoUser);
+        return Ok(Done {
+            applied: Applied::OfNoUser,
+            changed_at: None,
+        });
     }
+    let receipt = receipt(connected.provider.as_ref(), delivery, &event);
+    let changed_at = receipt.as_ref().and_then(|receipt| receipt.changed_at);
     let effort = Effort {
         until,
         attempts: 3,
@@ -103,7 +115,7 @@ pub(crate) async fn apply(
     };
     let mut store = connected.identify(app.client(), effort).await?;
     if app.records()
-        && let Some(receipt) = receipt(connected.provider.as_ref(), delivery, &event)
+        && let Some(receipt) = receipt
     {
         store = store.recording(receipt);
     }
@@ -127,7 +139,10 @@ pub(crate) async fn apply(
             .reject_delivery(id, reason, &body, user.as_ref())
             .await?;
     }
-    Ok(applied)
+    Ok(Done {
+        applied,
+        changed_at,
+    })
 }
 
 /// Whether the event was made within [`YOUNG`], in either direction: a time that

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use shared::start::{ended, start, until};
 use shared::time::WallClock;
 use tokio::time::Instant;
+use tracing::Instrument;
 use webhook::{App, HttpEvent, Reply, handle};
 
 /// Senders wait 15 seconds.
@@ -42,6 +43,8 @@ async fn answer(app: Arc<App>, event: LambdaEvent<Box<RawValue>>) -> Result<Repl
     let now = WallClock::read();
     let until = until(event.context.deadline(), LONGEST).min(Instant::now() + LONGEST);
     let request = HttpEvent::read(event.payload.get());
-    let status = handle(&app, request.delivery(), now, until).await;
+    let span = tracing::error_span!("delivery", request_id = event.context.request_id);
+    let handled = handle(&app, request.delivery(), now, until);
+    let status = handled.instrument(span).await;
     Ok(request.answer(status))
 }

@@ -10,9 +10,11 @@ mod event;
 mod record;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use shared::credentials::RefreshError;
+use shared::metrics::Metric;
 use shared::provider::Facts;
 use shared::signature::{Forged, Verified};
 use shared::store::StoreError;
@@ -21,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use app::App;
 use app::{Connected, Refused};
-use apply::{Applied, NotApplied, apply};
+use apply::{Applied, Done, NotApplied, apply};
 pub use event::{Body, Delivery, HttpEvent, Reply};
 use record::record_failure;
 
@@ -88,6 +90,7 @@ async fn take(
     now: WallClock,
     until: Instant,
 ) -> StatusCode {
+    let begun = Instant::now();
     let mut applied = within(until, apply(app, connected, verified, now, until)).await;
     if let Err(NotApplied::Store(StoreError::NotThisProject)) = &applied
         && connected.forget_key()
@@ -110,7 +113,18 @@ async fn take(
         record_failure(&connected, verified).await;
     }
     let facts = connected.provider.facts();
-    let status = answer(applied, verified.event_id(), facts);
+    let took = begun.elapsed();
+    if let Ok(Done {
+        applied: Applied::Joined(_),
+        changed_at: Some(at),
+    }) = &applied
+        && let Some(now) = now.after(took)
+    {
+        app.metrics
+            .write(&[(Metric::DeliveryLag, now.millis_since(*at))]);
+    }
+    let applied = applied.map(|done| done.applied);
+    let status = answer(applied, verified.event_id(), took, facts);
     for store in [&connected.store, &app.connected().await.store] {
         store.let_go().await;
     }
@@ -126,18 +140,24 @@ async fn within<T>(
         .unwrap_or(Err(NotApplied::OutOfTime))
 }
 
-fn answer(applied: Result<Applied, NotApplied>, event_id: &str, facts: &Facts) -> StatusCode {
+fn answer(
+    applied: Result<Applied, NotApplied>,
+    event_id: &str,
+    took: Duration,
+    facts: &Facts,
+) -> StatusCode {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match applied {
         Ok(Applied::OfNoUser) => {
-            tracing::debug!(event_id, "the delivery is not about a user");
+            tracing::debug!(event_id, duration_ms, "the delivery is not about a user");
             StatusCode::OK
         }
         Ok(Applied::Joined(outcome)) => {
-            tracing::info!(event_id, outcome, "applied a delivery");
+            tracing::info!(event_id, outcome, duration_ms, "applied a delivery");
             StatusCode::OK
         }
         Ok(Applied::Rejected(reason, _)) => {
-            tracing::warn!(event_id, reason, "rejected a delivery");
+            tracing::warn!(event_id, reason, duration_ms, "rejected a delivery");
             // It is kept. To a provider that never sends it again, a failure would
             // only count against the endpoint.
             match facts.sends_again {
@@ -146,7 +166,7 @@ fn answer(applied: Result<Applied, NotApplied>, event_id: &str, facts: &Facts) -
             }
         }
         Err(error) => {
-            tracing::error!(event_id, %error, "could not apply a delivery");
+            tracing::error!(event_id, %error, duration_ms, "could not apply a delivery");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }

@@ -4,7 +4,8 @@
 --
 -- Gives back the outcome that the row has (if another run took the lease because
 -- this one seemed dead, it has called this one failed, and that stands), how many
--- users were missed, and whether no webhook at all has come since the first of them.
+-- users were missed, whether no webhook at all has come since the first of them, and
+-- how many rejections are open.
 --
 -- $1  bigint  run
 -- $2  text    outcome
@@ -87,4 +88,6 @@ RETURNING
   run.missed,
   NOT EXISTS (
     SELECT FROM neon_identity.deliveries WHERE received_at >= missed.since
-  ) AS none_arrives;
+  ) AS none_arrives,
+  (SELECT pg_catalog.count(*) FROM neon_identity.rejections WHERE resolved_at IS NULL)
+    AS open_rejections;

@@ -146,6 +146,8 @@ pub struct Closed {
     pub missed: i64,
     /// Whether no webhook at all has come since the first of them.
     pub none_arrives: bool,
+    /// Deliveries and listed users that can't be stored at present.
+    pub open_rejections: i64,
 }
 
 /// What a run that held the lease leaves to the next one.
@@ -293,12 +295,14 @@ impl Store {
                 was_its_own: row.get::<_, &str>(0) == closing.outcome,
                 missed: row.get(1),
                 none_arrives: row.get(2),
+                open_rejections: row.get(3),
             },
             // Somebody has deleted the row.
             None => Closed {
                 was_its_own: true,
                 missed: 0,
                 none_arrives: false,
+                open_rejections: 0,
             },
         })
     }

@@ -51,6 +51,7 @@ const MODULES: &[&str] = &[
     "shared/store",
     "shared/settle",
     "shared/migrate",
+    "shared/metrics",
     "shared/credentials",
     "shared/start",
     "shared",

@@ -25,6 +25,7 @@ fn everything() -> Value {
         "VpcSecurityGroupIds": "sg-1",
         "WebhookConcurrency": "5",
         "Console": "true",
+        "Dashboard": "true",
     })
 }
 
@@ -124,6 +125,20 @@ const BREAKS: &[Break] = &[
         to: "TreatMissingData: notBreaching",
         shown: With::Nothing,
         says: "no-run is not set off by [None, None]",
+    },
+    Break {
+        rule: dashboard_rule,
+        from: "    Condition: HasDashboard\n",
+        to: "",
+        shown: With::Nothing,
+        says: "a dashboard: true",
+    },
+    Break {
+        rule: alarms_rule,
+        from: "MetricName: MissedWebhooks",
+        to: "MetricName: MissedWebhook",
+        shown: With::Nothing,
+        says: "nobody writes the metric",
     },
     Break {
         rule: alarms_rule,
@@ -441,6 +456,9 @@ type Alarm = (
     &'static [&'static [Option<f64>]],
 );
 
+/// The one place that writes figures of our own.
+const METRICS: &str = include_str!("../../../../shared/src/metrics.rs");
+
 const ALARMS: &[Alarm] = &[
     (
         "dead-letters",
@@ -448,6 +466,20 @@ const ALARMS: &[Alarm] = &[
         "Maximum of 300 s",
         &[&[Some(1.0)], &[Some(0.0), Some(40.0)]],
         // The queue is not asked about when nothing happens to it.
+        &[&[Some(0.0)], &[None], &[Some(1.0), Some(0.0)]],
+    ),
+    (
+        "lag",
+        "users-sync DeliveryLag one-webhook",
+        "p50 of 3600 s",
+        &[&[Some(60_000.0)]],
+        &[&[Some(59_999.0)], &[None]],
+    ),
+    (
+        "missed-webhooks",
+        "users-sync MissedWebhooks one-reconcile",
+        "Sum of 3600 s",
+        &[&[Some(1.0)], &[Some(0.0), Some(25.0)]],
         &[&[Some(0.0)], &[None], &[Some(1.0), Some(0.0)]],
     ),
     (
@@ -478,6 +510,13 @@ const ALARMS: &[Alarm] = &[
         "Sum of 3600 s",
         &[&[Some(10.0)]],
         &[&[Some(9.0)], &[None]],
+    ),
+    (
+        "rejections",
+        "users-sync OpenRejections one-reconcile",
+        "Maximum of 3600 s",
+        &[&[Some(1.0)]],
+        &[&[Some(0.0)], &[None], &[Some(1.0), Some(0.0)]],
     ),
     (
         "throttles",
@@ -534,7 +573,9 @@ fn alarms_rule(_: With, stack: &Value) -> Vec<String> {
             text(&alarm["MetricName"]),
             text(&dimensions[0]["Value"])
         );
-        let found_how = format!("{} of {} s", text(&alarm["Statistic"]), alarm["Period"]);
+        let statistic = alarm["Statistic"].as_str();
+        let statistic = statistic.unwrap_or_else(|| text(&alarm["ExtendedStatistic"]));
+        let found_how = format!("{statistic} of {} s", alarm["Period"]);
         if (&*found, &*found_how, dimensions.len()) != (metric, how, 1) {
             problems.push(format!("{name} watches {found}, {found_how}"));
         }
@@ -544,6 +585,12 @@ fn alarms_rule(_: With, stack: &Value) -> Vec<String> {
         for figures in not.iter().filter(|figures| fires(alarm, figures)) {
             problems.push(format!("{name} is set off by {figures:?}"));
         }
+        if alarm["Namespace"] == "users-sync" {
+            let metric = format!("\"{}\"", text(&alarm["MetricName"]));
+            if !METRICS.contains(&metric) || !METRICS.contains("\"users-sync\"") {
+                problems.push(format!("nobody writes the metric of {name}"));
+            }
+        }
         if text(&alarm["AlarmDescription"]).len() < 100 {
             problems.push(format!("{name} does not say what to do"));
         }
@@ -552,6 +599,35 @@ fn alarms_rule(_: With, stack: &Value) -> Vec<String> {
     let missing = known.difference(&names);
     problems.extend(missing.map(|name| format!("there is no alarm {name}")));
     problems
+}
+
+#[test]
+fn a_dashboard_is_made_where_somebody_asks_for_it_and_shows_what_there_is() {
+    assert_rule(dashboard_rule);
+    let template = parse(&source());
+    let body =
+        text(&template["Resources"]["OverviewDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]);
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    let widgets = body["widgets"].as_array().expect("widgets");
+    let shown: Vec<&Value> = widgets
+        .iter()
+        .flat_map(|widget| widget["properties"]["metrics"].as_array().expect("metrics"))
+        .collect();
+    for metric in ["MissedWebhooks", "OpenRejections", "DeliveryLag"] {
+        assert!(shown.iter().any(|line| line[1] == metric), "{metric}");
+        assert!(METRICS.contains(&format!("\"{metric}\"")), "{metric}");
+    }
+}
+
+fn dashboard_rule(with: With, stack: &Value) -> Vec<String> {
+    let made = stack["resources"]
+        .as_array()
+        .expect("resources")
+        .contains(&json!("OverviewDashboard"));
+    match made == (with == With::Everything) {
+        true => Vec::new(),
+        false => vec![format!("a dashboard: {made}")],
+    }
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! The figures that alarms watch beside those that Lambda counts by itself, as
+//! lines of the log in CloudWatch's embedded metric format.
+//!
+//! Invariants: they are written here and nowhere else. Each costs about 30 cents a
+//! month, so each says what it is for, and there are five at most. None holds
+//! anything of a profile.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use crate::time::WallClock;
+
+/// As in `template.yaml`.
+const NAMESPACE: &str = "users-sync";
+
+/// A figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Users of whom a webhook should have told, and none did. It shows that an
+    /// endpoint was disabled, or never listened to the events. Each run writes it.
+    MissedWebhooks,
+    /// Deliveries and listed users that can't be stored, and wait for somebody.
+    /// Each run writes it.
+    OpenRejections,
+    /// Milliseconds from the provider's own time of a change to the commit. It
+    /// shows that deliveries come late. Each delivery writes it.
+    DeliveryLag,
+}
+
+impl Metric {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MissedWebhooks => "MissedWebhooks",
+            Self::OpenRejections => "OpenRejections",
+            Self::DeliveryLag => "DeliveryLag",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::MissedWebhooks | Self::OpenRejections => "Count",
+            Self::DeliveryLag => "Milliseconds",
+        }
+    }
+}
+
+/// Where figures go.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// The Lambda function whose figures they are; `None`: nobody wants any.
+    function: Option<String>,
+}
+
+impl Metrics {
+    /// The figures of the Lambda function of this name.
+    pub(crate) fn of(function: Option<String>) -> Self {
+        Self { function }
+    }
+
+    /// Writes figures of now.
+    pub fn write(&self, figures: &[(Metric, i64)]) {
+        let Some(function) = &self.function else {
+            return;
+        };
+        let mut line = line(function, figures, WallClock::read());
+        line.push('\n');
+        // Without a log there are no figures either.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+fn line(function: &str, figures: &[(Metric, i64)], now: WallClock) -> String {
+    let definitions: Vec<Value> = figures
+        .iter()
+        .map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()}))
+        .collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["FunctionName"]],
+                "Metrics": definitions,
+            }],
+        }),
+    );
+    line.insert("FunctionName".to_owned(), function.into());
+    for (metric, figure) in figures {
+        line.insert(metric.name().to_owned(), (*figure).into());
+    }
+    Value::Object(line).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::tests::clock;
+
+    #[test]
+    fn a_line_defines_each_figure_that_it_holds() {
+        let figures = [(Metric::MissedWebhooks, 2), (Metric::OpenRejections, 0)];
+        let line = line("one-reconcile", &figures, clock(1_700_000_000_123));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            line,
+            json!({
+                "_aws": {
+                    "Timestamp": 1_700_000_000_123_i64,
+                    "CloudWatchMetrics": [{
+                        "Namespace": "users-sync",
+                        "Dimensions": [["FunctionName"]],
+                        "Metrics": [
+                            {"Name": "MissedWebhooks", "Unit": "Count"},
+                            {"Name": "OpenRejections", "Unit": "Count"},
+                        ],
+                    }],
+                },
+                "FunctionName": "one-reconcile",
+                "MissedWebhooks": 2,
+                "OpenRejections": 0,
+            })
+        );
+    }
+}
