@@ -8,7 +8,8 @@ DECLARE
   book text;
 BEGIN
   FOREACH book IN ARRAY ARRAY[
-    'users_sync', 'rejections', 'connection', 'runs', 'walk', 'deliveries', 'repairs'
+    'users_sync', 'rejections', 'connection', 'runs', 'walk', 'deliveries', 'repairs',
+    'console_attempts'
   ] LOOP
     -- A role that was dropped and made again is another one.
     CONTINUE WHEN EXISTS (

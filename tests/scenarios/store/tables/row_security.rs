@@ -7,7 +7,7 @@ use tests::postgres::{Options, Postgres};
 
 use crate::site::{Site, ask, login, run};
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "users_sync",
     "rejections",
     "connection",
@@ -15,6 +15,7 @@ const TABLES: [&str; 7] = [
     "walk",
     "deliveries",
     "repairs",
+    "console_attempts",
 ];
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn the_sync_goes_on_where_row_level_security_is_switched_on() -> Result<()
             assert_eq!(site.ask(&row).await?, "{} t");
             let forced = "SELECT count(*)::text FROM pg_class WHERE relforcerowsecurity
                 AND relnamespace = 'neon_identity'::regnamespace";
-            assert_eq!(site.ask(forced).await?, if force { "8" } else { "0" });
+            assert_eq!(site.ask(forced).await?, if force { "9" } else { "0" });
         }
     }
     Ok(())
