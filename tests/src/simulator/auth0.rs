@@ -46,7 +46,8 @@ pub struct Auth0 {
     pub pages: Pages,
     /// A search that finds more users takes too long and is cut; none: no search does.
     pub cut_above: Option<usize>,
-    /// The event streams that it shows; none: the application has no permission to read them.
+    /// The event streams that it shows in place of those that were made; null: the application has
+    /// no permission to read them.
     pub event_streams: Option<Value>,
 }
 

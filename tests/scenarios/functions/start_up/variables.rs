@@ -133,3 +133,35 @@ async fn a_start_is_quick_whatever_is_wrong() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_retention_that_is_no_whole_number_is_named() -> Result<()> {
+    let stage = Stage::new().await?;
+    let with = |days: &str| {
+        let environment = stage.environment().into_iter();
+        environment.chain([("RETENTION_DAYS".to_owned(), days.to_owned())])
+    };
+    for name in ["webhook", "reconcile"] {
+        for days in ["hiddenvalue", "-1", "7.5", " 7", "1e1"] {
+            let function = Function::spawn(name, with(days)).await?;
+            does_not_start(&function).await?;
+            let logs = function.logs()?;
+            assert!(
+                logs.contains("RETENTION_DAYS is not a whole number"),
+                "{name} {days}: {logs}"
+            );
+            assert!(
+                !logs.contains(HIDDEN) && !logs.contains("hiddenvalue"),
+                "{logs}"
+            );
+        }
+        for days in ["", "0", "30", "99999999999999999999"] {
+            Function::spawn(name, with(days)).await?.ready().await?;
+        }
+    }
+    // It is not asked.
+    let provision = Function::spawn("provision", with("hiddenvalue")).await?;
+    provision.ready().await?;
+    provision.invoke(json!({})).await?;
+    Ok(())
+}

@@ -229,7 +229,7 @@ fn every_resource_of_the_template_is_made() {
         .iter()
         .map(String::as_str)
         .partition(|name| name.starts_with("Console"));
-    assert_eq!(others, ["AlarmTopic"]);
+    assert_eq!(others, ["AlarmTopic", "OverviewDashboard"]);
     assert!(console.contains(&"ConsoleFunction") && console.contains(&"ConsoleRole"));
     assert!(plain["outputs"]["ConsoleUrl"].is_null());
     let url = text(&plain["outputs"]["WebhookUrl"]);

@@ -12,6 +12,9 @@ use super::{assert_breaks, assert_follows, files, functions, text, walk};
 /// Read by the functions, and of no use in AWS.
 const DEVELOPERS_ALONE: [&str; 1] = ["SECRET_FILE"];
 
+/// Given by Lambda itself.
+const LAMBDAS_OWN: [&str; 1] = ["AWS_LAMBDA_FUNCTION_NAME"];
+
 #[test]
 fn the_environment_is_what_the_code_reads() {
     assert_follows(environment);
@@ -56,7 +59,7 @@ fn environment(template: &Value) -> Vec<String> {
         }
     });
     let mut read = variables_read();
-    for name in DEVELOPERS_ALONE {
+    for name in DEVELOPERS_ALONE.into_iter().chain(LAMBDAS_OWN) {
         assert!(read.remove(name), "no function reads {name}");
     }
     let unread = given

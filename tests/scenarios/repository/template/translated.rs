@@ -13,6 +13,7 @@ use super::{assert_breaks_text, source, text, walk};
 /// is within another resource, or CloudFormation always makes one up.
 const NAMES: &[(&str, Option<&str>)] = &[
     ("AWS::CloudWatch::Alarm", Some("AlarmName")),
+    ("AWS::CloudWatch::Dashboard", Some("DashboardName")),
     ("AWS::IAM::Role", Some("RoleName")),
     ("AWS::Lambda::Alias", None),
     ("AWS::Lambda::EventInvokeConfig", None),

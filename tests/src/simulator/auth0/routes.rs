@@ -26,7 +26,6 @@ struct Api {
 pub(super) fn routes(tenant: Auth0, world: World) -> Router {
     Router::new()
         .route("/oauth/token", post(token))
-        .route("/api/v2/event-streams", get(event_streams))
         .route("/api/v2/users", get(list).post(create))
         .route("/api/v2/users/{id}", get(read).patch(update).delete(delete))
         .route("/api/v2/event-streams", get(streams).post(add_stream))
@@ -58,13 +57,6 @@ async fn list(
     let wanted = Wanted::of(&parameters, api.tenant.pages, |name| refused.contains(name))?;
     let answer = wanted.answer(&api.world, api.tenant.cut_above)?;
     Ok(answered(StatusCode::OK, answer))
-}
-
-async fn event_streams(State(api): State<Api>, _: Allowed) -> Result<Response, Refused> {
-    let streams = api.tenant.event_streams;
-    let streams = streams.ok_or_else(|| errors::insufficient_scope("read:event_streams"))?;
-    let list = serde_json::json!({"eventStreams": streams});
-    Ok(answered(StatusCode::OK, list.to_string()))
 }
 
 async fn read(
@@ -134,8 +126,15 @@ async fn delete(
     }
 }
 
-async fn streams(State(api): State<Api>, _: Allowed) -> Response {
-    answered(StatusCode::OK, api.streams.all().to_string())
+async fn streams(State(api): State<Api>, _: Allowed) -> Result<Response, Refused> {
+    let list = match api.tenant.event_streams {
+        None => api.streams.all(),
+        Some(shown) if shown.is_null() => {
+            return Err(errors::insufficient_scope("read:event_streams"));
+        }
+        Some(shown) => serde_json::json!({"eventStreams": shown}),
+    };
+    Ok(answered(StatusCode::OK, list.to_string()))
 }
 
 async fn add_stream(State(api): State<Api>, _: Allowed, body: String) -> Result<Response, Refused> {
