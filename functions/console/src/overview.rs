@@ -162,6 +162,10 @@ fn state(visit: &Visit<'_>, overview: &Overview) -> Markup {
                     dt { "Last run" }
                     dd { (run.outcome) ", " (show::moment_in_full(run.at, now)) }
                 }
+                @if let Some((at, outcome)) = &overview.delivery {
+                    dt { "Last delivery" }
+                    dd { (outcome) ", " (show::moment_in_full(*at, now)) }
+                }
                 @if overview.running {
                     dt { "Now" }
                     dd { "A run is under way." }

@@ -26,7 +26,8 @@ impl Plot<'_> {
     /// Bars, the series of a stretch one over the other.
     pub(crate) fn bars(&self) -> Markup {
         let sums = (0..self.stretches.len()).map(|place| self.sum(place));
-        let most = sums.max().unwrap_or_default().max(1);
+        let known = sums.max().filter(|most| *most > 0);
+        let most = known.unwrap_or(1);
         let step = WIDTH / self.stretches.len().max(1) as f64;
         let mut bars = Vec::new();
         for place in 0..self.stretches.len() {
@@ -42,7 +43,7 @@ impl Plot<'_> {
             }
         }
         self.framed(
-            most,
+            known,
             html! {
                 @for (number, x, y, height) in &bars {
                     rect class=(format!("series-{number}")) x=(unit(*x)) y=(unit(*y))
@@ -58,7 +59,8 @@ impl Plot<'_> {
             .series
             .iter()
             .flat_map(|(_, figures)| figures.iter().flatten());
-        let most = figures.copied().max().unwrap_or_default().max(1);
+        let known = figures.copied().max();
+        let most = known.unwrap_or(1).max(1);
         let step = WIDTH / self.stretches.len().max(1) as f64;
         let path = |figures: &[Option<i64>]| {
             let mut path = String::new();
@@ -80,7 +82,7 @@ impl Plot<'_> {
             path
         };
         self.framed(
-            most,
+            known,
             html! {
                 @for (number, (_, figures)) in self.series.iter().enumerate() {
                     path class=(format!("line-{number}")) d=(path(figures)) {}
@@ -96,13 +98,18 @@ impl Plot<'_> {
             .sum()
     }
 
-    fn framed(&self, most: i64, drawing: Markup) -> Markup {
+    fn framed(&self, most: Option<i64>, drawing: Markup) -> Markup {
         let (id, first) = (self.id, self.stretches.first());
         html! {
             figure.card.plot aria-labelledby=(id) {
                 figcaption id=(id) {
                     strong { (self.title) }
-                    span.quiet { " up to " (show::number(most)) " " (self.unit) }
+                    span.quiet {
+                        @match most {
+                            Some(most) => { ", at most " (show::number(most)) " " (self.unit) }
+                            None => ", none yet",
+                        }
+                    }
                 }
                 svg viewBox=(format!("0 -2 {WIDTH} {}", HEIGHT + 4.0)) preserveAspectRatio="none"
                     aria-hidden="true" focusable="false" {
@@ -183,7 +190,7 @@ mod tests {
     fn bars_stand_one_over_the_other_and_reach_the_top_where_they_are_most() {
         let stretches = ["a", "b", "c"].map(str::to_owned);
         let drawn = plot(&stretches).bars().into_string();
-        assert!(drawn.contains("up to 4 deliveries"), "{drawn}");
+        assert!(drawn.contains("at most 4 deliveries"), "{drawn}");
         assert_eq!(drawn.matches("<rect ").count(), 3);
         // 3 of 4 from the ground, and 1 of 4 over it.
         assert!(
@@ -212,7 +219,7 @@ mod tests {
             series: Vec::new(),
             ..plot(&[])
         };
-        assert!(empty.bars().into_string().contains("up to 1"));
+        assert!(empty.bars().into_string().contains("none yet"));
         assert!(empty.lines().into_string().contains("<svg"));
     }
 }

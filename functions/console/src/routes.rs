@@ -136,6 +136,7 @@ async fn page(visit: &Visit<'_>, changes: bool) -> Result<Response, Fault> {
         ("user/erase", true) => user::erase(visit).await,
         ("compare", false) => compare::page(visit).await,
         ("runs", false) => runs::page(visit).await,
+        ("run", false) => runs::one(visit).await,
         ("runs/go", true) => drive::slice(visit).await,
         ("runs/look", true) => look::page(visit).await,
         ("runs/release", true) => look::release(visit).await,

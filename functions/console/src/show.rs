@@ -71,7 +71,8 @@ fn ago(at: At, now: At) -> String {
         s @ 0..60 => (s, "second"),
         s @ 60..3_600 => (s / 60, "minute"),
         s @ 3_600..86_400 => (s / 3_600, "hour"),
-        s => (s / 86_400, "day"),
+        s @ 86_400..31_557_600 => (s / 86_400, "day"),
+        s => (s / 31_557_600, "year"),
     };
     let plural = if count == 1 { "" } else { "s" };
     match (seconds, count) {
@@ -125,6 +126,7 @@ mod tests {
             (119, "1 minute ago"),
             (7_200, "2 hours ago"),
             (200_000, "2 days ago"),
+            (70_000_000, "2 years ago"),
             (-90, "in 1 minute"),
         ];
         for (seconds, words) in expected {

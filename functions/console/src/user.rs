@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::layout::Page;
 use crate::reading::{self, Taken};
 use crate::response::Response;
+use crate::runs;
 use crate::show;
 use crate::users;
 use crate::visit::Visit;
@@ -94,12 +95,8 @@ fn happenings(visit: &Visit<'_>, history: &[Happening], now: At) -> Markup {
 fn what(visit: &Visit<'_>, happening: &Happening) -> Markup {
     match happening.kind.as_str() {
         "repair" => {
-            let before = happening
-                .by
-                .parse::<i64>()
-                .unwrap_or_default()
-                .saturating_add(1);
-            html! { a href=(visit.link(&format!("runs?before={before}"))) { "run " (happening.by) } }
+            let run = happening.by.parse().unwrap_or_default();
+            html! { a href=(visit.link(&runs::address(run))) { "run " (happening.by) } }
         }
         _ => html! { "delivery of " code { (show::theirs(&happening.by, 80)) } },
     }

@@ -19,7 +19,7 @@ use crate::time::At;
 
 pub use activity::{Happening, Stretch};
 pub use attempts::Attempt;
-pub use books::{RejectionRow, RunRow};
+pub use books::{RejectionRow, RepairRow, RunRow};
 pub use deliveries::LastDelivery;
 pub use overview::{Bound, LastRun, Overview};
 pub use users::{Among, NamedUser, Person, Place, Search, UserRow};

@@ -19,14 +19,14 @@ delivered AS (
     pg_catalog.date_bin(
       clock.length, delivery.received_at, timestamptz '2000-01-03 00:00:00+00'
     ) AS begin,
-    count(*) FILTER (WHERE outcome IN ('created', 'updated', 'revived', 'deleted')) AS applied,
-    count(*) FILTER (WHERE outcome IN ('unchanged', 'stale')) AS unchanged,
-    count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
-    count(*) FILTER (WHERE outcome = 'failed') AS failed,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY lag_ms) AS lag_p50_ms,
-    percentile_disc(0.95) WITHIN GROUP (ORDER BY lag_ms) AS lag_p95_ms
+    pg_catalog.count(*) FILTER (WHERE outcome IN ('created', 'updated', 'revived', 'deleted')) AS applied,
+    pg_catalog.count(*) FILTER (WHERE outcome IN ('unchanged', 'stale')) AS unchanged,
+    pg_catalog.count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
+    pg_catalog.count(*) FILTER (WHERE outcome = 'failed') AS failed,
+    pg_catalog.percentile_disc(0.5) WITHIN GROUP (ORDER BY lag_ms) AS lag_p50_ms,
+    pg_catalog.percentile_disc(0.95) WITHIN GROUP (ORDER BY lag_ms) AS lag_p95_ms
   FROM clock, neon_identity.deliveries AS delivery
-  WHERE delivery.received_at >= (SELECT min(begin) FROM stretches)
+  WHERE delivery.received_at >= (SELECT pg_catalog.min(begin) FROM stretches)
   GROUP BY 1
 ),
 repaired AS (
@@ -34,9 +34,9 @@ repaired AS (
     pg_catalog.date_bin(
       clock.length, repair.at, timestamptz '2000-01-03 00:00:00+00'
     ) AS begin,
-    count(*) AS repaired
+    pg_catalog.count(*) AS repaired
   FROM clock, neon_identity.repairs AS repair
-  WHERE repair.at >= (SELECT min(begin) FROM stretches)
+  WHERE repair.at >= (SELECT pg_catalog.min(begin) FROM stretches)
   GROUP BY 1
 )
 SELECT

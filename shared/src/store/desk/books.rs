@@ -43,6 +43,19 @@ const FIGURES: [&str; 8] = [
     "held",
 ];
 
+/// What a run changed of one user.
+#[derive(Debug, Clone)]
+pub struct RepairRow {
+    /// Its number.
+    pub id: i64,
+    /// The user.
+    pub user_id: String,
+    /// As in the contract.
+    pub change: String,
+    /// When.
+    pub at: At,
+}
+
 /// What was signed or listed and could not be stored.
 #[derive(Debug, Clone)]
 pub struct RejectionRow {
@@ -77,6 +90,37 @@ impl Desk {
         let parameters: Parameters<'_> = &[(&before, Type::INT8), (&most, Type::INT8)];
         let rows = self.connection.all(sql!("list_runs"), parameters).await?;
         Ok(rows.iter().map(run).collect())
+    }
+
+    /// One run.
+    pub async fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
+        let rows = self.runs(Some(id.saturating_add(1)), 1).await?;
+        Ok(rows.into_iter().find(|row| row.id == id))
+    }
+
+    /// What a run changed, in its order, after `after`.
+    pub async fn repairs(
+        &self,
+        run: i64,
+        after: Option<i64>,
+        most: i64,
+    ) -> Result<Vec<RepairRow>, StoreError> {
+        let parameters: Parameters<'_> = &[
+            (&run, Type::INT8),
+            (&after, Type::INT8),
+            (&most, Type::INT8),
+        ];
+        let rows = self
+            .connection
+            .all(sql!("list_repairs"), parameters)
+            .await?;
+        let rows = rows.iter().map(|row| RepairRow {
+            id: row.get(0),
+            user_id: row.get(1),
+            change: row.get(2),
+            at: At::from_system(row.get(3)),
+        });
+        Ok(rows.collect())
     }
 
     /// Rejections, the newest first, from before `before` on; `open`: those alone

@@ -9,7 +9,7 @@ SELECT
   greatest(
     kept.updated_at,
     (
-      SELECT max(delivery.received_at)
+      SELECT pg_catalog.max(delivery.received_at)
       FROM neon_identity.deliveries AS delivery
       WHERE delivery.user_id = kept.id
     )

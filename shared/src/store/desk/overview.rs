@@ -31,11 +31,13 @@ pub struct Overview {
     pub running: bool,
     /// How many users a walk has met that is to go on; `None`: none is.
     pub walked: Option<i64>,
+    /// When the last delivery came, and what became of it.
+    pub delivery: Option<(At, String)>,
 }
 
 impl Overview {
     /// How far is counted.
-    pub const MOST: i64 = 100_000;
+    pub const MOST: i64 = 10_000;
 }
 
 /// A project, and since when the schema is bound to it.
@@ -97,6 +99,9 @@ impl Desk {
             complete_at: row.get::<_, Option<SystemTime>>("complete_at").map(at),
             running: row.get("running"),
             walked: row.get("walked"),
+            delivery: row
+                .get::<_, Option<SystemTime>>("received_at")
+                .map(|time| (at(time), row.get("delivered"))),
         })
     }
 }

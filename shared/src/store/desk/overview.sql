@@ -24,19 +24,19 @@ SELECT
   size.about > 100000 AS estimated,
   (
     SELECT pg_catalog.count(*) FROM (
-      SELECT FROM neon_identity.users_sync WHERE deleted_at IS NOT NULL LIMIT 100001
+      SELECT FROM neon_identity.users_sync WHERE deleted_at IS NOT NULL LIMIT 10001
     ) AS counted
   ) AS deleted,
   (
     SELECT pg_catalog.count(*) FROM (
       SELECT FROM neon_identity.users_sync
       WHERE created_at IS NULL AND updated_at IS NULL AND deleted_at IS NULL
-      LIMIT 100001
+      LIMIT 10001
     ) AS counted
   ) AS placeholders,
   (
     SELECT pg_catalog.count(*) FROM (
-      SELECT FROM neon_identity.rejections WHERE resolved_at IS NULL LIMIT 100001
+      SELECT FROM neon_identity.rejections WHERE resolved_at IS NULL LIMIT 10001
     ) AS counted
   ) AS rejections,
   last.id AS run,
@@ -52,8 +52,13 @@ SELECT
   ) AS complete_at,
   coalesce(walk.lease_until > pg_catalog.clock_timestamp(), false) AS running,
   (CASE WHEN walk.position IS NOT NULL THEN pg_catalog.octet_length(walk.met) / 8 END)::bigint
-    AS walked
+    AS walked,
+  delivery.received_at,
+  delivery.outcome AS delivered
 FROM size
 LEFT JOIN last ON true
+LEFT JOIN (
+  SELECT received_at, outcome FROM neon_identity.deliveries ORDER BY received_at DESC LIMIT 1
+) AS delivery ON true
 LEFT JOIN neon_identity.connection AS bound ON true
 LEFT JOIN neon_identity.walk ON true;

@@ -86,6 +86,7 @@ async fn what_happened_is_plotted_and_told_of_each_user() -> Result<()> {
             page.shows(plot)?;
         }
         ensure!(page.body.matches("<svg ").count() == 3);
+        page.shows("Last delivery")?;
         ensure!(page.body.matches("<rect ").count() >= 2, "{}", page.body);
         ensure!(page.body.matches("UTC</th>").count() == 3 * stretches);
     }
@@ -94,7 +95,9 @@ async fn what_happened_is_plotted_and_told_of_each_user() -> Result<()> {
     page.shows("delivery of <code><bdi>user.created</bdi></code>")?;
     page.shows("created")?;
     page.shows("run 2</a>")?;
-    let run = page.links("runs?before=").remove(0);
-    console.page(&run).await?.shows("Run 2")?;
+    let run = console.page(&page.links("run?id=").remove(0)).await?;
+    run.shows("Run 2")?;
+    run.shows(&format!("{id}</bdi>"))?;
+    ensure!(console.get("run?id=99").await?.status == 404);
     Ok(())
 }

@@ -37,6 +37,29 @@ async fn each_kind_of_request_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_console_that_is_to_connect_a_provider_finds_the_schema() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.change(|secret| {
+        secret["console_token"] = json!("a token of 24 characters");
+        secret
+            .as_object_mut()
+            .expect("an object")
+            .remove("provider");
+    })?;
+    let bucket = Bucket::open(&[]).await?;
+    // It waits for an event, because none may come without a custom resource.
+    let provision = site.spawn("provision", &[]).await?;
+    provision.invoke(bucket.event("create")?).await?;
+    let answer = bucket.answer()?;
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    let bound = "SELECT count(*)::text FROM neon_identity.connection";
+    assert_eq!(site.ask(bound).await?, "0", "nothing is bound");
+    let logs = provision.logs()?;
+    assert!(logs.contains("no provider is connected yet"), "{logs}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_failure_is_answered_and_says_why() -> Result<()> {
     let (server, site) = site().await?;
     site.provision().await?;
