@@ -74,7 +74,7 @@ async fn enter(
         return Err(closed());
     };
     let renewed = session.renewed(now);
-    let visit = Visit::new(app, connected, request, session, token, now, until);
+    let visit = Visit::new(app, connected, request, session, token, until);
     if changes && !visit.made_this_form() {
         return Err(Fault::refused(
             "Nothing was done: the form is of another session. Open the page anew and try again.",

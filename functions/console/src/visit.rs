@@ -8,7 +8,6 @@ use shared::credentials::Access;
 use shared::settle::Sources;
 use shared::store::desk::Desk;
 use shared::store::{Patience, Store};
-use shared::time::WallClock;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,8 +29,6 @@ pub(crate) struct Visit<'a> {
     pub(crate) app: &'a App,
     pub(crate) connected: Arc<Connected>,
     pub(crate) request: &'a HttpRequest,
-    /// This machine's clock, for what needs no other.
-    pub(crate) now: WallClock,
     /// When to give up.
     pub(crate) until: Instant,
     session: Session,
@@ -45,14 +42,12 @@ impl<'a> Visit<'a> {
         request: &'a HttpRequest,
         session: Session,
         token: ConsoleToken,
-        now: WallClock,
         until: Instant,
     ) -> Self {
         Self {
             app,
             connected,
             request,
-            now,
             until,
             session,
             token,
