@@ -14,7 +14,10 @@
       main.querySelector("details[open]");
     if (!document.hidden && !busy) {
       try {
-        const answer = await fetch(location.href, { redirect: "error" });
+        const answer = await fetch(location.href, {
+          headers: { "x-refresh": "1" },
+          redirect: "error",
+        });
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById("main");
         if (answer.ok && fresh) {

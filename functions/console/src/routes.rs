@@ -73,7 +73,9 @@ async fn enter(
     let Some(token) = connected.token().cloned() else {
         return Err(closed());
     };
-    let renewed = session.renewed(now);
+    // A page that shows itself anew is nobody who does something.
+    let by_itself = request.header("x-refresh").is_some();
+    let renewed = session.renewed(now).filter(|_| !by_itself);
     let visit = Visit::new(app, connected, request, session, token, until);
     if changes && !visit.made_this_form() {
         return Err(Fault::refused(
