@@ -1,6 +1,7 @@
 //! The repository itself: the arrows between its modules, its template, its documents, its fixtures.
 
 mod correctness;
+mod cost;
 mod dev;
 mod documents;
 mod fixtures;

@@ -6,6 +6,7 @@ mod cloudformation;
 mod ensure_user;
 mod roles;
 mod schema;
+mod upgrades;
 
 use anyhow::Result;
 use serde_json::{Value, json};

@@ -485,7 +485,7 @@ const ALARMS: &[Alarm] = &[
     (
         "no-run",
         "AWS/Lambda Invocations one-reconcile",
-        "Sum of 900 s",
+        "Sum of 10800 s",
         &[
             &[None, None],
             &[Some(1.0), None, None],

@@ -7,12 +7,7 @@ use super::{assert_breaks, assert_follows, text, walk};
 #[test]
 fn every_schedule_is_one_that_aws_takes() {
     assert_follows(schedules);
-    assert_breaks(
-        schedules,
-        "rate(15 minutes)",
-        "rate(15 minute)",
-        "rate(15 minute)",
-    );
+    assert_breaks(schedules, "rate(3 hours)", "rate(3 hour)", "rate(3 hour)");
     assert_breaks(schedules, "!Ref Schedule", "rate(1 hours)", "rate(1 hours)");
 }
 

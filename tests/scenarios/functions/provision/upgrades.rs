@@ -1,0 +1,189 @@
+//! Upgrades: landed migrations stay as they are and only add, and what runs on a schema that is newer
+//! than it knows, as an earlier release's binaries do after a way back, loses nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tests::function::Function;
+use tests::postgres::{Postgres, connect};
+use tests::simulator::Message;
+use tests::tools::workspace;
+
+use super::{MIGRATIONS, NEWEST, site};
+use crate::site::{Site, login, run};
+
+/// The migrations that have landed, each with how its digest begins. One that is added here may
+/// never change again.
+const LANDED: &[(&str, &str)] = &[
+    ("0001_users_sync", "9035507e1942574e"),
+    ("0002_event_cursor", "86a64db5b0dd08a3"),
+    ("0003_erase_user", "bcd734c81b7070cd"),
+    ("0004_project_names", "43f4f6339efce260"),
+    ("0005_walk_in_parts", "2ef212386316c102"),
+    ("0006_strangers", "3dd165c63bcf1192"),
+    ("0007_console", "7268db95f0c7e978"),
+    ("0008_records", "2fb5e52d71a9ba46"),
+    ("0009_privacy", "5c7d1fb63b4f6413"),
+];
+
+fn migration(name: &str) -> String {
+    let path = workspace().join(format!("shared/src/migrations/{name}.sql"));
+    fs::read_to_string(path).expect("a migration")
+}
+
+#[test]
+fn a_migration_that_has_landed_is_never_changed() {
+    use sha2::{Digest, Sha256};
+    let names: Vec<_> = LANDED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, MIGRATIONS, "add each new migration to this list");
+    for (name, begins) in LANDED {
+        let digest = Sha256::digest(migration(name));
+        let digest: String = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            digest, *begins,
+            "{name} has landed, and is not to be edited"
+        );
+    }
+}
+
+/// Brings the schema to this version, as the release did whose newest migration that was.
+async fn migrate_to(site: &Site, version: usize) -> Result<()> {
+    let owner = site.database.owner_url();
+    for (number, name) in (1..).zip(&MIGRATIONS[..version]) {
+        let sql = format!(
+            "BEGIN; {}; {}; {};
+            INSERT INTO neon_identity.migrations (version, name) VALUES ({number}, '{name}'); COMMIT",
+            include_str!("../../../../shared/src/migrate/set_search_path.sql"),
+            include_str!("../../../../shared/src/migrate/let_change.sql"),
+            migration(name),
+        );
+        run(owner, &sql).await.context(*name)?;
+    }
+    let app = login(site.database.url());
+    let rights = format!(
+        "GRANT USAGE ON SCHEMA neon_identity TO {app};
+        GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA neon_identity TO {app}"
+    );
+    run(owner, &rights).await
+}
+
+/// What an earlier release can name: columns with their types, functions and views.
+const NAMED: &str = "
+    SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod))
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'neon_identity'::regnamespace AND relkind IN ('r', 'v')
+        AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT concat_ws(' ', 'function', oid::regprocedure, prorettype::regtype) FROM pg_proc
+    WHERE pronamespace = 'neon_identity'::regnamespace";
+
+/// Columns that an earlier release's INSERT would have to name.
+const REQUIRED: &str = "
+    SELECT concat_ws(' ', attrelid::regclass, attname)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'neon_identity'::regnamespace AND relkind = 'r'
+        AND attnum > 0 AND NOT attisdropped
+        AND attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = ''";
+
+async fn lines(site: &Site, sql: &str) -> Result<BTreeSet<String>> {
+    let found = site.ask(sql).await?;
+    Ok(found.lines().map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn migrations_only_add_to_what_an_earlier_release_reads_and_writes() -> Result<()> {
+    let server = Postgres::shared().await?;
+    let site = Site::on(server).await?;
+    migrate_to(&site, 1).await?;
+    let (mut named, mut required) = (lines(&site, NAMED).await?, lines(&site, REQUIRED).await?);
+    assert!(named.len() > 30 && !required.is_empty(), "{named:?}");
+    for (number, name) in (2..).zip(&MIGRATIONS[1..]) {
+        let tables = named.iter().filter_map(|line| line.split(' ').nth(1));
+        let tables: BTreeSet<String> = tables.map(str::to_owned).collect();
+        let sql = format!("SET search_path = pg_catalog; {}", migration(name));
+        run(site.database.owner_url(), &sql).await?;
+        let now = lines(&site, NAMED).await?;
+        let gone: Vec<_> = named.difference(&now).collect();
+        assert!(gone.is_empty(), "{number}: {name} takes away {gone:?}");
+        let demanded = lines(&site, REQUIRED).await?;
+        let of_old_tables = |line: &&String| {
+            let table = line.split(' ').next().unwrap_or_default();
+            tables.contains(table)
+        };
+        let more: Vec<_> = demanded
+            .difference(&required)
+            .filter(of_old_tables)
+            .collect();
+        assert!(more.is_empty(), "{number}: {name} demands {more:?}");
+        (named, required) = (now, demanded);
+    }
+    Ok(())
+}
+
+/// Delivers once; whether it was taken. Anything but 200 and 503 would lose it.
+async fn deliver(site: &Site, webhook: &Function, message: &Message) -> Result<bool> {
+    let status = site.deliver_body(webhook, &message.body).await?;
+    ensure!([200, 503].contains(&status), "{}: {status}", message.kind);
+    Ok(status == 200)
+}
+
+/// Somebody signs up, somebody changes, again and again; gives what was not taken.
+async fn traffic(site: &Site, webhook: &Function, from: usize) -> Result<Vec<Message>> {
+    let mut refused = Vec::new();
+    for number in from..from + 5 {
+        let id = site
+            .simulator
+            .create(&format!("User {number}"), &format!("{number}@example.com"))?;
+        site.simulator.rename(&id, &format!("Renamed {number}"))?;
+        for message in site.simulator.take_messages() {
+            if message.kind.starts_with("user.") && !deliver(site, webhook, &message).await? {
+                refused.push(message);
+            }
+        }
+    }
+    Ok(refused)
+}
+
+/// What a release to come may add.
+const LATER: &str = "
+    ALTER TABLE neon_identity.users_sync ADD COLUMN later text DEFAULT 'x';
+    ALTER TABLE neon_identity.rejections ADD COLUMN later integer NOT NULL DEFAULT 1;
+    ALTER TABLE neon_identity.runs ADD COLUMN later bigint;
+    CREATE TABLE neon_identity.later (id bigint PRIMARY KEY);
+    INSERT INTO neon_identity.migrations (version, name) VALUES (99, '0099_later')";
+
+#[tokio::test]
+async fn an_older_release_than_the_schemas_works_on_and_loses_nothing() -> Result<()> {
+    let (_server, site) = site().await?;
+    site.provision().await?;
+    let webhook = site.start("webhook", "neon_identity").await?;
+    ensure!(traffic(&site, &webhook, 0).await?.is_empty());
+    run(site.database.owner_url(), LATER).await?;
+    // Functions that run on, and functions that are started anew.
+    ensure!(traffic(&site, &webhook, 5).await?.is_empty());
+    let answer = site.provision().await?;
+    assert_eq!(
+        (&answer["version"], &answer["applied"]),
+        (&json!(99), &json!([]))
+    );
+    let warnings = answer["warnings"].to_string();
+    assert!(
+        warnings.contains("the schema is at version 99"),
+        "{warnings}"
+    );
+    let again = site.start("webhook", "neon_identity").await?;
+    ensure!(traffic(&site, &again, 10).await?.is_empty());
+    let reconcile = site.start("reconcile", "neon_identity").await?;
+    let report = reconcile.invoke(json!({})).await?;
+    assert_eq!(
+        (&report["outcome"], &report["unchanged"]),
+        (&json!("complete"), &json!(15))
+    );
+    let client = connect(site.database.admin_url()).await?;
+    let later =
+        "SELECT count(*) FROM neon_identity.users_sync WHERE later = 'x' AND name LIKE 'Renamed%'";
+    assert_eq!(client.query_one(later, &[]).await?.get::<_, i64>(0), 15);
+    Ok(())
+}
