@@ -122,7 +122,7 @@ impl Console {
     }
 
     /// Invokes it with a request from another address.
-    async fn from_address(&self, address: &str, token: &str) -> Result<Value> {
+    async fn sign_in_from(&self, address: &str, token: &str) -> Result<Value> {
         let event = json!({
             "version": "2.0",
             "rawPath": "/sign-in",

@@ -43,9 +43,9 @@ async fn where_there_is_no_schema_yet_the_first_page_leads_to_the_connection() -
     let console = Console::of(&stage).await?;
     // The instance counts attempts while there is no table.
     for _ in 0..10 {
-        ensure!(console.from_address("192.0.2.1", "wrong").await?["statusCode"] == 401);
+        ensure!(console.sign_in_from("192.0.2.1", "wrong").await?["statusCode"] == 401);
     }
-    ensure!(console.from_address("192.0.2.1", TOKEN).await?["statusCode"] == 429);
+    ensure!(console.sign_in_from("192.0.2.1", TOKEN).await?["statusCode"] == 429);
     let console = console.signed_in().await?;
     console.page("").await?.shows("Connect a provider")?;
     let users = console.get("users").await?;

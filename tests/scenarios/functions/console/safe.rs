@@ -103,12 +103,12 @@ async fn attempts_are_counted_by_address_and_over_all_instances() -> Result<()> 
     let other = Console::of(&stage).await?;
     for number in 1..=10 {
         let console = if number % 2 == 0 { &one } else { &other };
-        let answer = console.from_address("192.0.2.66", "wrong").await?;
+        let answer = console.sign_in_from("192.0.2.66", "wrong").await?;
         ensure!(answer["statusCode"] == 401, "{number}: {answer}");
     }
     for console in [&one, &other] {
         // Not even the token is tried now.
-        let answer = console.from_address("192.0.2.66", TOKEN).await?;
+        let answer = console.sign_in_from("192.0.2.66", TOKEN).await?;
         ensure!(answer["statusCode"] == 429, "{answer}");
         let wait: u64 = answer["headers"]["retry-after"]
             .as_str()
@@ -117,22 +117,22 @@ async fn attempts_are_counted_by_address_and_over_all_instances() -> Result<()> 
         ensure!((800..=900).contains(&wait), "{wait}");
     }
     // The owner, from elsewhere.
-    let answer = one.from_address("192.0.2.7", TOKEN).await?;
+    let answer = one.sign_in_from("192.0.2.7", TOKEN).await?;
     ensure!(answer["statusCode"] == 303, "{answer}");
     // Addresses of one network are one source.
     for number in 1..=10 {
         let address = format!("2001:db8::{number:x}");
-        ensure!(one.from_address(&address, "wrong").await?["statusCode"] == 401);
+        ensure!(one.sign_in_from(&address, "wrong").await?["statusCode"] == 401);
     }
-    let answer = one.from_address("2001:db8::ffff", TOKEN).await?;
+    let answer = one.sign_in_from("2001:db8::ffff", TOKEN).await?;
     ensure!(answer["statusCode"] == 429, "{answer}");
-    ensure!(one.from_address("2001:db8:0:1::1", TOKEN).await?["statusCode"] == 303);
+    ensure!(one.sign_in_from("2001:db8:0:1::1", TOKEN).await?["statusCode"] == 303);
     // When the time is over, it begins anew.
     stage
         .execute("UPDATE neon_identity.console_attempts SET since = since - interval '15 minutes'")
         .await?;
-    ensure!(one.from_address("192.0.2.66", "wrong").await?["statusCode"] == 401);
-    ensure!(one.from_address("192.0.2.66", TOKEN).await?["statusCode"] == 303);
+    ensure!(one.sign_in_from("192.0.2.66", "wrong").await?["statusCode"] == 401);
+    ensure!(one.sign_in_from("192.0.2.66", TOKEN).await?["statusCode"] == 303);
     // Who knew the token has a clean slate.
     let left = stage
         .json("SELECT source FROM neon_identity.console_attempts WHERE source = '192.0.2.66'")
@@ -146,7 +146,7 @@ async fn attempts_at_once_are_each_counted() -> Result<()> {
     let stage = Stage::new().await?;
     let console = Console::of(&stage).await?;
     console.function.spawn_instance().await?;
-    let attempts = (0..30).map(|_| console.from_address("192.0.2.9", "wrong"));
+    let attempts = (0..30).map(|_| console.sign_in_from("192.0.2.9", "wrong"));
     let answers = futures_util::future::try_join_all(attempts).await?;
     let tried = answers
         .iter()
@@ -168,7 +168,7 @@ async fn where_nobody_can_be_counted_nobody_is_let_in() -> Result<()> {
         function,
         ..console
     };
-    let answer = console.from_address("192.0.2.9", TOKEN).await?;
+    let answer = console.sign_in_from("192.0.2.9", TOKEN).await?;
     ensure!(answer["statusCode"] == 503, "{answer}");
     Ok(())
 }
