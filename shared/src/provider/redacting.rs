@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    AccessToken, Api, Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since,
+    AccessToken, Api, Endpoint, Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since,
 };
 use super::{Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
@@ -211,6 +211,14 @@ impl Provider for Redacting {
 
     fn project(&self, answer: &Answer) -> Result<Option<String>, AnswerError> {
         self.inner.project(answer)
+    }
+
+    fn endpoints_request(&self) -> Option<Request> {
+        self.inner.endpoints_request()
+    }
+
+    fn endpoints(&self, answer: &Answer) -> Result<Vec<Endpoint>, AnswerError> {
+        self.inner.endpoints(answer)
     }
 
     fn access_token_request(&self) -> Option<Request> {
