@@ -73,7 +73,7 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
-    if !is_hex || digits.len() % 2 != 0 {
+    if !is_hex || !digits.len().is_multiple_of(2) {
         return None;
     }
     digits

@@ -77,7 +77,7 @@ impl Endpoint {
     /// Whether it sends all that it is to send.
     fn serves(&self) -> bool {
         let sends = |event: &&str| self.events.iter().any(|known| known == *event);
-        self.status.as_deref() != Some("disabled") && EVENTS.iter().all(|event| sends(&event))
+        self.status.as_deref() != Some("disabled") && EVENTS.iter().all(sends)
     }
 }
 
