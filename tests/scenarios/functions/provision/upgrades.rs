@@ -11,7 +11,7 @@ use tests::postgres::{Postgres, connect};
 use tests::simulator::Message;
 use tests::tools::workspace;
 
-use super::{MIGRATIONS, NEWEST, site};
+use super::{MIGRATIONS, site};
 use crate::site::{Site, login, run};
 
 /// The migrations that have landed, each with how its digest begins. One that is added here may
