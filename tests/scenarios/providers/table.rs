@@ -22,6 +22,8 @@ const NAMES: &[&str] = &[
     // Facts that hold for two of them.
     "tests/scenarios/providers/projects.rs",
     "tests/scenarios/providers/shared.rs",
+    // What each calls its events, and where its webhooks are to be looked up.
+    "tests/scenarios/providers/each/records.rs",
     // Each is connected in the browser, in another look.
     "tests/browser/journeys.rs",
     // The vendors' own clients.

@@ -1,5 +1,9 @@
-//! Upgrades: landed migrations stay as they are and only add, and what runs on a schema that is newer
-//! than it knows, as an earlier release's binaries do after a way back, loses nothing.
+//! Upgrades: the schema of every earlier release becomes this release's while deliveries arrive, and
+//! nothing is lost; and what an earlier release reads is there afterwards, for the way back.
+//!
+//! A release is known by its schema here: the binaries of earlier ones are not kept. This release's
+//! run on each earlier schema, as they do between a deployment's first function and its `provision`,
+//! and on a schema that is newer than they know, as an earlier release's do after a way back.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,11 +11,11 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::function::Function;
-use tests::postgres::{Postgres, connect};
+use tests::postgres::{Options, Postgres, connect};
 use tests::simulator::Message;
 use tests::tools::workspace;
 
-use super::{MIGRATIONS, site};
+use super::{MIGRATIONS, NEWEST, site};
 use crate::site::{Site, login, run};
 
 /// The migrations that have landed, each with how its digest begins. One that is added here may
@@ -122,6 +126,33 @@ async fn migrations_only_add_to_what_an_earlier_release_reads_and_writes() -> Re
     Ok(())
 }
 
+/// What was there before: a tombstone, a placeholder, a run, a rejection, and rows of users whom the
+/// provider has.
+async fn fill(site: &Site, ids: &[String]) -> Result<()> {
+    let secret = site.secret();
+    let project = secret["provider"]["project_id"]
+        .as_str()
+        .context("a project")?;
+    let users: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            format!("('{{\"id\": \"{id}\"}}', '{id}', 'Of before', now() - interval '1 day', NULL)")
+        })
+        .collect();
+    let sql = format!(
+        "INSERT INTO neon_identity.connection (provider, project) VALUES ('stack', '{project}');
+        INSERT INTO neon_identity.users_sync (raw_json, id, name, updated_at, deleted_at) VALUES
+            {},
+            ('{{\"id\": \"gone\"}}', 'gone', 'Gone', now() - interval '2 days', now() - interval '1 day'),
+            ('{{}}', 'early', NULL, NULL, NULL);
+        INSERT INTO neon_identity.runs (dry_run, finished_at, outcome) VALUES (false, now(), 'complete');
+        INSERT INTO neon_identity.rejections (source, event_id, reason, body)
+        VALUES ('delivery', 'msg_before', 'why', 'body')",
+        users.join(", ")
+    );
+    run(site.database.owner_url(), &sql).await
+}
+
 /// Delivers once; whether it was taken. Anything but 200 and 503 would lose it.
 async fn deliver(site: &Site, webhook: &Function, message: &Message) -> Result<bool> {
     let status = site.deliver_body(webhook, &message.body).await?;
@@ -129,10 +160,13 @@ async fn deliver(site: &Site, webhook: &Function, message: &Message) -> Result<b
     Ok(status == 200)
 }
 
-/// Somebody signs up, somebody changes, again and again; gives what was not taken.
+/// How many people sign up in each part of a test.
+const PEOPLE: usize = 1;
+
+/// Some people sign up and change; gives what was not taken.
 async fn traffic(site: &Site, webhook: &Function, from: usize) -> Result<Vec<Message>> {
     let mut refused = Vec::new();
-    for number in from..from + 5 {
+    for number in from..from + PEOPLE {
         let id = site
             .simulator
             .create(&format!("User {number}"), &format!("{number}@example.com"))?;
@@ -144,6 +178,75 @@ async fn traffic(site: &Site, webhook: &Function, from: usize) -> Result<Vec<Mes
         }
     }
     Ok(refused)
+}
+
+async fn upgrade_from(server: &Postgres, version: usize) -> Result<()> {
+    let site = Site::on(server).await?;
+    site.simulator.seed(3);
+    let ids: Vec<_> = site.simulator.truth().map(|user| user.id).collect();
+    migrate_to(&site, version).await?;
+    fill(&site, &ids).await?;
+    let webhook = site.start("webhook", "neon_identity").await?;
+    let mut refused = traffic(&site, &webhook, 0).await?;
+    let (provisioned, meanwhile) = tokio::join!(site.provision(), traffic(&site, &webhook, PEOPLE));
+    let provisioned = provisioned?;
+    ensure!(provisioned["version"] == NEWEST, "{provisioned}");
+    ensure!(
+        provisioned["applied"] == json!(MIGRATIONS[version..]),
+        "{provisioned}"
+    );
+    refused.extend(meanwhile?);
+    refused.extend(traffic(&site, &webhook, 2 * PEOPLE).await?);
+    // The provider sends again what was not taken.
+    for message in &refused {
+        ensure!(
+            deliver(&site, &webhook, message).await?,
+            "it is refused for good"
+        );
+    }
+    for user in site
+        .simulator
+        .truth()
+        .filter(|user| !ids.contains(&user.id))
+    {
+        let sql = format!(
+            "SELECT name FROM neon_identity.users_sync WHERE id = '{}'",
+            user.id
+        );
+        let name = user.reading.name.unwrap_or_default();
+        ensure!(site.ask(&sql).await? == name, "{name} is lost");
+    }
+    let before = "SELECT concat_ws(' ',
+        (SELECT string_agg(name, ',') FROM neon_identity.users_sync WHERE name IN ('Of before', 'Gone')),
+        (SELECT raw_json FROM neon_identity.users_sync WHERE id = 'early'),
+        (SELECT outcome FROM neon_identity.runs), (SELECT body FROM neon_identity.rejections))";
+    let kept = site.ask(before).await?;
+    ensure!(
+        kept == "Of before,Of before,Of before,Gone {} complete \\x626f6479",
+        "{kept}"
+    );
+    let reconcile = site.start("reconcile", "neon_identity").await?;
+    let report = reconcile.invoke(json!({})).await?;
+    ensure!(
+        report["outcome"] == "complete" && report["updated"] == 3,
+        "{report}"
+    );
+    let living = "SELECT count(*)::text FROM neon_identity.users_sync WHERE deleted_at IS NULL";
+    ensure!(site.ask(living).await? == (3 + 3 * PEOPLE).to_string());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_schema_of_every_release_is_upgraded_under_traffic_and_loses_nothing() -> Result<()> {
+    for version in 1..MIGRATIONS.len() {
+        let from = MIGRATIONS[version - 1];
+        // The roles are named after the schema, and belong to whoever was the first to make them.
+        let server = Postgres::start(Options::default()).await?;
+        upgrade_from(&server, version)
+            .await
+            .with_context(|| format!("from {from}"))?;
+    }
+    Ok(())
 }
 
 /// What a release to come may add.
@@ -162,7 +265,7 @@ async fn an_older_release_than_the_schemas_works_on_and_loses_nothing() -> Resul
     ensure!(traffic(&site, &webhook, 0).await?.is_empty());
     run(site.database.owner_url(), LATER).await?;
     // Functions that run on, and functions that are started anew.
-    ensure!(traffic(&site, &webhook, 5).await?.is_empty());
+    ensure!(traffic(&site, &webhook, PEOPLE).await?.is_empty());
     let answer = site.provision().await?;
     assert_eq!(
         (&answer["version"], &answer["applied"]),
@@ -174,16 +277,17 @@ async fn an_older_release_than_the_schemas_works_on_and_loses_nothing() -> Resul
         "{warnings}"
     );
     let again = site.start("webhook", "neon_identity").await?;
-    ensure!(traffic(&site, &again, 10).await?.is_empty());
+    ensure!(traffic(&site, &again, 2 * PEOPLE).await?.is_empty());
     let reconcile = site.start("reconcile", "neon_identity").await?;
     let report = reconcile.invoke(json!({})).await?;
     assert_eq!(
         (&report["outcome"], &report["unchanged"]),
-        (&json!("complete"), &json!(15))
+        (&json!("complete"), &json!(3 * PEOPLE))
     );
     let client = connect(site.database.admin_url()).await?;
     let later =
         "SELECT count(*) FROM neon_identity.users_sync WHERE later = 'x' AND name LIKE 'Renamed%'";
-    assert_eq!(client.query_one(later, &[]).await?.get::<_, i64>(0), 15);
+    let kept: i64 = client.query_one(later, &[]).await?.get(0);
+    assert_eq!(usize::try_from(kept)?, 3 * PEOPLE);
     Ok(())
 }

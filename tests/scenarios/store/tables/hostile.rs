@@ -363,7 +363,8 @@ fn each_name_in_a_statement_says_its_schema() -> Result<()> {
                 "neon_identity.connection",
                 "neon_identity.deliveries",
                 "neon_identity.repairs",
-                // Our own function.
+                // Our own functions.
+                "neon_identity.erase_older_than",
                 "neon_identity.prune",
             ];
             assert!(
@@ -399,6 +400,8 @@ fn each_name_in_a_statement_says_its_schema() -> Result<()> {
                     "SET",
                     "ON",
                     "PUBLIC",
+                    // FOR UPDATE SKIP LOCKED.
+                    "SKIP",
                     "unnest(ARRAY[",
                     "OF",
                 ]
