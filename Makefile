@@ -56,7 +56,7 @@ test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draw
 	RUST_TEST_THREADS=16 cargo test --locked --workspace --test '*'
 	@# Those that list Stack Auth's users again, with the other meaning of its cursors.
 	STACK_CURSORS=excluded RUST_TEST_THREADS=16 cargo test --locked --package tests --test scenarios \
-		-- reconcile:: long_walk:: pooler:: asleep::
+		-- reconcile::listing:: reconcile::missing:: long_walk::
 
 torture: ## Random schedules of all that can go wrong; SCHEDULES=1000 of each provider or of PROVIDER, from SEED on
 	@tests/setup.sh test

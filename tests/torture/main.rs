@@ -34,7 +34,7 @@ use crate::provider::Provider;
 use crate::report::Report;
 
 /// Schedules of each provider, where nobody says how many.
-const SCHEDULES: u64 = 50;
+const SCHEDULES: u64 = 30;
 
 /// Schedules under way at once, where nobody says how many: they wait more than they work.
 const AT_ONCE: u64 = 32;
