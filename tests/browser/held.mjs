@@ -21,7 +21,7 @@ await journey(async (page) => {
   await goTo(page, "Overview");
   await page.getByText("A run is held").waitFor();
   await looks(page, "overview-held");
-  await page.getByRole("button", { name: "See whom" }).click();
+  await page.getByRole("button", { name: "See the missing users" }).click();
   await page.getByText("12 users are missing at the provider").waitFor();
   for (const id of gone) assert.ok(await page.getByText(id).first().isVisible(), `${id} is not named`);
   await looks(page, "whom");

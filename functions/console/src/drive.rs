@@ -101,7 +101,7 @@ fn shown(visit: &Visit<'_>, came: &Came, overview: &Overview) -> (&'static str, 
                      rest is done, and nobody was marked as deleted."
                 }
                 (figures(report))
-                (look(visit, "See whom"))
+                (look(visit, "See the missing users"))
             },
         ),
         Came::Busy => (

@@ -219,7 +219,7 @@ pub(crate) async fn release(visit: &Visit<'_>) -> Result<Response, Fault> {
         body: html! {
             p.notice.good role="status" {
                 (show::number(deleted)) " of the " (show::count(named as i64, "user", "users"))
-                " whom you saw " @if deleted == 1 { "is" } @else { "are" } " marked as deleted."
+                " that you saw " @if deleted == 1 { "is" } @else { "are" } " marked as deleted."
             }
             @if !all {
                 p {

@@ -71,7 +71,7 @@ fn attention(visit: &Visit<'_>, overview: &Overview) -> Markup {
                     (show::count(run.held, "user is", "users are")) " missing at the provider, \
                     which is more than a run deletes by itself. Nobody was marked as deleted."
                 }
-                (drive::look(visit, "See whom"))
+                (drive::look(visit, "See the missing users"))
             }),
             "failed" => items.push(html! {
                 h3 { "The last run failed" }

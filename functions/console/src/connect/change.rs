@@ -99,7 +99,7 @@ fn newcomer<'a>(visit: &Visit<'_>, problem: Option<&str>) -> Page<'a> {
                         maxlength=(LONGEST) autocomplete="off";
                     p.hint {
                         "The user is made at the provider, without a password that anybody knows: \
-                         whoever it is signs in by e-mail or sets one."
+                         they sign in by e-mail, or set one."
                     }
                     button type="submit" { "Create" }
                 }))
@@ -135,7 +135,9 @@ async fn create(visit: &Visit<'_>) -> Result<Response, Fault> {
             let id = encoded(id.as_str());
             Ok(visit.lead_to(&format!("connect/user/awaited?done=created&id={id}")))
         }
-        Ok(Done::Changed | Done::NoSuchUser) => again("The provider did not say whom it made."),
+        Ok(Done::Changed | Done::NoSuchUser) => {
+            again("The provider did not name the user that it made.")
+        }
         Err(words) => again(&words),
     }
 }

@@ -218,7 +218,7 @@ impl Here<'_, '_> {
         html! {
             @if let Some(shown) = shown {
                 p.notice role="status" {
-                    "Copy it now: it is not shown again. Deliveries with the token of before are \
+                    "Copy it now: it is not shown again. Deliveries with the earlier token are \
                      refused from now on."
                 }
                 @if sql {
