@@ -18,7 +18,7 @@ help: ## Say what there is
 setup: ## Install all that the other targets need
 	@tests/setup.sh build demo test check
 
-build: ## Build the three functions for this machine, as they are deployed
+build: ## Build the functions for this machine, as they are deployed
 	@tests/setup.sh build
 	cargo build --release --locked
 
