@@ -132,7 +132,7 @@ impl Credentials {
         Ok(Opened::new(secret)?)
     }
 
-    /// What the secret would be after a change. Nothing is written.
+    /// The secret as it would be after a change. Nothing is written.
     pub async fn draft(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
         let json = self.text().await?;
         let mut fields: Map<String, Value> = serde_json::from_str(json.trim_matches(is_blank))

@@ -17,7 +17,7 @@ use crate::json::Fields;
 use crate::profile::UserId;
 use crate::provider::{Api, Provider, Words};
 
-/// What is to happen to a user at the provider.
+/// A change to a user at the provider.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
     /// Somebody is made a user.
@@ -51,7 +51,7 @@ pub struct Known<'a> {
     pub raw_json: &'a str,
 }
 
-/// What became of it.
+/// The outcome.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
     /// The user with this id was made.
@@ -74,7 +74,7 @@ struct Ways {
     id_field: &'static str,
     /// The code in an answer, if it tells more than the adapter's.
     code: Option<fn(&Answer) -> Option<String>>,
-    /// What to do about a status and a code of a refused change.
+    /// The advice for a status and a code of a refused change.
     advice: fn(u16, &str) -> Option<&'static str>,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Management<'a> {
         }
     }
 
-    /// What a refusal means: first for a change, then for any request.
+    /// The meaning of a refusal: first for a change, then for any request.
     fn refused(&self, answer: &Answer) -> AnswerError {
         let words = self.provider.words();
         let code = self.ways.code.unwrap_or(words.code);

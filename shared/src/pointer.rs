@@ -143,7 +143,7 @@ fn without(raw: &str, named: &[&[String]]) -> Option<String> {
     None
 }
 
-/// What is named within the part of this name.
+/// The places that are named within the part of this name.
 fn below<'a>(named: &[&'a [String]], name: &str) -> Vec<&'a [String]> {
     let within = named.iter().filter_map(|parts| parts.split_first());
     within
@@ -151,7 +151,7 @@ fn below<'a>(named: &[&'a [String]], name: &str) -> Vec<&'a [String]> {
         .collect()
 }
 
-/// What is left of the members of an object, or of the items of an array.
+/// The remaining members of an object, or items of an array.
 #[derive(Default)]
 struct Left {
     written: String,

@@ -1,4 +1,4 @@
-//! What an auth provider's adapter does: it reads bytes and builds requests.
+//! An auth provider's adapter reads bytes and builds requests.
 //!
 //! Invariant: an adapter sends nothing, reads no clock and knows no database,
 //! so each is tested from files alone, and a new provider is one file here,
@@ -34,7 +34,7 @@ pub(crate) use api::encoded;
 pub use redacting::Redaction;
 pub use refusal::Words;
 
-/// What holds for a provider whatever it is asked.
+/// Facts about a provider that hold whatever it is asked.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// As in the secret's `provider.name`.
@@ -67,7 +67,7 @@ impl Facts {
     }
 }
 
-/// What a delivery tells. Only a verified delivery can be read:
+/// The content of a delivery. Only a verified delivery can be read:
 ///
 /// ```compile_fail,E0308
 /// # use shared::{json::Unreadable, provider::{Event, Provider}};
@@ -86,18 +86,18 @@ impl Facts {
 pub enum Event {
     /// Nothing about a user's profile.
     OfNoUser,
-    /// What is true, with the provider's own version. It is applied as it is.
+    /// A state with the provider's own version. It is applied as it is.
     Statement(Observation),
     /// A user changed. Only a read says how.
     Hint {
         /// The user to read.
         id: UserId,
-        /// What happened, according to the event.
+        /// The change, according to the event.
         told: Told,
     },
 }
 
-/// What a hint says of the user.
+/// The state of the user, according to the hint.
 #[derive(Debug, Clone)]
 pub enum Told {
     /// The user exists.
@@ -125,13 +125,13 @@ impl Told {
 
 /// One auth provider.
 pub trait Provider: Send + Sync {
-    /// What holds for this provider, whatever it is asked.
+    /// Facts about this provider that hold whatever it is asked.
     fn facts(&self) -> &Facts;
 
     /// Where it is asked, and with which key.
     fn api(&self) -> &Api;
 
-    /// What it says when it refuses or fails.
+    /// The words for its refusals and failures.
     fn words(&self) -> &'static Words;
 
     /// How its deliveries are verified.
@@ -189,7 +189,7 @@ pub trait Provider: Send + Sync {
         Some(&["data"])
     }
 
-    /// What is taken out of the profiles that this provider shows.
+    /// The parts that are taken out of the profiles that this provider shows.
     fn redaction(&self) -> Option<&Redaction> {
         None
     }
@@ -251,7 +251,7 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// What is kept of the body of a delivery that can't be applied, without the
+    /// The part of a body that is kept when its delivery can't be applied, without the
     /// password hashes and tokens that some providers send.
     fn redacted<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(body)
@@ -266,7 +266,7 @@ pub trait Provider: Send + Sync {
 /// Where a provider sends its webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// What the provider calls it, for the operator.
+    /// The provider's own name for it, for the operator.
     pub name: String,
     /// Whether the provider sends to it.
     pub enabled: bool,
@@ -274,7 +274,7 @@ pub struct Endpoint {
     pub tells_of_users: bool,
 }
 
-/// What requests carry in place of the secret's key.
+/// The access token that requests carry in place of the secret's key.
 #[derive(Clone)]
 pub struct AccessToken {
     /// The header `Authorization`.
@@ -311,7 +311,7 @@ pub enum Since {
     Time(At),
 }
 
-/// What the record says.
+/// The events of the record.
 #[derive(Debug)]
 pub enum Recorded {
     /// The events that follow, the oldest first.
@@ -331,7 +331,7 @@ pub struct RecordedEvent {
     /// The event's id, the same as its delivery's; `None` if it has none that can
     /// be stored.
     pub id: Option<String>,
-    /// What it tells, as [`Provider::event`] has it.
+    /// The event, as [`Provider::event`] reads it.
     pub event: Result<Event, Unreadable>,
     /// The event as recorded.
     pub body: Bytes,
@@ -418,7 +418,7 @@ pub(crate) mod tests {
         provider.event(&trusted(body.as_bytes())).unwrap()
     }
 
-    /// What a page has of users, and whether it is the last.
+    /// The users of a page, and whether it is the last.
     pub(crate) fn ids(page: &Page) -> (Vec<&str>, bool) {
         let ids = page.profiles.iter().map(|profile| profile.id.as_str());
         (ids.collect(), page.last)

@@ -38,7 +38,7 @@ pub struct OpenSecret {
     pub admin_database_url: Option<String>,
     /// As in [`Secret`].
     pub database_root_certificates: Option<String>,
-    /// What opens `console`; without it nothing does.
+    /// The token that opens `console`; without one, nothing does.
     pub console_token: Option<ConsoleToken>,
     /// The provider's adapter, if one is connected.
     pub provider: Option<Arc<dyn Provider>>,

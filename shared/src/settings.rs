@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use url::Url;
 
-/// What is wrong with the configuration.
+/// The fault in the configuration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct Misconfigured {
     /// The field or variable, as in `provider.api_url`.
     pub field: String,
-    /// What is wrong with it, without its value.
+    /// The fault, without the value.
     pub problem: String,
 }
 

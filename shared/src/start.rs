@@ -1,4 +1,4 @@
-//! What the three functions do when they start: the environment, the log and
+//! The start that all functions share: the environment, the log and
 //! the secret.
 //!
 //! Invariant: only lines of this project's own are logged, at whatever level.
@@ -24,7 +24,7 @@ use crate::time::WallClock;
 
 const OWN: [&str; 5] = ["shared", "webhook", "reconcile", "provision", "console"];
 
-/// What a function starts with.
+/// The things that a function starts with.
 pub struct Start {
     /// Where the secret is.
     pub credentials: Credentials,
@@ -96,7 +96,7 @@ fn whole_days(value: &str) -> Option<i32> {
     (is_whole && !days.is_empty()).then(|| days.parse().unwrap_or(i32::MAX))
 }
 
-/// What is logged, of our own alone; `info` where `RUST_LOG` says nothing.
+/// The log filter, for our own crates alone; `info` where `RUST_LOG` says nothing.
 fn targets(asked: &str) -> Targets {
     // An empty filter would be read as one of errors alone.
     let asked = if asked.trim().is_empty() {

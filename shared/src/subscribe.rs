@@ -11,7 +11,7 @@ mod workos;
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::provider::{Api, Provider, Words};
 
-/// What deliveries are to be about.
+/// The events to subscribe to.
 const EVENTS: [&str; 3] = ["user.created", "user.updated", "user.deleted"];
 
 /// Where deliveries are to go, and what they are to carry.
@@ -23,14 +23,14 @@ pub struct Wanted {
     pub token: Option<String>,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// Send [`Subscription::request`].
     Ask,
     /// Deliveries are ordered.
     Ordered {
-        /// What signs them, if the provider makes that up.
+        /// The signing secret, if the provider makes it up.
         signing_secret: Option<String>,
     },
 }
@@ -41,7 +41,7 @@ struct Ways {
     name: &'static str,
     request: fn(&Api, &Wanted, &Step) -> Request,
     read: fn(&Wanted, &Step, &str) -> Result<Step, AnswerError>,
-    /// What to do about a status and a code of a refused order.
+    /// The advice for a status and a code of a refused order.
     advice: fn(u16, &str) -> Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What an instance keeps between requests: the secret and the connections.
+//! An instance's state between requests: the secret and the connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct App {
     attempts: Mutex<BTreeMap<String, (i32, Instant)>>,
 }
 
-/// What comes of one version of the secret.
+/// Everything that is made from one version of the secret.
 pub(crate) struct Connected {
     pub(crate) opened: Opened,
     /// As the functions' user.
@@ -87,12 +87,12 @@ impl App {
         })
     }
 
-    /// What the last reading of the secret gave.
+    /// The result of the last reading of the secret.
     pub(crate) async fn known(&self) -> Arc<Connected> {
         self.connected.read().await.clone()
     }
 
-    /// What the secret says now. A session ends when its token is rotated, so the
+    /// The secret as it is now. A session ends when its token is rotated, so the
     /// secret is read for each of its requests.
     pub(crate) async fn current(&self) -> Result<Arc<Connected>> {
         *self.read_at.lock().await = Instant::now();
@@ -149,7 +149,7 @@ impl Connected {
         }
     }
 
-    /// What opens the console.
+    /// The token that opens the console.
     pub(crate) fn token(&self) -> Option<&ConsoleToken> {
         self.opened.console_token.as_ref()
     }

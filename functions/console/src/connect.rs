@@ -43,7 +43,7 @@ pub(crate) async fn answer(
     }
 }
 
-/// What is connected, or what there is to choose from.
+/// Shows the connected provider, or the providers to choose from.
 async fn front(visit: &Visit<'_>) -> Result<Response, Fault> {
     let body = match state::connected(visit).await? {
         None => choice(visit),

@@ -19,7 +19,7 @@ use crate::visit::Visit;
 /// looks at a page that does not move.
 const SLICE: Duration = Duration::from_secs(8);
 
-/// What a slice has come to.
+/// The result of a slice.
 enum Came {
     /// There is more to do.
     OnTheWay(Report),
@@ -42,7 +42,7 @@ pub(crate) fn look(visit: &Visit<'_>, words: &str) -> Markup {
     )
 }
 
-/// What a run stands on.
+/// The store and the provider that a run uses.
 pub(crate) fn ground<'a>(visit: &'a Visit<'_>) -> Result<Ground<'a>, Fault> {
     Ok(Ground {
         access: visit.access().ok_or_else(Fault::not_connected)?,

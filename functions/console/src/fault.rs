@@ -4,7 +4,7 @@ use http::StatusCode;
 use shared::client::Unanswered;
 use shared::store::StoreError;
 
-/// What is said instead of the page that was asked for.
+/// An answer that takes the place of the page that was asked for.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) status: StatusCode,

@@ -9,7 +9,7 @@ use crate::request::HttpRequest;
 use crate::response::Response;
 use crate::visit::Visit;
 
-/// What stands within the frame.
+/// The contents of the frame.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
     /// The page's name.
@@ -31,7 +31,7 @@ const PLACES: &[(&str, &str)] = &[
     ("connect", "Connection"),
 ];
 
-/// What the page that follows a change says of it, by the word in its query.
+/// The sentence about a change on the page that follows it, by the word in its query.
 const DONE: &[(&str, &str)] = &[
     (
         "connected",
@@ -123,7 +123,7 @@ fn whole(visit: &Visit<'_>, status: StatusCode, page: Page<'_>) -> Response {
     Response::page(status, document(visit.request, page.title, body))
 }
 
-/// What went wrong, to somebody who is signed in.
+/// An error page for somebody who is signed in.
 pub(crate) fn fault(visit: &Visit<'_>, fault: Fault) -> Response {
     let page = Page {
         title: fault.title,
@@ -134,7 +134,7 @@ pub(crate) fn fault(visit: &Visit<'_>, fault: Fault) -> Response {
     whole(visit, fault.status, page)
 }
 
-/// What went wrong, to anybody.
+/// An error page for anybody.
 pub(crate) fn bare(request: &HttpRequest, fault: Fault) -> Response {
     let body = html! {
         p.notice.bad role="alert" { (fault.words) }

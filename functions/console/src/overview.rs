@@ -53,7 +53,7 @@ fn beginning<'a>(visit: &Visit<'_>) -> Page<'a> {
     }
 }
 
-/// What only a person can resolve, each with the way to it.
+/// The matters that only a person can resolve, each with the way to it.
 fn attention(visit: &Visit<'_>, overview: &Overview) -> Markup {
     let mut items: Vec<Markup> = Vec::new();
     if visit.access().is_none() {

@@ -14,7 +14,7 @@ pub(crate) struct Plot<'a> {
     /// Distinct in its page.
     pub(crate) id: &'a str,
     pub(crate) title: &'a str,
-    /// What one figure counts.
+    /// The unit that a figure counts.
     pub(crate) unit: &'a str,
     /// The name of each stretch.
     pub(crate) stretches: &'a [String],

@@ -19,7 +19,7 @@ const LARGEST: usize = 8 << 20;
 /// A person waits.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What came of a user who was read, and taken in.
+/// The outcome of reading a user and taking them in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// The row is as the provider has the user.
@@ -45,7 +45,7 @@ pub(crate) fn id(given: Option<&str>) -> Result<UserId, Fault> {
         .map_err(|_| Fault::not_found("No user can have this id."))
 }
 
-/// What the provider says of a user now; `None`: it has no such user.
+/// The user as the provider shows them now; `None`: it has no such user.
 pub(crate) async fn ask(visit: &Visit<'_>, id: &UserId) -> Result<Option<Profile>, Fault> {
     let store = visit.store()?;
     match visit.sources(&store)?.read(id, effort(visit)).await? {

@@ -1,4 +1,5 @@
-//! What was signed or listed and could not be stored: why, and what to do with it.
+//! Rejections: signed deliveries and listed users that could not be stored, the
+//! reason, and the ways to resolve them.
 
 use maud::{Markup, html};
 use shared::store::desk::RejectionRow;

@@ -77,7 +77,7 @@ impl Session {
         )
     }
 
-    /// What a form of this session carries.
+    /// The token that each form of this session carries.
     pub(crate) fn form_token(&self, token: &ConsoleToken) -> String {
         token.sign("form", &self.form_claim())
     }

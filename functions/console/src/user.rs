@@ -53,7 +53,7 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
     }))
 }
 
-/// What deliveries and runs did about the user.
+/// The user's history: the deliveries and runs that changed them.
 fn happenings(visit: &Visit<'_>, history: &[Happening], now: At) -> Markup {
     html! {
         section aria-labelledby="history" {
@@ -102,7 +102,7 @@ fn what(visit: &Visit<'_>, happening: &Happening) -> Markup {
     }
 }
 
-/// What can be done about a user.
+/// The actions that are offered for a user.
 fn actions(visit: &Visit<'_>, person: &Person) -> Markup {
     let connected = visit.access().is_some();
     let compare = format!("compare?id={}", users::encoded(&person.id));

@@ -17,7 +17,7 @@ use crate::request::HttpRequest;
 use crate::response::Response;
 use crate::session::Session;
 
-/// What a statement of a page's own connection is given.
+/// How long a page waits for its connection, and for a statement.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(10),
     statement: Duration::from_secs(30),
@@ -70,7 +70,7 @@ impl<'a> Visit<'a> {
         &self.connected.desk
     }
 
-    /// What the secret gives access to, if a provider is connected.
+    /// The access that the secret gives, if a provider is connected.
     pub(crate) fn access(&self) -> Option<&Access> {
         self.connected.opened.access.as_ref()
     }

@@ -57,10 +57,10 @@ pub struct App {
     erase_after_days: Option<i32>,
 }
 
-/// What a run stands on.
+/// The store and the provider that a run uses.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
-    /// What a secret gives access to.
+    /// The access that a secret gives.
     pub access: &'a Access,
     /// The schema that holds the table.
     pub schema: &'a Schema,

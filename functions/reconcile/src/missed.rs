@@ -49,7 +49,7 @@ async fn ask(sources: Sources<'_>) -> Option<Vec<Endpoint>> {
         .ok()
 }
 
-/// What is wrong with these endpoints, if that can be told from here.
+/// Says what is wrong with these endpoints, if that can be told from here.
 fn trouble(endpoints: &[Endpoint]) -> Option<String> {
     let of_users = || endpoints.iter().filter(|endpoint| endpoint.tells_of_users);
     let disabled: Vec<&str> = of_users()

@@ -1,4 +1,4 @@
-//! What the table holds and is not to keep: places in profiles that the secret
+//! Personal data that the table is not to keep: places in profiles that the secret
 //! redacts, and users who were deleted long ago.
 //!
 //! Invariant: neither is taken for a change at the provider.
@@ -128,7 +128,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What is left of a rejection's body, if that is not all of it.
+    /// The rest of a rejection's body, if something was taken out.
     fn left_of(&self, redaction: &Redaction, kept: &Unread) -> Option<Vec<u8>> {
         if kept.body.is_empty() {
             return None;

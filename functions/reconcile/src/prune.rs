@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::store::{Retention, Store};
 use tokio::time::{Instant, timeout_at};
 
-/// What a run takes for it at most. A longer backlog is gone after some runs.
+/// The most time that a run spends on it. A longer backlog is gone after some runs.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Deletes what is old. A run doesn't fail because of it: the next one tries

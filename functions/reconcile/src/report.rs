@@ -48,7 +48,7 @@ pub struct Report {
 pub struct Finding {
     /// The user.
     pub id: UserId,
-    /// What a run would make of the row.
+    /// The change that a run would make to the row.
     pub change: Change,
 }
 
@@ -57,7 +57,7 @@ impl Finding {
     pub const MOST: usize = 10_000;
 }
 
-/// What a run would make of a row.
+/// The change that a run would make to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// There is none.

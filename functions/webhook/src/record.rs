@@ -1,4 +1,4 @@
-//! What is recorded of a delivery, in the table `deliveries`.
+//! The record of a delivery in the table `deliveries`.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::app::Connected;
 
-/// What an answer waits for a record that nothing depends on.
+/// The longest that an answer waits for a record that nothing depends on.
 const A_MOMENT: Duration = Duration::from_millis(500);
 
-/// What is recorded; nothing of a delivery whose event has no type.
+/// The record to write; none for a delivery whose event has no type.
 pub(crate) fn receipt(
     provider: &dyn Provider,
     delivery: &Verified<'_>,

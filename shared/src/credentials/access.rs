@@ -48,14 +48,14 @@ impl Access {
     }
 }
 
-/// What a secret gives access to in which the provider may be missing.
+/// The access that a secret gives in which the provider may be missing.
 #[derive(Clone)]
 pub struct Opened {
     /// The database as the functions reach it.
     pub database: Target,
     /// The database as the schema's owner reaches it, if the secret names that.
     pub owner: Option<Target>,
-    /// What opens `console`, if anything does.
+    /// The token that opens `console`, if there is one.
     pub console_token: Option<ConsoleToken>,
     /// The whole, if a provider is connected.
     pub access: Option<Access>,

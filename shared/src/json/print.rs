@@ -47,7 +47,7 @@ pub fn print_jsonb_without(raw: &str, fields: &[&str], out: &mut String) -> Opti
     printer.value(fields, 0)
 }
 
-/// What is printed of a text that is JSON.
+/// Prints a text that is known to be JSON.
 struct Printer<'a, 'o> {
     raw: &'a str,
     /// Where reading goes on.

@@ -3,7 +3,7 @@
 //! consistent; listings are searches, and only eventually consistent. Ids can be
 //! used again.
 //!
-//! What the walk assumes of paging: a search by `created_at:[from TO until]`
+//! The walk assumes this of paging: a search by `created_at:[from TO until]`
 //! shows the users who signed up then, both moments included, the oldest first.
 //! Its page `page` begins at the user `page × per_page`, as long as
 //! `(page + 1) × per_page` is not above 1000. If totals are asked for, `limit`

@@ -1,7 +1,7 @@
 //! Clerk. A delivery is a statement: every profile carries `updated_at`, which
 //! orders profiles, and a deletion carries the time of its event.
 //!
-//! What the walk assumes of paging: users are listed by `created_at`, which
+//! The walk assumes this of paging: users are listed by `created_at`, which
 //! doesn't change, the oldest first. A page `starting_after` a user begins with
 //! the next one (or with that one), a page at `offset` with the user at that
 //! place. `limit` takes 500. A page that is shorter is the last one, unless

@@ -23,7 +23,7 @@ use crate::profile::{Observation, Profile, UserId};
 use crate::signature::{Forged, Verified, Verifier, fingerprint};
 use crate::time::{At, WallClock};
 
-/// What is taken out of every profile.
+/// The places that are taken out of every profile.
 #[derive(Debug, Clone)]
 pub struct Redaction {
     pointers: Pointers,
@@ -38,12 +38,12 @@ impl Redaction {
         &self.pointers
     }
 
-    /// What tells these pointers from others.
+    /// A digest that tells these pointers from others.
     pub fn name(&self) -> String {
         fingerprint(format!("{:?}", self.pointers.parts().collect::<Vec<_>>()).as_bytes())
     }
 
-    /// What is kept of a listed user who can't be stored.
+    /// The part that is kept of a listed user who can't be stored.
     pub fn listed<'a>(&self, body: &'a str) -> Cow<'a, str> {
         if body.is_empty() || is_digest(body) {
             return Cow::Borrowed(body);
@@ -338,7 +338,7 @@ impl Listing for RedactedListing {
     }
 }
 
-/// What is kept of a body that may hold what is named anywhere.
+/// The part that is kept of a body in which a named place may be anywhere.
 fn digest(body: &[u8]) -> String {
     let (size, sha256) = (body.len(), fingerprint(body));
     format!(r#"{{"size":{size},"sha256":"{sha256}"}}"#)

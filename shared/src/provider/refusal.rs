@@ -1,4 +1,4 @@
-//! What a refusal means. The rules are the same for every provider.
+//! The meaning of a refusal. The rules are the same for every provider.
 //!
 //! Invariants: 401 and 403 are about the key, whatever the body is, because
 //! gateways and proxies send them with words of their own. Nothing of a body is
@@ -16,13 +16,13 @@ pub struct Words {
     /// The error code in an answer of the provider's own, empty if it has none;
     /// `None` if the answer is not the provider's own.
     pub(crate) code: fn(&Answer) -> Option<String>,
-    /// What to do about a refused key; it names the secret's field.
+    /// The advice about a refused key; it names the secret's field.
     pub(crate) key: &'static str,
-    /// What to do about a status and a code, if that is something special.
+    /// The advice about a status and a code, if they call for something special.
     pub(crate) advice: fn(u16, &str) -> Option<&'static str>,
     /// Where codes are explained.
     pub(crate) explained: &'static str,
-    /// What to check when the answer is not the provider's own.
+    /// The advice about an answer that is not the provider's own.
     pub(crate) foreign: &'static str,
     /// Where the provider shows what became of its webhooks, and what to see there.
     pub(crate) webhooks: &'static str,
@@ -56,7 +56,7 @@ impl Words {
         AnswerError::Refused(said)
     }
 
-    /// What the provider says about trouble of its own (5xx), if it says anything.
+    /// The provider's own words about its trouble (5xx), if it has any.
     pub fn trouble(&self, answer: &Answer) -> Option<String> {
         let status = answer.status;
         match (self.code)(answer).filter(|code| is_code(code)) {

@@ -3,7 +3,7 @@
 //! stays bound under the other. A delivery says *that* a user changed, a read
 //! says *how*: profiles have no version, and `user.created` is stale as sent.
 //!
-//! What the walk assumes of paging: users are listed by `signed_up_at`, the
+//! The walk assumes this of paging: users are listed by `signed_up_at`, the
 //! oldest first. `cursor` is a user's id, and a page begins with that user (on
 //! servers until about April 2026) or with the next one (since then). Anybody
 //! who signs up, an anonymous user too, stands at the end from then on. `limit`

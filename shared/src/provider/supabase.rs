@@ -5,7 +5,7 @@
 //! Rows have an `updated_at`, but SQL can change a row without moving it, so it
 //! orders nothing here.
 //!
-//! What the walk assumes of paging: if the server answers with `pagination`, each
+//! The walk assumes this of paging: if the server answers with `pagination`, each
 //! cursor stands for the users that follow, until `has_more` is false. Other
 //! servers list users by `created_at`, which doesn't change, the newest first.
 //! Page `n` begins at the user `(n - 1) × per_page`, and `per_page` takes 1000. A

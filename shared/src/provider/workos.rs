@@ -2,7 +2,7 @@
 //! which orders profiles, and a deletion carries the time of its event. WorkOS
 //! also keeps a record of the same events, in order, for 90 days.
 //!
-//! What the walk assumes of paging: with `order=asc` users are listed by
+//! The walk assumes this of paging: with `order=asc` users are listed by
 //! `created_at`, which doesn't change, the oldest first. A page `after` a user
 //! begins with the next one (or with that one). `limit` takes 100.
 //! `list_metadata.after` is null on the last page, or the page after it brings

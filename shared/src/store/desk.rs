@@ -1,4 +1,4 @@
-//! What `console` asks of the schema: figures, pages of users, one user, runs,
+//! The queries of `console`: figures, pages of users, one user, runs,
 //! rejections, and who has tried to sign in.
 //!
 //! Invariant: no statement reads more rows than a page shows, however many users

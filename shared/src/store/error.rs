@@ -45,7 +45,7 @@ pub enum StoreError {
     LoginRefused {
         /// Its SQLSTATE and message.
         said: String,
-        /// What to do about it.
+        /// The advice.
         advice: &'static str,
     },
     /// Postgres takes no writes, on a new connection either.

@@ -1,4 +1,4 @@
-//! What is not kept of a person: places in the profile that are redacted, and
+//! Personal data that is taken out again: places in the profile that are redacted, and
 //! users who were deleted long ago.
 
 use tokio_postgres::types::Type;
@@ -36,12 +36,12 @@ pub struct Unread {
     pub id: i64,
     /// Whether it was delivered; else listed.
     pub delivered: bool,
-    /// What was delivered or listed.
+    /// The body that was delivered or listed.
     pub body: Vec<u8>,
     token: String,
 }
 
-/// What became of a batch of users who were deleted long ago.
+/// The outcome for a batch of users who were deleted long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erased {
     /// How many were erased.

@@ -1,5 +1,5 @@
-//! What a statement records beside what it writes: the delivery that caused it,
-//! or what a run changed by it.
+//! The record that a statement writes beside its change: of the delivery that caused it,
+//! or of the run's change.
 //!
 //! Invariant: a record is written by the statement that it tells of, so it costs
 //! no round trip and can't contradict the table.
@@ -63,7 +63,7 @@ pub struct Receipt {
     pub changed_at: Option<At>,
 }
 
-/// What is recorded.
+/// The record to write.
 #[derive(Clone, Default)]
 pub(super) enum Record {
     #[default]

@@ -109,7 +109,7 @@ impl Lease {
     }
 }
 
-/// What a run begins with.
+/// The state that a run begins with.
 #[derive(Debug)]
 pub struct Taken {
     /// The lease.
@@ -129,14 +129,14 @@ pub struct Closing<'a> {
     pub outcome: &'a str,
     /// For the operator.
     pub error: Option<&'a str>,
-    /// What the run did.
+    /// The run's figures.
     pub figures: Figures,
     /// For how long deliveries are recorded: without a record, nobody can be said
     /// to have been missed.
     pub retention: Retention,
 }
 
-/// What came of ending a run's row.
+/// The result of ending a run's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
     /// Whether the run still had the lease; else another one has taken it
@@ -150,7 +150,7 @@ pub struct Closed {
     pub open_rejections: i64,
 }
 
-/// What a run that held the lease leaves to the next one.
+/// The state that a run with the lease leaves to the next one.
 #[derive(Debug, Default)]
 pub struct LeftToNext<'a> {
     /// Where the next run goes on; `None`: the walk stays as it was.

@@ -14,7 +14,7 @@ use super::runs::Lease;
 use crate::profile::{Profile, UserId};
 use crate::time::At;
 
-/// What became of a profile.
+/// The outcome for a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// A row was created.
@@ -102,7 +102,7 @@ impl Look {
     }
 }
 
-/// What caused a profile to be written.
+/// The cause of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A delivery, or an event of the provider's record: its time counts even if
@@ -121,7 +121,7 @@ impl Origin {
 /// How to take in a profile that was read after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettleOptions {
-    /// What caused the read.
+    /// The cause of the read.
     pub origin: Origin,
     /// Whether the profile clears a tombstone.
     pub revive: bool,

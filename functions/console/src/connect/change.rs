@@ -34,7 +34,7 @@ pub(super) async fn answer(
     }
 }
 
-/// What can be done at the provider with a user whom the table shows as living.
+/// The changes at the provider that are offered for a living user.
 pub(crate) fn controls(
     visit: &Visit<'_>,
     id: &str,

@@ -1,4 +1,4 @@
-//! What a person has to know of a provider to connect it: the keys, where they
+//! The knowledge that connecting a provider takes: its keys, where they
 //! are found, what is often pasted in their place, and the provider's own pages.
 //!
 //! Invariant: nothing here is sent or stored, and no value is repeated in words.
@@ -18,17 +18,17 @@ pub(crate) struct Guide {
     pub(crate) name: &'static str,
     /// As people know it.
     pub(crate) title: &'static str,
-    /// What it is, in a few words.
+    /// A few words about it.
     pub(crate) about: &'static str,
     /// The fields of the secret's `provider` that a person fills in.
     pub(crate) fields: &'static [Field],
-    /// What deliveries prove themselves with.
+    /// The proof that deliveries carry.
     pub(crate) proof: Proof,
-    /// What to do at the provider so that it delivers, step by step.
+    /// The steps to take at the provider so that it delivers.
     pub(crate) steps: &'static [&'static str],
-    /// What deliveries are to be about, as the provider's page names it.
+    /// The events to tick, as the provider's page names them.
     pub(crate) events: &'static [&'static str],
-    /// What is wrong with a field's value, as far as its form tells.
+    /// Says what is wrong with a field's value, as far as its form tells.
     pub(crate) wrong: fn(&Value) -> Option<Wrong>,
     /// The provider's own pages.
     pub(crate) links: fn(&Value) -> Vec<Link>,
@@ -49,7 +49,7 @@ pub(crate) struct Field {
     pub(crate) optional: bool,
 }
 
-/// What deliveries prove themselves with.
+/// The proof that deliveries carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// A secret that the provider makes up and shows.
@@ -65,14 +65,14 @@ pub(crate) enum Proof {
 pub(crate) struct Wrong {
     /// The field.
     pub(crate) field: &'static str,
-    /// What was pasted, and what is wanted.
+    /// Names the value that was pasted, and the one that is wanted.
     pub(crate) problem: &'static str,
 }
 
 /// A page of the provider's.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// What is there.
+    /// The page's name.
     pub(crate) title: &'static str,
     /// The address.
     pub(crate) url: String,

@@ -10,7 +10,7 @@ use crate::layout::Page;
 use crate::response::Response;
 use crate::visit::Visit;
 
-/// What is wrong with what was pasted.
+/// Says what is wrong with the value that was pasted.
 struct Problem {
     /// The field that it is about, if it is about one.
     field: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! What is connected, as its pages say it.
+//! The connected provider, as the pages show it.
 
 use super::guide::{self, Link};
 use crate::fault::Fault;

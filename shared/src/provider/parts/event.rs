@@ -1,4 +1,4 @@
-//! What adapters read of an event.
+//! The parts of an event that all adapters read alike.
 
 use crate::json::{Fields, Unreadable};
 use crate::profile::{Observation, Profile, UserId};
@@ -7,13 +7,13 @@ use crate::time::At;
 
 use super::id_of;
 
-/// What kind of event it is, by its field `field`.
+/// The event's type, from its field `field`.
 pub(crate) fn kind(event: &Fields<'_>, field: &str) -> Result<String, Unreadable> {
     let kind = event.string(field);
     kind.ok_or(Unreadable("the event has no type"))
 }
 
-/// What the event is about, as JSON text.
+/// The object that the event is about, as JSON text.
 pub(crate) fn data<'a>(event: &Fields<'a>) -> Result<&'a str, Unreadable> {
     event.get("data").ok_or(Unreadable("the event has no data"))
 }

@@ -1,4 +1,4 @@
-//! What the walks of all adapters do alike: they are resumed from a position,
+//! The common part of the adapters' walks: they are resumed from a position,
 //! they are asked for by a path, and their pages shrink.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a connection string asks for, parameter by parameter.
+//! The parameters of a connection string, one by one.
 //!
 //! Invariant: a parameter has libpq's meaning, or it is refused by its name.
 //! None is taken for something else, and none that protects is dropped.

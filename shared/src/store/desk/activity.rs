@@ -1,5 +1,5 @@
-//! What happened over a day or a week: deliveries by what became of them, how long
-//! they took, and what runs had to repair.
+//! The history of a day or a week: deliveries by their outcomes, their lag, and
+//! the repairs of runs.
 
 use tokio_postgres::types::Type;
 
@@ -38,7 +38,7 @@ pub struct Happening {
     pub kind: String,
     /// The event's type, or the run's number.
     pub by: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: String,
     /// How long it took from the provider's own time.
     pub lag_ms: Option<i64>,

@@ -27,7 +27,7 @@ pub struct RunRow {
     pub figures: Vec<(&'static str, Option<i64>)>,
     /// How long it took.
     pub duration_ms: Option<i64>,
-    /// What it says to the operator.
+    /// The words for the operator.
     pub error: Option<String>,
 }
 
@@ -43,7 +43,7 @@ const FIGURES: [&str; 8] = [
     "held",
 ];
 
-/// What a run changed of one user.
+/// A run's change to one user.
 #[derive(Debug, Clone)]
 pub struct RepairRow {
     /// Its number.
@@ -56,7 +56,7 @@ pub struct RepairRow {
     pub at: At,
 }
 
-/// What was signed or listed and could not be stored.
+/// A signed delivery or a listed user that could not be stored.
 #[derive(Debug, Clone)]
 pub struct RejectionRow {
     /// Its number.
@@ -73,7 +73,7 @@ pub struct RejectionRow {
     pub user_id: Option<String>,
     /// When somebody, or a run, has seen to it.
     pub resolved_at: Option<At>,
-    /// What was sent, as text, at most [`RejectionRow::LONGEST`] characters.
+    /// The body as text, at most [`RejectionRow::LONGEST`] characters.
     pub body: String,
     /// How many bytes that has.
     pub length: i64,
@@ -98,7 +98,7 @@ impl Desk {
         Ok(rows.into_iter().find(|row| row.id == id))
     }
 
-    /// What a run changed, in its order, after `after`.
+    /// A run's changes in order, after `after`.
     pub async fn repairs(
         &self,
         run: i64,

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::store::error::StoreError;
 use crate::time::At;
 
-/// What the first page shows.
+/// The figures of the first page.
 #[derive(Debug, Clone)]
 pub struct Overview {
     /// The database's clock.
@@ -62,12 +62,12 @@ pub struct LastRun {
     pub at: At,
     /// Users that it did not tombstone, because they were too many.
     pub held: i64,
-    /// What it says to the operator.
+    /// The words for the operator.
     pub error: Option<String>,
 }
 
 impl Desk {
-    /// What the first page shows.
+    /// The figures of the first page.
     pub async fn overview(&self) -> Result<Overview, StoreError> {
         let row = self.connection.one(sql!("overview"), &[]).await?;
         let at = |time: SystemTime| At::from_system(time);

@@ -28,16 +28,16 @@ pub enum Among {
 pub struct Place {
     /// By what the row was found: 0 its name, 1 its e-mail, 2 its id.
     pub by: i32,
-    /// What it was found by, as the index has it.
+    /// The value that it was found by, as the index has it.
     pub key: String,
     /// The row's id.
     pub id: String,
 }
 
-/// What a page of users is to show.
+/// The choice of users for a page.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// What name, e-mail or id begin with; empty: everybody.
+    /// The prefix of name, e-mail or id; empty: everybody.
     pub text: String,
     /// Which of them.
     pub among: Among,

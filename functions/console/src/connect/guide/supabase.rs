@@ -71,7 +71,7 @@ fn wrong(settings: &Value) -> Option<Wrong> {
     }
 }
 
-/// What an older key, a JWT, says of itself.
+/// The claims of an older key, which is a JWT.
 fn claims(key: &str) -> Option<Value> {
     let claims = key.split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
