@@ -237,7 +237,7 @@ install_packages
 [[ $parts == *test* ]] && install_python test "moto, a stand-in for AWS Secrets Manager, and Node"
 [[ $parts == *test* ]] && install_node tests/vendors "the vendors' clients"
 [[ $parts == *test* ]] && install_python clients "SQLAlchemy and Django, which have to see the table"
-[[ $parts == *test* ]] && install_node tests/clients "Drizzle, which has to see the table"
+[[ $parts == *test* ]] && install_node tests/clients "Drizzle and Prisma, which have to see the table"
 [[ $parts == *test* ]] && install_node tests/browser "a browser's driver and axe-core"
 [[ $parts == *test* ]] && install_emulator
 if [[ $parts == *check* ]]; then

@@ -1,4 +1,4 @@
-//! The pages of docs/recipes, and docs/moving-from-neon.md, run: each SQL block of theirs is read
+//! The pages of docs/recipes, docs/moving-from-neon.md and README.md, run: each SQL block of theirs is read
 //! out of the page and given to psql, so that no page says what does not work.
 
 use std::collections::BTreeSet;
@@ -17,6 +17,7 @@ mod leaving_neon;
 mod moving;
 mod reacting;
 mod row_security;
+mod todos;
 
 /// The pages, by the names of their files.
 const PAGES: [&str; 3] = [moving::PAGE, reacting::PAGE, row_security::PAGE];

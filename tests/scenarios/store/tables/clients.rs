@@ -57,6 +57,11 @@ async fn drizzles_own_helper_finds_it_in_neons_schema() -> Result<()> {
 }
 
 #[tokio::test]
+async fn prismas_introspection_makes_a_model_of_it() -> Result<()> {
+    sees_the_table(&node()?, "prisma.mjs", "prisma").await
+}
+
+#[tokio::test]
 async fn sqlalchemy_reflects_it() -> Result<()> {
     sees_the_table(&python(), "reflect.py", "sqlalchemy").await
 }
