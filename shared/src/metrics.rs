@@ -56,8 +56,10 @@ pub struct Metrics {
 
 impl Metrics {
     /// The figures of the Lambda function of this name.
-    pub(crate) fn of(function: Option<String>) -> Self {
-        Self { function }
+    pub fn of(function: String) -> Self {
+        Self {
+            function: Some(function),
+        }
     }
 
     /// Writes figures of now.

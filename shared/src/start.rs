@@ -55,7 +55,7 @@ pub async fn start() -> Result<Start> {
         schema,
         client,
         retention: retention(),
-        metrics: Metrics::of(variable("AWS_LAMBDA_FUNCTION_NAME")?),
+        metrics: variable("AWS_LAMBDA_FUNCTION_NAME")?.map_or_else(Metrics::default, Metrics::of),
     })
 }
 

@@ -8,6 +8,7 @@ use anyhow::Result;
 use shared::client::Client;
 use shared::console_token::ConsoleToken;
 use shared::credentials::{Credentials, Opened};
+use shared::metrics::Metrics;
 use shared::settings::Misconfigured;
 use shared::start::Start;
 use shared::store::desk::{Attempt, Desk};
@@ -31,6 +32,8 @@ pub struct App {
     pub(crate) schema: Schema,
     /// For the runs that are driven from here.
     pub(crate) retention: Retention,
+    /// Where the figures of those runs go.
+    pub(crate) metrics: Metrics,
     /// Whether nothing can be changed from here.
     pub(crate) read_only: bool,
     /// Where the provider sends deliveries, if the environment says so.
@@ -51,11 +54,14 @@ pub(crate) struct Connected {
 }
 
 impl App {
-    /// Reads the secret; `read_only` and `webhook_url`: the variables of these names.
+    /// Reads the secret; `read_only` and `webhook_url`: the variables of these names;
+    /// `runs_of`: the Lambda function whose alarms watch the figures of runs, if that
+    /// is another one than this.
     pub async fn new(
         start: Start,
         read_only: Option<&str>,
         webhook_url: Option<String>,
+        runs_of: Option<String>,
     ) -> Result<Self> {
         let read_only = match read_only {
             None | Some("false") => false,
@@ -79,6 +85,7 @@ impl App {
             schema: start.schema,
             // Where it can't be read, reconcile itself says so.
             retention: start.retention.unwrap_or_default(),
+            metrics: runs_of.map_or(start.metrics, Metrics::of),
             read_only,
             webhook_url,
             connected: RwLock::new(Arc::new(connected)),

@@ -51,8 +51,7 @@ pub(crate) fn ground<'a>(visit: &'a Visit<'_>) -> Result<Ground<'a>, Fault> {
         retention: visit.app.retention,
         // The scheduled run does that.
         erase_after_days: None,
-        // The alarms watch those of reconcile.
-        metrics: None,
+        metrics: &visit.app.metrics,
     })
 }
 

@@ -17,7 +17,8 @@ const LONGEST: Duration = Duration::from_secs(50);
 pub(crate) async fn serve() -> Result<()> {
     let read_only = variable("READ_ONLY")?;
     let webhook_url = variable("WEBHOOK_URL")?;
-    let app = App::new(start().await?, read_only.as_deref(), webhook_url).await?;
+    let runs_of = variable("RECONCILE_FUNCTION")?;
+    let app = App::new(start().await?, read_only.as_deref(), webhook_url, runs_of).await?;
     let app = Arc::new(app);
     run(service_fn(move |event| answer(app.clone(), event)))
         .await

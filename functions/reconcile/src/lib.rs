@@ -70,8 +70,8 @@ pub struct Ground<'a> {
     pub retention: Retention,
     /// After how many days tombstones are erased, if ever.
     pub erase_after_days: Option<i32>,
-    /// Where its figures go; `None`: they are not written.
-    pub metrics: Option<&'a Metrics>,
+    /// Where its figures go.
+    pub metrics: &'a Metrics,
 }
 
 impl App {
@@ -82,7 +82,7 @@ impl App {
             client: &self.client,
             retention: self.retention,
             erase_after_days: self.erase_after_days,
-            metrics: Some(&self.metrics),
+            metrics: &self.metrics,
         }
     }
 

@@ -73,7 +73,7 @@ pub(crate) async fn run(
     sources: Sources<'_>,
     request: &Request,
     (retention, erase): (Retention, Option<i32>),
-    metrics: Option<&Metrics>,
+    metrics: &Metrics,
     until: Instant,
     opened: &mut Option<i64>,
 ) -> Result<Report, Stopped> {
@@ -106,12 +106,10 @@ pub(crate) async fn run(
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
     figures.missed = closed.missed;
-    if let Some(metrics) = metrics {
-        metrics.write(&[
-            (Metric::MissedWebhooks, closed.missed),
-            (Metric::OpenRejections, closed.open_rejections),
-        ]);
-    }
+    metrics.write(&[
+        (Metric::MissedWebhooks, closed.missed),
+        (Metric::OpenRejections, closed.open_rejections),
+    ]);
     missed::tell(sources, closed).await;
     let outcome = outcome?;
     Ok(Report {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::function::Function;
 use tests::stage::Stage;
 
-fn lines(function: &Function) -> Result<Vec<Value>> {
+pub(super) fn lines(function: &Function) -> Result<Vec<Value>> {
     let logs = function.logs()?;
     let lines = logs.lines().map(serde_json::from_str);
     lines
@@ -14,7 +14,7 @@ fn lines(function: &Function) -> Result<Vec<Value>> {
 }
 
 /// The lines that hold this figure: what CloudWatch is told of it, and the figure.
-fn figures(lines: &[Value], name: &str) -> Vec<i64> {
+pub(super) fn figures(lines: &[Value], name: &str) -> Vec<i64> {
     let told = lines.iter().filter(|line| {
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
         metrics.is_some_and(|metrics| metrics.iter().any(|metric| metric["Name"] == name))

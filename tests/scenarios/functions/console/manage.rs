@@ -5,6 +5,7 @@ use serde_json::json;
 use tests::simulator::{Call, Fault, Trouble};
 use tests::stage::Stage;
 
+use super::super::figures::{figures, lines};
 use super::{Answer, Console, escaped};
 
 #[tokio::test]
@@ -70,6 +71,41 @@ async fn what_a_run_comes_to_is_said() -> Result<()> {
     let failed = console.press(&page, "runs/go", &[]).await?;
     failed.shows("Run failed")?;
     console.page("").await?.shows("The last run failed")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn runs_from_the_console_write_the_figures_that_alarms_watch() -> Result<()> {
+    let stage = Stage::receiving().await?;
+    stage.complete(json!({})).await?;
+    stage.simulator.create("Bob", "bob@example.com")?;
+    stage.simulator.take_messages();
+    ensure!(
+        stage
+            .send(&stage.letter(r#"{"type":"user.created"}"#))
+            .await?
+            == 400
+    );
+    for (variables, name) in [
+        (&[][..], "console"),
+        (&[("RECONCILE_FUNCTION", "one-reconcile")], "one-reconcile"),
+    ] {
+        let console = Console::with(&stage, variables).await?.signed_in().await?;
+        let page = console.page("runs").await?;
+        console
+            .press(&page, "runs/go", &[])
+            .await?
+            .shows("complete")?;
+        let told = lines(&console.function)?;
+        ensure!(figures(&told, "OpenRejections").len() == 1, "{told:?}");
+        let missed = if name == "console" { 0 } else { 1 };
+        ensure!(figures(&told, "MissedWebhooks") == [missed], "{told:?}");
+        let mut told = told.iter().filter(|line| !line["_aws"].is_null());
+        ensure!(told.all(|line| line["FunctionName"] == name), "{name}");
+        stage
+            .execute("UPDATE neon_identity.repairs SET at = at - interval '11 minutes'")
+            .await?;
+    }
     Ok(())
 }
 
