@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench screenshots clean
+.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench pages screenshots clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -83,6 +83,11 @@ bench: ## Print the figures: rows a second, bytes, delays
 	@tests/setup.sh demo
 	cargo build --release --locked
 	$(run) --release --bin bench
+
+pages: ## Time each page of the console beside a database of a million users, or of USERS=20000
+	@tests/setup.sh demo
+	cargo build --release --locked
+	$(run) --release --bin pages
 
 screenshots: ## Take the pictures of docs/console anew, of the real pages in a real browser
 	@tests/setup.sh test

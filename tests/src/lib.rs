@@ -12,6 +12,7 @@ pub mod letter;
 pub mod libpq;
 pub mod login;
 pub mod meter;
+pub mod pages;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod providers;

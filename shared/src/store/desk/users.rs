@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::Desk;
@@ -119,37 +120,58 @@ impl Desk {
 
     /// A page of users.
     pub async fn users(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
-        let after = search.after.as_ref();
-        let id = after.map(|place| place.id.as_str());
+        if search.text.is_empty() {
+            return self.listed(search, most).await;
+        }
+        let mut found = Vec::new();
+        // As long as names fill the page, nothing else is looked at.
+        for by in search.after.as_ref().map_or(0, |place| place.by)..=2 {
+            let missing = most.saturating_sub(i64::try_from(found.len()).unwrap_or(most));
+            if missing > 0 {
+                found.extend(self.found(by, search, missing).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Users in the order of their ids.
+    async fn listed(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
         let among = word(search.among);
-        let rows = if search.text.is_empty() {
-            let parameters: Parameters<'_> =
-                &[(&among, Type::TEXT), (&id, Type::TEXT), (&most, Type::INT8)];
-            self.connection.all(sql!("list_users"), parameters).await?
-        } else {
-            let parameters: Parameters<'_> = &[
-                (&search.text, Type::TEXT),
+        let id = search.after.as_ref().map(|place| place.id.as_str());
+        let parameters: Parameters<'_> =
+            &[(&among, Type::TEXT), (&id, Type::TEXT), (&most, Type::INT8)];
+        let rows = self.connection.all(sql!("list_users"), parameters).await?;
+        Ok(rows.iter().map(user).collect())
+    }
+
+    /// Users whom a name, an e-mail or an id finds, as [`Place::by`] says.
+    async fn found(&self, by: i32, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
+        let (text, among) = (search.text.as_str(), word(search.among));
+        // The page before may have ended with the last one whom another column finds.
+        let after = search.after.as_ref().filter(|place| place.by == by);
+        let key = after.map(|place| place.key.as_str());
+        let id = after.map(|place| place.id.as_str());
+        let (by_id, by_key): (Parameters<'_>, Parameters<'_>) = (
+            &[
+                (&text, Type::TEXT),
                 (&among, Type::TEXT),
-                (&after.map(|place| place.by), Type::INT4),
-                (&after.map(|place| place.key.as_str()), Type::TEXT),
                 (&id, Type::TEXT),
                 (&most, Type::INT8),
-            ];
-            self.connection.all(sql!("find_users"), parameters).await?
+            ],
+            &[
+                (&text, Type::TEXT),
+                (&among, Type::TEXT),
+                (&key, Type::TEXT),
+                (&id, Type::TEXT),
+                (&most, Type::INT8),
+            ],
+        );
+        let rows = match by {
+            0 => self.connection.all(sql!("find_by_name"), by_key).await?,
+            1 => self.connection.all(sql!("find_by_email"), by_key).await?,
+            _ => self.connection.all(sql!("find_by_id"), by_id).await?,
         };
-        let rows = rows.iter().map(|row| UserRow {
-            place: Place {
-                by: row.get(0),
-                key: row.get(1),
-                id: row.get(2),
-            },
-            name: row.get(3),
-            email: row.get(4),
-            created_at: time(row, 5),
-            updated_at: time(row, 6),
-            deleted_at: time(row, 7),
-        });
-        Ok(rows.collect())
+        Ok(rows.iter().map(user).collect())
     }
 
     /// One user.
@@ -180,6 +202,21 @@ impl Desk {
     }
 }
 
+fn user(row: &Row) -> UserRow {
+    UserRow {
+        place: Place {
+            by: row.get(0),
+            key: row.get(1),
+            id: row.get(2),
+        },
+        name: row.get(3),
+        email: row.get(4),
+        created_at: time(row, 5),
+        updated_at: time(row, 6),
+        deleted_at: time(row, 7),
+    }
+}
+
 fn word(among: Among) -> &'static str {
     match among {
         Among::All => "all",
@@ -190,7 +227,7 @@ fn word(among: Among) -> &'static str {
 }
 
 /// A row that was written by hand may have a time that no clock shows.
-fn time(row: &tokio_postgres::Row, column: usize) -> Option<At> {
+fn time(row: &Row, column: usize) -> Option<At> {
     let time: Option<SystemTime> = row.try_get(column).ok()?;
     time.map(At::from_system)
 }
