@@ -79,8 +79,8 @@ audit: ## Known vulnerabilities of what is linked; downloads a database, so not 
 	@tests/setup.sh check
 	"$(tools)/cargo-deny" --locked check --hide-inclusion-graph advisories
 
-bench: ## Print the figures: rows a second, bytes, delays
-	@tests/setup.sh demo
+bench: ## Measure beside Node, dlt and COPY, and write the figures; ONLY=webhook,backfill; USERS=1000000 for more
+	@tests/setup.sh build bench
 	cargo build --release --locked
 	$(run) --release --bin bench
 
@@ -96,4 +96,5 @@ screenshots: ## Take the pictures of docs/console anew, of the real pages in a r
 	cd docs/console && for picture in *.png; do cp "$(CURDIR)/target/screenshots/$$picture" .; done
 
 clean: ## Remove what was built and installed in this folder
-	rm -rf target .tools .aws-sam tests/vendors/node_modules tests/browser/node_modules tests/clients/node_modules
+	rm -rf target .tools .aws-sam tests/vendors/node_modules tests/browser/node_modules tests/clients/node_modules \
+		tests/bench/peers/webhook-node/node_modules

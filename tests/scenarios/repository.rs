@@ -4,6 +4,7 @@ mod correctness;
 mod cost;
 mod dev;
 mod documents;
+mod figures;
 mod fixtures;
 mod layout;
 mod recipes;

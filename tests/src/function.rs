@@ -224,6 +224,18 @@ impl Function {
         process.get().context("find the process")?.peak_memory()
     }
 
+    /// The memory that the last started instance holds now, in KiB.
+    pub fn memory(&self) -> Result<u64> {
+        let (_, _, process) = self.last();
+        process.get().context("find the process")?.memory()
+    }
+
+    /// The process id of the last started instance.
+    pub fn process_id(&self) -> Result<u32> {
+        let (_, _, process) = self.last();
+        process.get().context("find the process")?.id()
+    }
+
     fn last(&self) -> (u32, Instant, Arc<OnceLock<Watched>>) {
         match self.instances().last() {
             Some(last) => (last.number, last.started, Arc::clone(&last.process)),

@@ -46,7 +46,8 @@ async fn deliver(State((api, limit)): State<(RuntimeApi, Duration)>, request: Re
     response(api.invoke(event, limit).await)
 }
 
-fn event(parts: &Parts, body: &[u8]) -> Value {
+/// The event that a request becomes.
+pub fn event(parts: &Parts, body: &[u8]) -> Value {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -5,6 +5,7 @@
 
 mod certificates;
 pub mod database;
+pub mod figures;
 pub mod function;
 pub mod function_url;
 pub mod gate;

@@ -147,6 +147,12 @@ impl Postgres {
         connect(&self.url("postgres", &self.password, database)).await
     }
 
+    /// The process id of the server's main process, from which all others descend.
+    pub fn process_id(&self) -> Result<u32> {
+        let process = self.process.lock().expect("no holder of this lock panics");
+        process.as_ref().context("find the server")?.id()
+    }
+
     /// All that the server has logged since it was made.
     pub fn log(&self) -> Result<String> {
         let log = fs::read(self.log_file()).context("read the server's log")?;

@@ -120,15 +120,16 @@ impl Watched {
         number.context("read VmHWM")?.parse().context("read VmHWM")
     }
 
+    /// The memory that the program holds now, in KiB, as long as it runs.
+    pub fn memory(&self) -> Result<u64> {
+        let line = self.status("VmRSS:")?;
+        let number = line.split_whitespace().next();
+        number.context("read VmRSS")?.parse().context("read VmRSS")
+    }
+
     /// A line of the kernel's about the program.
     fn status(&self, name: &str) -> Result<String> {
-        let shell = self.0.lock().expect("no holder of this lock panics").id();
-        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))
-            .context("list the watchdog's children")?;
-        let program = children
-            .split_whitespace()
-            .next()
-            .context("find the program")?;
+        let program = self.id()?;
         let status = std::fs::read_to_string(format!("/proc/{program}/status"))
             .context("read the program's status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -136,6 +137,18 @@ impl Watched {
             .with_context(|| format!("find {name}"))?
             .trim()
             .to_owned())
+    }
+
+    /// The program's process id, as long as it runs.
+    pub fn id(&self) -> Result<u32> {
+        let shell = self.0.lock().expect("no holder of this lock panics").id();
+        let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))
+            .context("list the watchdog's children")?;
+        let program = children
+            .split_whitespace()
+            .next()
+            .context("find the program")?;
+        program.parse().context("read a process id")
     }
 }
 
