@@ -20,7 +20,7 @@ pub use aws::http_client;
 pub use patience::Wait;
 
 use crate::exchange::{Answer, AnswerError, Request};
-use crate::provider::Provider;
+use crate::provider::{Provider, Words};
 use crate::time::WallClock;
 
 /// Upper bound on the lifetime of any access token.
@@ -121,7 +121,8 @@ impl Client {
         mut read: impl FnMut(&Answer) -> Result<T, AnswerError>,
     ) -> Result<T, Unanswered> {
         let Some(asks_for_token) = provider.access_token_request() else {
-            return self.ask_bare(provider, request, effort, read).await;
+            let words = provider.words();
+            return self.ask_bare(words, request, effort, read).await;
         };
         let mut refused = None;
         loop {
@@ -133,7 +134,7 @@ impl Client {
             headers.insert(http::header::AUTHORIZATION, authorization.clone());
             let mut unauthorized = false;
             let answer = self
-                .ask_bare(provider, &request, effort, |answer| {
+                .ask_bare(provider.words(), &request, effort, |answer| {
                     unauthorized = matches!(
                         answer.status,
                         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -168,7 +169,7 @@ impl Client {
             return Ok(token.authorization.clone());
         }
         let token = self
-            .ask_bare(provider, request, effort, |answer| {
+            .ask_bare(provider.words(), request, effort, |answer| {
                 provider.access_token(answer)
             })
             .await?;
@@ -180,9 +181,11 @@ impl Client {
         Ok(token.authorization)
     }
 
-    async fn ask_bare<T>(
+    /// Asks for what is no provider's yet, with whatever the request carries: as
+    /// [`Client::ask`] does without an access token. `words`: what its troubles mean.
+    pub async fn ask_bare<T>(
         &self,
-        provider: &dyn Provider,
+        words: &Words,
         request: &Request,
         effort: Effort,
         mut read: impl FnMut(&Answer) -> Result<T, AnswerError>,
@@ -192,7 +195,7 @@ impl Client {
             let (error, asked_to_wait) = match self.once(request, effort).await {
                 Ok(answer) => {
                     let wait = Wait::asked_for(&answer.headers, WallClock::read());
-                    match trouble(provider, &answer, wait) {
+                    match trouble(words, &answer, wait) {
                         Some(error) => (error, wait),
                         None => match read(&answer) {
                             Ok(value) => return Ok(value),
@@ -281,7 +284,7 @@ fn unreachable_because(error: reqwest::Error) -> Unanswered {
 }
 
 /// Trouble of the server's own, which no adapter has to handle.
-fn trouble(provider: &dyn Provider, answer: &Answer, wait: Option<Wait>) -> Option<Unanswered> {
+fn trouble(words: &Words, answer: &Answer, wait: Option<Wait>) -> Option<Unanswered> {
     let status = answer.status;
     if status == StatusCode::TOO_MANY_REQUESTS {
         return Some(Unanswered::RateLimited(wait));
@@ -289,7 +292,7 @@ fn trouble(provider: &dyn Provider, answer: &Answer, wait: Option<Wait>) -> Opti
     if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT {
         return None;
     }
-    Some(match provider.words().trouble(answer) {
+    Some(match words.trouble(answer) {
         Some(said) => Unanswered::Trouble(said),
         None => {
             let until = Wait::until(wait.as_ref());

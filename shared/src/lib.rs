@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod pointer;
 pub mod profile;
+pub mod projects;
 pub mod provider;
 pub mod secret;
 pub mod settings;

@@ -66,6 +66,8 @@ const PURE: &[&str] = &[
     "manage.rs",
     "pointer.rs",
     "profile.rs",
+    "projects",
+    "projects.rs",
     "provider",
     "secret.rs",
     "settings.rs",

@@ -30,6 +30,7 @@ const MODULES: &[&str] = &[
     "shared/provider/registry",
     "shared/console_token",
     "shared/manage",
+    "shared/projects",
     "shared/subscribe",
     "shared/secret",
     "shared/client",
