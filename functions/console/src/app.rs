@@ -9,6 +9,7 @@ use shared::client::Client;
 use shared::console_token::ConsoleToken;
 use shared::credentials::{Credentials, Opened};
 use shared::metrics::Metrics;
+use shared::projects::Accounts;
 use shared::settings::Misconfigured;
 use shared::start::Start;
 use shared::store::desk::{Attempt, Desk};
@@ -38,6 +39,8 @@ pub struct App {
     pub(crate) read_only: bool,
     /// Where the provider sends deliveries, if the environment says so.
     pub(crate) webhook_url: Option<String>,
+    /// Where people have accounts, with projects to choose from.
+    pub(crate) accounts: Accounts,
     connected: RwLock<Arc<Connected>>,
     read_at: Mutex<Instant>,
     /// Attempts to sign in while there is no table that counts them.
@@ -57,11 +60,13 @@ impl App {
     /// Reads the secret; `read_only` and `webhook_url`: the variables of these names;
     /// `runs_of`: the Lambda function whose alarms watch the figures of runs, if that
     /// is another one than this.
+    /// `accounts`: as others say it.
     pub async fn new(
         start: Start,
         read_only: Option<&str>,
         webhook_url: Option<String>,
         runs_of: Option<String>,
+        accounts: Accounts,
     ) -> Result<Self> {
         let read_only = match read_only {
             None | Some("false") => false,
@@ -88,6 +93,7 @@ impl App {
             metrics: runs_of.map_or(start.metrics, Metrics::of),
             read_only,
             webhook_url,
+            accounts,
             connected: RwLock::new(Arc::new(connected)),
             read_at: Mutex::new(Instant::now()),
             attempts: Mutex::default(),

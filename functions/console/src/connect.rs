@@ -9,6 +9,7 @@ mod change;
 mod deliveries;
 mod guide;
 mod keys;
+mod projects;
 mod random;
 mod state;
 
@@ -39,7 +40,10 @@ pub(crate) async fn answer(
             Some(guide) => keys::page(visit, guide),
             None => Err(Fault::not_found("There is no such page.")),
         },
-        _ => Err(Fault::not_found("There is no such page.")),
+        (name, below, _) => match guide::of(name).and_then(projects::Here::of(visit)) {
+            Some(here) => here.answer(below, changes).await,
+            None => Err(Fault::not_found("There is no such page.")),
+        },
     }
 }
 

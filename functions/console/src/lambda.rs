@@ -7,6 +7,7 @@ use anyhow::Result;
 use console::{App, HttpRequest, Reply, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
+use shared::projects::Accounts;
 use shared::start::{ended, start, until, variable};
 use shared::time::WallClock;
 use tokio::time::Instant;
@@ -18,7 +19,9 @@ pub(crate) async fn serve() -> Result<()> {
     let read_only = variable("READ_ONLY")?;
     let webhook_url = variable("WEBHOOK_URL")?;
     let runs_of = variable("RECONCILE_FUNCTION")?;
-    let app = App::new(start().await?, read_only.as_deref(), webhook_url, runs_of).await?;
+    let accounts = Accounts::read(variable)?;
+    let read_only = read_only.as_deref();
+    let app = App::new(start().await?, read_only, webhook_url, runs_of, accounts).await?;
     let app = Arc::new(app);
     run(service_fn(move |event| answer(app.clone(), event)))
         .await

@@ -38,6 +38,11 @@ const DONE: &[(&str, &str)] = &[
         "The keys are right, and kept. The schema is there. What is left is to have the provider \
          deliver.",
     ),
+    (
+        "all-set",
+        "The keys are right, and kept. The schema is there, and deliveries are set up at the \
+         provider.",
+    ),
     ("ordered", "Deliveries are set up at the provider."),
     ("signing-secret", "The signing secret is kept."),
     ("created", "The user is made at the provider."),

@@ -8,10 +8,17 @@ use shared::time::At;
 
 /// Somebody else's words, at most so many characters of them.
 pub(crate) fn theirs(text: &str, most: usize) -> Markup {
+    html! { bdi { (plain(text, most)) } }
+}
+
+/// The same for where only text can stand, such as an option.
+pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut letters = text.chars();
-    let shown: String = letters.by_ref().take(most).map(visible).collect();
-    let cut = letters.next().is_some();
-    html! { bdi { (shown) @if cut { "…" } } }
+    let mut shown: String = letters.by_ref().take(most).map(visible).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// A cell's worth of it, and a word where there is nothing.

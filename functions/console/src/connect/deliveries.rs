@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::guide::{self, Guide, Proof};
 use super::random;
+use crate::app::App;
 use crate::drive;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
@@ -96,6 +97,29 @@ pub(super) async fn answer(
     }
 }
 
+/// The address that deliveries are to go to: the one that this function was told,
+/// or that a person typed.
+pub(super) fn url(visit: &Visit<'_>) -> Option<String> {
+    let request = visit.request;
+    let typed = request
+        .form()
+        .get("url")
+        .or_else(|| request.query().get("url"));
+    let known = visit.app.webhook_url.as_deref();
+    let url = known.or(typed)?.trim();
+    let sound = url.starts_with("https://") || url.starts_with("http://");
+    (sound && url.len() <= 2048 && !url.contains(char::is_whitespace)).then(|| url.to_owned())
+}
+
+/// The path of the page, with the address that was typed.
+pub(super) fn lead_back(visit: &Visit<'_>, done: &str) -> Response {
+    let typed = visit.app.webhook_url.is_none();
+    let url = url(visit).filter(|_| typed);
+    let url = url.map(|url| format!("&url={}", encoded(&url)));
+    let place = format!("connect/deliveries?done={done}{}", url.unwrap_or_default());
+    visit.lead_to(&place)
+}
+
 struct Here<'a, 'v> {
     visit: &'a Visit<'v>,
     guide: &'static Guide,
@@ -103,18 +127,8 @@ struct Here<'a, 'v> {
 }
 
 impl Here<'_, '_> {
-    /// The address that deliveries are to go to: the one that this function was
-    /// told, or that a person typed.
     fn url(&self) -> Option<String> {
-        let request = self.visit.request;
-        let typed = request
-            .form()
-            .get("url")
-            .or_else(|| request.query().get("url"));
-        let known = self.visit.app.webhook_url.as_deref();
-        let url = known.or(typed)?.trim();
-        let sound = url.starts_with("https://") || url.starts_with("http://");
-        (sound && url.len() <= 2048 && !url.contains(char::is_whitespace)).then(|| url.to_owned())
+        url(self.visit)
     }
 
     /// The page; `problem`: what went wrong; `shown`: a token that is shown this once.
@@ -147,14 +161,7 @@ impl Here<'_, '_> {
     fn ask_for_url(&self) -> Markup {
         html! {
             form.card method="get" action=(self.visit.link("connect/deliveries")) {
-                label for="url" { "Address of the function webhook" }
-                input type="url" id="url" name="url" required maxlength="2048" autocomplete="off"
-                    placeholder="https://….lambda-url.eu-central-1.on.aws/"
-                    aria-describedby="url-hint";
-                p.hint id="url-hint" {
-                    "The output WebhookUrl of the stack. The variable WEBHOOK_URL would tell it to \
-                     this function."
-                }
+                (url_field("url", None))
                 button type="submit" { "Go on" }
             }
         }
@@ -260,55 +267,27 @@ impl Here<'_, '_> {
         Subscription::of(&*access.provider, wanted).is_some()
     }
 
-    /// The path of this page, with the address that was typed.
-    fn lead_back(&self, done: &str) -> Response {
-        let typed = self.visit.app.webhook_url.is_none();
-        let url = self.url().filter(|_| typed);
-        let url = url.map(|url| format!("&url={}", encoded(&url)));
-        let place = format!("connect/deliveries?done={done}{}", url.unwrap_or_default());
-        self.visit.lead_to(&place)
-    }
-
     async fn take_secret(&self) -> Result<Response, Fault> {
         let pasted = self.visit.request.form().get("signing_secret");
         let pasted = pasted.unwrap_or_default().trim().to_owned();
         match self.keep_secret(pasted).await {
             Ok(()) => {
                 tracing::info!(who = "the token", "added a signing secret");
-                Ok(self.lead_back("signing-secret"))
+                Ok(lead_back(self.visit, "signing-secret"))
             }
             Err(error) => self.page(Some(&error), None).await,
         }
     }
 
-    /// Puts a signing secret first; those that are there stay.
     async fn keep_secret(&self, pasted: String) -> Result<(), String> {
-        if !pasted.starts_with("whsec_") {
-            return Err(
-                "This is no signing secret: it begins with whsec_. Copy it from the endpoint’s \
-                 own page at the provider."
-                    .to_owned(),
-            );
-        }
-        let change = |fields: &mut serde_json::Map<String, Value>| {
-            let mut kept = vec![Value::from(pasted.as_str())];
-            let known = fields.get("signing_secrets").and_then(Value::as_array);
-            let known = known.into_iter().flatten();
-            kept.extend(known.filter(|secret| **secret != pasted.as_str()).cloned());
-            fields.insert("signing_secrets".to_owned(), kept.into());
-        };
-        self.write(change).await
+        keep_secret(self.visit.app, &pasted).await
     }
 
     async fn write(
         &self,
         change: impl FnOnce(&mut serde_json::Map<String, Value>),
     ) -> Result<(), String> {
-        let app = self.visit.app;
-        let opened = app.credentials.change(change).await;
-        let opened = opened.map_err(|error| sentence(&format!("{error:#}")))?;
-        app.take_in(opened).await;
-        Ok(())
+        write(self.visit.app, change).await
     }
 
     /// Orders deliveries through the API.
@@ -321,7 +300,7 @@ impl Here<'_, '_> {
         match self.ordered(url).await {
             Ok(()) => {
                 tracing::info!(who = "the token", "ordered deliveries at the provider");
-                Ok(self.lead_back("ordered"))
+                Ok(lead_back(self.visit, "ordered"))
             }
             Err(error) => self.page(Some(&error), None).await,
         }
@@ -382,8 +361,53 @@ impl Here<'_, '_> {
     }
 }
 
+/// Puts a signing secret first; those that are there stay.
+pub(super) async fn keep_secret(app: &App, pasted: &str) -> Result<(), String> {
+    if !pasted.starts_with("whsec_") {
+        return Err(
+            "This is no signing secret: it begins with whsec_. Copy it from the endpoint’s own \
+             page at the provider."
+                .to_owned(),
+        );
+    }
+    let change = |fields: &mut serde_json::Map<String, Value>| {
+        let mut kept = vec![Value::from(pasted)];
+        let known = fields.get("signing_secrets").and_then(Value::as_array);
+        let known = known.into_iter().flatten();
+        kept.extend(known.filter(|secret| **secret != pasted).cloned());
+        fields.insert("signing_secrets".to_owned(), kept.into());
+    };
+    write(app, change).await
+}
+
+async fn write(
+    app: &App,
+    change: impl FnOnce(&mut serde_json::Map<String, Value>),
+) -> Result<(), String> {
+    let opened = app.credentials.change(change).await;
+    let opened = opened.map_err(|error| sentence(&format!("{error:#}")))?;
+    app.take_in(opened).await;
+    Ok(())
+}
+
+/// The field for the address of `webhook`, with an id of its own on the page;
+/// `typed`: what it holds already.
+pub(super) fn url_field(id: &str, typed: Option<&str>) -> Markup {
+    let hint = format!("{id}-hint");
+    html! {
+        label for=(id) { "Address of the function webhook" }
+        input type="url" id=(id) name="url" value=[typed] required maxlength="2048"
+            autocomplete="off" placeholder="https://….lambda-url.eu-central-1.on.aws/"
+            aria-describedby=(hint);
+        p.hint id=(hint) {
+            "The output WebhookUrl of the stack. The variable WEBHOOK_URL would tell it to this \
+             function."
+        }
+    }
+}
+
 /// The SQL with its two values, each as a part of a literal.
-fn filled_in(sql: &str, url: &str, token: &str) -> String {
+pub(super) fn filled_in(sql: &str, url: &str, token: &str) -> String {
     // The comment at the top tells what they are: here they are filled in.
     let body = sql.lines().skip_while(|line| line.starts_with("--"));
     let body: Vec<&str> = body.collect();

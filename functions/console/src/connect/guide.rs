@@ -32,6 +32,31 @@ pub(crate) struct Guide {
     pub(crate) wrong: fn(&Value) -> Option<Wrong>,
     /// The provider's own pages.
     pub(crate) links: fn(&Value) -> Vec<Link>,
+    /// How a project is picked or made with an access token, if it can be.
+    pub(crate) account: Option<&'static Account>,
+}
+
+/// The account that a person's access token opens.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// What is chosen there, and several of them.
+    pub(crate) one: &'static str,
+    pub(crate) many: &'static str,
+    /// The token.
+    pub(crate) token: Field,
+    /// The API's address, where each has a server of their own.
+    pub(crate) address: Option<Field>,
+    /// Whether what there is can be listed; else a new one is made.
+    pub(crate) lists: bool,
+    /// The parts of the world in which one can be made, by their codes; where there
+    /// are any, one is made in an organization.
+    pub(crate) regions: &'static [(&'static str, &'static str)],
+    /// Whether deliveries are ordered with the token, too, in a log's words.
+    pub(crate) orders: Option<&'static str>,
+    /// What to know of one that was made.
+    pub(crate) made: &'static str,
+    /// Says what is wrong with the token, as far as its form tells.
+    pub(crate) wrong: fn(&str) -> Option<&'static str>,
 }
 
 /// A field of the form.

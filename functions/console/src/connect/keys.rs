@@ -1,20 +1,23 @@
 //! The keys: pasted, tried, kept.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::guide::{Field, Guide, Proof};
 use super::random;
+use crate::app::Connected;
 use crate::fault::{Fault, sentence};
 use crate::layout::Page;
 use crate::response::Response;
 use crate::visit::Visit;
 
 /// Says what is wrong with the value that was pasted.
-struct Problem {
+pub(super) struct Problem {
     /// The field that it is about, if it is about one.
-    field: Option<&'static str>,
-    words: String,
+    pub(super) field: Option<&'static str>,
+    pub(super) words: String,
 }
 
 /// The form.
@@ -48,12 +51,33 @@ fn form<'a>(visit: &Visit<'_>, guide: &'static Guide, problem: Option<&Problem>)
                     }
                 }))
             }
+            @if let Some(account) = guide.account {
+                section.card aria-labelledby="instead" {
+                    h2 id="instead" { "Instead of keys" }
+                    p {
+                        "With an access token, which is not kept, this page "
+                        @if account.lists { "lists the " (account.many) " to choose from, or makes one" }
+                        @else { "makes a " (account.one) " on a server of your own" }
+                        ", and fetches its keys."
+                    }
+                    p {
+                        a.button.second href=(visit.link(&format!("connect/{}/projects", guide.name))) {
+                            @if account.lists { "Choose with an access token" } @else { "Make a " (account.one) }
+                        }
+                    }
+                }
+            }
             (super::links(&(guide.links)(&Value::Null)))
         },
     }
 }
 
-fn input(visit: &Visit<'_>, field: &Field, known: &Value, problem: Option<&Problem>) -> Markup {
+pub(super) fn input(
+    visit: &Visit<'_>,
+    field: &Field,
+    known: &Value,
+    problem: Option<&Problem>,
+) -> Markup {
     let wrong = problem.is_some_and(|problem| problem.field == Some(field.name));
     let hint = format!("{}-hint", field.name);
     let described = match wrong {
@@ -81,23 +105,20 @@ fn input(visit: &Visit<'_>, field: &Field, known: &Value, problem: Option<&Probl
     }
 }
 
-/// Tries the keys, provisions, and keeps them.
+/// Takes the keys that were pasted.
 pub(super) async fn take(visit: &Visit<'_>, guide: &'static Guide) -> Result<Response, Fault> {
-    match connect(visit, guide).await {
-        Ok(()) => {
-            tracing::info!(
-                who = "the token",
-                provider = guide.name,
-                "connected a provider"
-            );
-            Ok(visit.lead_to("connect/deliveries?done=connected"))
-        }
+    match keep(visit, guide, pasted(visit, guide)).await {
+        Ok(_) => Ok(visit.lead_to("connect/deliveries?done=connected")),
         Err(problem) => Ok(visit.page_again(form(visit, guide, Some(&problem)))),
     }
 }
 
-async fn connect(visit: &Visit<'_>, guide: &'static Guide) -> Result<(), Problem> {
-    let settings = pasted(visit, guide);
+/// Tries these settings, provisions, and keeps them; the secret as it is then.
+pub(super) async fn keep(
+    visit: &Visit<'_>,
+    guide: &'static Guide,
+    settings: Map<String, Value>,
+) -> Result<Arc<Connected>, Problem> {
     if let Some(wrong) = (guide.wrong)(&Value::Object(settings.clone())) {
         return Err(Problem {
             field: Some(wrong.field),
@@ -121,8 +142,13 @@ async fn connect(visit: &Visit<'_>, guide: &'static Guide) -> Result<(), Problem
         .map_err(failed)?;
     // The secret is read anew: somebody may have changed something else meanwhile.
     let opened = app.credentials.change(change).await.map_err(failed)?;
-    app.take_in(opened).await;
-    Ok(())
+    let connected = app.take_in(opened).await;
+    tracing::info!(
+        who = "the token",
+        provider = guide.name,
+        "connected a provider"
+    );
+    Ok(connected)
 }
 
 /// The fields that were filled in.

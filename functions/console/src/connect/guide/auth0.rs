@@ -53,6 +53,7 @@ pub(super) const AUTH0: Guide = Guide {
     events: &["user.created", "user.updated", "user.deleted"],
     wrong,
     links,
+    account: None,
 };
 
 fn wrong(settings: &Value) -> Option<Wrong> {

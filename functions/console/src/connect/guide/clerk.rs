@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Field, Guide, Link, Proof, SELF_HOSTED, Wrong, text};
+use super::{Account, Field, Guide, Link, Proof, SELF_HOSTED, Wrong, text};
 
 pub(super) const CLERK: Guide = Guide {
     name: "clerk",
@@ -27,6 +27,34 @@ pub(super) const CLERK: Guide = Guide {
     events: &["user.created", "user.updated", "user.deleted"],
     wrong,
     links,
+    account: Some(&ACCOUNT),
+};
+
+const ACCOUNT: Account = Account {
+    one: "instance",
+    many: "applications",
+    token: Field {
+        name: "access_token",
+        label: "Access token",
+        hint: "A key of your workspace for Clerk’s Platform API, which begins with ak_. The API is \
+               a private beta: Clerk turns it on for a workspace that asks for it.",
+        hidden: true,
+        optional: false,
+    },
+    address: None,
+    lists: true,
+    regions: &[],
+    orders: None,
+    made: "It gets a development instance, which is connected.",
+    wrong: |token| {
+        ["sk_", "pk_", "whsec_"]
+            .iter()
+            .any(|begin| token.starts_with(begin))
+            .then_some(
+                "This is a key of one instance. Paste an access token of your workspace (ak_…), \
+                 or go back and paste the key there.",
+            )
+    },
 };
 
 fn wrong(settings: &Value) -> Option<Wrong> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Field, Guide, Link, Proof, SELF_HOSTED, Wrong, is_plain, text};
+use super::{Account, Field, Guide, Link, Proof, SELF_HOSTED, Wrong, is_plain, text};
 
 pub(super) const STACK: Guide = Guide {
     name: "stack",
@@ -35,6 +35,37 @@ pub(super) const STACK: Guide = Guide {
     events: &["user.created", "user.updated", "user.deleted"],
     wrong,
     links,
+    account: Some(&ACCOUNT),
+};
+
+const ACCOUNT: Account = Account {
+    one: "project",
+    many: "projects",
+    token: Field {
+        name: "access_token",
+        label: "Partner’s credentials",
+        hint: "client_id:client_secret, as the variable STACK_NEON_INTEGRATION_CLIENTS_CONFIG of \
+               your server has them. The hosted service gives them to partners only.",
+        hidden: true,
+        optional: false,
+    },
+    address: Some(Field {
+        name: "api_url",
+        label: "API address",
+        hint: "Of your own server, like https://auth.example.com/api/v1.",
+        hidden: false,
+        optional: false,
+    }),
+    lists: false,
+    regions: &[],
+    orders: Some("ordered deliveries at the provider"),
+    made: "Nobody owns it in the server’s dashboard until it is transferred to somebody there.",
+    wrong: |token| {
+        (!token.contains(':')).then_some(
+            "These are no partner’s credentials: they are client_id:client_secret, with a colon \
+             between them.",
+        )
+    },
 };
 
 pub(super) const HEXCLAVE: Guide = Guide {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::{Field, Guide, Link, Proof, Wrong, is_plain, text};
+use super::{Account, Field, Guide, Link, Proof, Wrong, is_plain, text};
 
 pub(super) const SUPABASE: Guide = Guide {
     name: "supabase",
@@ -32,6 +32,37 @@ pub(super) const SUPABASE: Guide = Guide {
     events: &["INSERT, UPDATE and DELETE on auth.users, by a trigger"],
     wrong,
     links,
+    account: Some(&ACCOUNT),
+};
+
+const ACCOUNT: Account = Account {
+    one: "project",
+    many: "projects",
+    token: Field {
+        name: "access_token",
+        label: "Access token",
+        hint: "Begins with sbp_. On the page Access Tokens of your account’s settings. It may do \
+               whatever you may: let it expire soon, or delete it when you are done.",
+        hidden: true,
+        optional: false,
+    },
+    address: None,
+    lists: true,
+    regions: &[
+        ("americas", "Americas"),
+        ("emea", "Europe, Middle East and Africa"),
+        ("apac", "Asia and Pacific"),
+    ],
+    orders: Some("installed the trigger at the provider"),
+    made: "Its database gets a password that is not kept: in Supabase’s dashboard you can set \
+           another one.",
+    wrong: |token| {
+        let begins = |begin| token.starts_with(begin);
+        (begins("sb_") || begins("eyJ")).then_some(
+            "This is a key of one project. Paste an access token of your account (sbp_…), or go \
+             back and paste the key there.",
+        )
+    },
 };
 
 fn wrong(settings: &Value) -> Option<Wrong> {

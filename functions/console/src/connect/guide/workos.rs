@@ -28,6 +28,7 @@ pub(super) const WORKOS: Guide = Guide {
     events: &["user.created", "user.updated", "user.deleted"],
     wrong,
     links,
+    account: None,
 };
 
 fn wrong(settings: &Value) -> Option<Wrong> {
