@@ -99,6 +99,10 @@ impl Ground {
         }
         let mut environment: Vec<_> = file.env().into();
         environment.push(("WEBHOOK_URL".to_owned(), webhook.clone()));
+        let account = simulator.account();
+        for (name, value) in account.into_iter().flat_map(|account| account.variables) {
+            environment.push((name.to_owned(), value));
+        }
         let console = Function::spawn("console", environment).await?;
         console.ready().await?;
         let sender = Sender::following(&simulator.world())?;
@@ -127,6 +131,10 @@ impl Ground {
             "provider": self.provider.name,
             "title": self.provider.title,
             "keys": self.simulator.secret(),
+            "account": self.simulator.account().map(|account| json!({
+                "token": account.token,
+                "api_url": account.api_url,
+            })),
             "signs": !self.provider.token,
             "webhook": self.webhook,
             "look": look.told(),

@@ -46,6 +46,18 @@ async fn supabase_is_connected_without_scripts() -> Result<()> {
     connects("supabase", Look::Plain).await
 }
 
+/// The person pastes an access token, and no key.
+#[tokio::test]
+async fn a_project_is_made_and_chosen_on_a_phone() -> Result<()> {
+    let ground = Ground::new("supabase", 0).await?;
+    ground.journey("projects", Look::Phone, json!({})).await?;
+    let client = ground.database.connect().await?;
+    let sql = "SELECT count(*) FROM neon_identity.users_sync WHERE deleted_at IS NULL";
+    let living: i64 = client.query_one(sql, &[]).await?.get(0);
+    assert_eq!(living, 1, "the one who signed up");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_first_run_is_watched() -> Result<()> {
     let ground = Ground::connected("stack", 120).await?;

@@ -1,6 +1,7 @@
 //! The simulators and the harness: each quirk that other scenarios rely on, pinned against what the
 //! provider was seen to do.
 
+mod accounts;
 mod auth0;
 mod clerk;
 mod control;

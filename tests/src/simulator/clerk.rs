@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::faults::RateLimit;
 use super::people::Seeded;
 use super::requests::Call;
-use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
+use super::vendor::{Access, Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
 
 mod changes;
@@ -20,9 +20,12 @@ mod emails;
 mod errors;
 mod fields;
 mod listing;
+mod platform;
 mod profile;
 mod routes;
 mod seeded;
+
+pub use platform::{Application, Instance, Workspace};
 
 /// A listing's reading of `starting_after`, which is new in August 2026.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +59,8 @@ pub struct Clerk {
     /// Whether events say their time in seconds, as in the OpenAPI document's example, and not in
     /// milliseconds.
     pub events_in_seconds: bool,
+    /// The workspace that the instance is in.
+    pub workspace: Workspace,
 }
 
 impl Default for Clerk {
@@ -68,6 +73,7 @@ impl Default for Clerk {
             large_offset: usize::MAX,
             large_offset_wait: Duration::from_secs(30),
             events_in_seconds: false,
+            workspace: Workspace::default(),
         }
     }
 }
@@ -100,6 +106,14 @@ impl Vendor for Clerk {
             "name": "clerk",
             "secret_key": self.secret_keys.first(),
             "api_url": self.api_url(origin),
+        })
+    }
+
+    fn account(&self, origin: &str) -> Option<Access> {
+        Some(Access {
+            token: self.workspace.token(),
+            variables: vec![("CLERK_ACCOUNT_API_URL", self.api_url(origin))],
+            api_url: None,
         })
     }
 

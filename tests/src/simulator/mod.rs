@@ -48,7 +48,8 @@ pub use stack::{Cursors, Stack};
 pub use supabase::Supabase;
 pub use users::{Position, View};
 pub use vendor::{
-    After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject, Vendor,
+    Access, After, Change, Effect, Event, Fields, Reading, Refused, SignUp, Standing, Subject,
+    Vendor,
 };
 pub use workos::{LostCursor, WorkOs};
 pub use world::{Destination, Moment, Page, Recorded, Slice, Taken, Truth, World};
@@ -126,6 +127,11 @@ impl Simulator {
     /// The `provider` object of the functions' secret.
     pub fn secret(&self) -> Value {
         self.world.vendor().secret(&self.origin())
+    }
+
+    /// How `console` reaches the account that the project is one of, if there are accounts.
+    pub fn account(&self) -> Option<Access> {
+        self.world.vendor().account(&self.origin())
     }
 
     /// How this provider sends to an endpoint, when the functions read this secret.

@@ -8,16 +8,19 @@ use serde_json::{Value, json};
 
 use super::people::Seeded;
 use super::requests::Call;
-use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
+use super::vendor::{Access, Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
 
 mod changes;
 mod errors;
 mod fields;
 mod listing;
+mod partner;
 mod profile;
 mod routes;
 mod seeded;
+
+pub use partner::{Partner, Project};
 
 /// A Stack Auth project.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct Stack {
     pub require_email_verification: bool,
     /// Whether one seeded user in 50 is anonymous and another one restricted.
     pub seeds_all_standings: bool,
+    /// Whom the server lets make projects.
+    pub partner: Partner,
 }
 
 /// The meaning of a listing's cursor, which no answer tells.
@@ -87,6 +92,7 @@ impl Default for Stack {
             personal_teams: true,
             require_email_verification: false,
             seeds_all_standings: true,
+            partner: Partner::default(),
         }
     }
 }
@@ -106,6 +112,14 @@ impl Vendor for Stack {
             "project_id": self.project_id,
             "secret_server_key": self.secret_server_key,
             "api_url": self.api_url(origin),
+        })
+    }
+
+    fn account(&self, origin: &str) -> Option<Access> {
+        Some(Access {
+            token: self.partner.credentials(),
+            variables: Vec::new(),
+            api_url: Some(self.api_url(origin)),
         })
     }
 

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::people::Seeded;
 use super::requests::Call;
-use super::vendor::{Change, Effect, Reading, Refused, Subject, Vendor};
+use super::vendor::{Access, Change, Effect, Reading, Refused, Subject, Vendor};
 use super::world::World;
 use crate::sender;
 
+mod account;
 mod changes;
 mod errors;
 mod fields;
@@ -19,6 +20,8 @@ mod profile;
 mod routes;
 mod rows;
 mod seeded;
+
+pub use account::{Account, Key, Project};
 
 /// A Supabase project.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Supabase {
     /// Whether webhooks carry whole rows, password hash included, as those of the dashboard do;
     /// otherwise the ids alone.
     pub whole_rows: bool,
+    /// The account that the project is one of.
+    pub account: Account,
 }
 
 impl Default for Supabase {
@@ -51,6 +56,7 @@ impl Default for Supabase {
             cursors: false,
             lists_identities: false,
             whole_rows: true,
+            account: Account::default(),
         }
     }
 }
@@ -70,6 +76,17 @@ impl Vendor for Supabase {
             "project_url": origin,
             "service_role_key": self.service_role_key,
             "webhook_token": self.webhook_token,
+        })
+    }
+
+    fn account(&self, origin: &str) -> Option<Access> {
+        Some(Access {
+            token: self.account.token(),
+            variables: vec![
+                ("SUPABASE_ACCOUNT_API_URL", origin.to_owned()),
+                ("SUPABASE_ACCOUNT_PROJECT_URL", origin.to_owned()),
+            ],
+            api_url: None,
         })
     }
 

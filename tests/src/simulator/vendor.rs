@@ -28,6 +28,11 @@ pub trait Vendor: Send + Sync + 'static {
     /// The `provider` object of the functions' secret, for this origin.
     fn secret(&self, origin: &str) -> Value;
 
+    /// How `console` is to reach the account that the project is one of, if there are accounts.
+    fn account(&self, _origin: &str) -> Option<Access> {
+        None
+    }
+
     /// A new secret to sign deliveries with; none where they are not signed.
     fn signing_secret(&self, random: &mut fastrand::Rng) -> Option<String> {
         Some(Svix::secret(random))
@@ -105,6 +110,17 @@ pub trait Vendor: Send + Sync + 'static {
         now: i64,
         random: &mut fastrand::Rng,
     ) -> Result<Effect, Refused>;
+}
+
+/// How an account is reached, with a token of the person's that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The token, as a person pastes it.
+    pub token: String,
+    /// The variables of `console` that lead it here.
+    pub variables: Vec<(&'static str, String)>,
+    /// The API's address, where a person types it.
+    pub api_url: Option<String>,
 }
 
 /// The fields of a profile, in the words of the table.

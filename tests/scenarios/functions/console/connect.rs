@@ -1,5 +1,7 @@
 //! Connecting a provider, without a browser: what is refused, and what is kept.
 
+mod projects;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use tests::for_each_provider;

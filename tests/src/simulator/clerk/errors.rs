@@ -125,6 +125,30 @@ pub(super) fn wrong_key() -> Refused {
     )
 }
 
+/// The Platform API's word on a token that nobody has.
+pub(super) fn not_authenticated() -> Refused {
+    let message = "Could not authenticate the request";
+    let code = "could_not_authenticate_request";
+    coded(StatusCode::UNAUTHORIZED, message, message, code)
+}
+
+/// A token that may not see secret keys.
+pub(super) fn missing_scopes() -> Refused {
+    let error = json!({
+        "message": "Missing scopes",
+        "long_message": "The access token is missing scopes that the request requires.",
+        "code": "authorization_missing_scopes",
+        "meta": { "scopes": ["application_secret_keys:read"] },
+    });
+    refused(StatusCode::FORBIDDEN, &error)
+}
+
+pub(super) fn no_such_application(id: &str) -> Refused {
+    let long_message = format!("No application was found with id {id}");
+    let code = "resource_not_found";
+    coded(StatusCode::NOT_FOUND, "not found", &long_message, code)
+}
+
 pub(super) fn no_such_version() -> Refused {
     let message = "The API version is not one that is known.";
     coded(

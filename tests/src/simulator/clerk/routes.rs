@@ -12,7 +12,7 @@ use axum::routing::{get, patch, post};
 use serde_json::{Value, json};
 
 use super::listing::Wanted;
-use super::{Clerk, emails, errors, fields};
+use super::{Clerk, emails, errors, fields, platform};
 use crate::simulator::json::raw;
 use crate::simulator::users::View;
 use crate::simulator::vendor::{Change, Fields, Refused};
@@ -41,7 +41,11 @@ pub(super) fn routes(instance: Clerk, world: World) -> Router {
     };
     routes
         .fallback(async || errors::nowhere())
-        .with_state(Api { instance, world })
+        .with_state(Api {
+            instance: instance.clone(),
+            world,
+        })
+        .merge(platform::routes(instance))
 }
 
 type Parameters = Query<Vec<(String, String)>>;
@@ -69,10 +73,10 @@ async fn count(
     Ok(answered(count.to_string()))
 }
 
-async fn this_instance(State(api): State<Api>, _: Allowed) -> Response {
+async fn this_instance(State(api): State<Api>, Allowed(id): Allowed) -> Response {
     let instance = json!({
         "object": "instance",
-        "id": api.instance.instance,
+        "id": id,
         "environment_type": "development",
         "allowed_origins": null,
     });
@@ -213,8 +217,8 @@ async fn delete(
     Ok(answered(effect.answer))
 }
 
-/// Proof that the request holds one of the instance's keys.
-struct Allowed;
+/// Proof that the request holds one of an instance's keys, with its id.
+struct Allowed(String);
 
 impl FromRequestParts<Api> for Allowed {
     type Rejection = Refused;
@@ -229,10 +233,11 @@ impl FromRequestParts<Api> for Allowed {
         if version.is_some_and(|version| version != VERSION) {
             return Err(errors::no_such_version());
         }
-        match api.instance.secret_keys.iter().any(|known| known == key) {
-            true => Ok(Self),
-            false => Err(errors::wrong_key()),
+        if api.instance.secret_keys.iter().any(|known| known == key) {
+            return Ok(Self(api.instance.instance.clone()));
         }
+        let another = api.instance.workspace.instance_of(key);
+        another.map(Self).ok_or_else(errors::wrong_key)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::changes::SOFT_DELETE;
-use super::{Supabase, errors, listing};
+use super::{Supabase, account, errors, listing};
 use crate::simulator::json::{self, raw};
 use crate::simulator::users::View;
 use crate::simulator::vendor::{Change, Fields, Refused};
@@ -33,10 +33,14 @@ pub(super) fn routes(project: Supabase, world: World) -> Router {
             get(read).put(update).delete(delete),
         )
         .fallback(async || errors::nowhere())
-        .with_state(Api { project, world })
+        .with_state(Api {
+            project: project.clone(),
+            world: world.clone(),
+        })
         .layer(middleware::from_fn(move |request, next| {
             dress(versioned, request, next)
         }))
+        .merge(account::routes(project, world))
 }
 
 async fn list(
@@ -128,13 +132,15 @@ impl FromRequestParts<Api> for Allowed {
             anon_key: anon,
             ..
         } = &api.project;
+        let issued = api.project.account.issued();
+        let serves = |key: &str| key == service || issued.iter().any(|issued| issued == key);
         let header = |name: HeaderName| parts.headers.get(name)?.to_str().ok();
         match header(HeaderName::from_static("apikey")) {
             None => {
                 let hint = "No `apikey` request header or url param was found.";
                 return Err(errors::gateway("No API key found in request", hint));
             }
-            Some(key) if key != service && key != anon => {
+            Some(key) if !serves(key) && key != anon => {
                 let hint = "Double check your Supabase `anon` or `service_role` API key.";
                 return Err(errors::gateway("Invalid API key", hint));
             }
@@ -156,7 +162,7 @@ impl FromRequestParts<Api> for Allowed {
             None | Some(None) => return Err(errors::no_authorization()),
         };
         match token {
-            token if token == service => Ok(Self),
+            token if serves(token) => Ok(Self),
             token if token == anon => Err(errors::not_admin()),
             _ => Err(errors::bad_jwt()),
         }
