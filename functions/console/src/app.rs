@@ -59,8 +59,7 @@ pub(crate) struct Connected {
 impl App {
     /// Reads the secret; `read_only` and `webhook_url`: the variables of these names;
     /// `runs_of`: the Lambda function whose alarms watch the figures of runs, if that
-    /// is another one than this.
-    /// `accounts`: as others say it.
+    /// is another one than this; `accounts`: where people have projects.
     pub async fn new(
         start: Start,
         read_only: Option<&str>,
