@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
-use crate::store::{Schema, StoreError, Target};
+use crate::store::{PLANNED, Schema, StoreError, Target};
 
 /// The database was just woken.
 const TO_CONNECT: Duration = Duration::from_secs(20);
@@ -394,6 +394,7 @@ async fn grant(
         sql.replace("writer_login;", &format!("{login};"))
     };
     let name = schema.name();
+    let keep_plans = PLANNED.map(|planned| planned.fill(include_str!("migrate/keep_plan.sql")));
     let steps = [
         (
             schema.of(include_str!("migrate/create_roles.sql")),
@@ -412,6 +413,12 @@ async fn grant(
                 "{name}_writer has no policies: where the application switches on row-level \
                  security, the sync writes nothing"
             ),
+        ),
+        (
+            schema.of(&keep_plans.concat()).into_owned().into(),
+            "the owner may make no functions here in PL/pgSQL, so Postgres plans every delivery's \
+             statement anew"
+                .to_owned(),
         ),
     ];
     let mut warnings = Vec::new();

@@ -23,6 +23,7 @@ mod erase_old;
 mod join;
 mod lines;
 mod placeholders;
+mod planned;
 mod settle;
 mod strangers;
 mod tables;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared::listing::Page;
-use shared::profile::Profile;
+use shared::profile::{Digest, Profile};
 use shared::store::{Difference, Origin, Outcome};
 use shared::time::At;
 
@@ -15,23 +15,63 @@ use crate::stopped::Stopped;
 /// Rows and bytes of one statement.
 const BATCH: (usize, usize) = (500, 4 << 20);
 
+/// A page, and what stands for its profiles when they are compared: it is made
+/// while Postgres has the page before.
+pub(crate) struct Listed {
+    pub(crate) page: Page,
+    digests: Vec<Option<Digest>>,
+    /// Fields that are not in the digests, besides those that the adapter names.
+    left_out: Vec<String>,
+}
+
+impl Listed {
+    pub(crate) fn new(page: Page, left_out: Vec<String>) -> Self {
+        let digests = digests(&page.profiles, &names(page.unloaded, &left_out));
+        Self {
+            page,
+            digests,
+            left_out,
+        }
+    }
+
+    /// Leaves out the users whom the walk has met before.
+    fn retain(&mut self, is_new: impl FnMut(&Profile) -> bool) {
+        let kept: Vec<bool> = self.page.profiles.iter().map(is_new).collect();
+        let mut keeps = kept.iter();
+        self.page.profiles.retain(|_| keeps.next() == Some(&true));
+        let mut keeps = kept.iter();
+        self.digests.retain(|_| keeps.next() == Some(&true));
+    }
+}
+
+fn digests(profiles: &[Profile], left_out: &[&str]) -> Vec<Option<Digest>> {
+    profiles.iter().map(|p| p.digest(left_out)).collect()
+}
+
+fn names<'a>(unloaded: &[&'static str], learnt: &'a [String]) -> Vec<&'a str> {
+    let learnt = learnt.iter().map(String::as_str);
+    unloaded.iter().copied().chain(learnt).collect()
+}
+
 impl Run<'_> {
     /// Applies a page; gives the database's clock. `seen`: a moment before the
     /// page was asked for.
-    pub(crate) async fn apply_page(&mut self, page: Page, seen: At) -> Result<At, Stopped> {
+    pub(crate) async fn apply_page(&mut self, mut listed: Listed, seen: At) -> Result<At, Stopped> {
         self.tally.keep();
         let clock = self.store.now().await?;
         let mut twins = BTreeMap::new();
-        for rejected in page.rejected {
+        for rejected in std::mem::take(&mut listed.page.rejected) {
             // Two users of a page may have the same bytes, if they have no id.
             let twin = twins.entry(rejected.name()).or_insert(0);
             *twin += 1;
             let name = format!("{twin} {}", rejected.name());
             self.reject_once(rejected, &name).await?;
         }
-        let mut profiles = page.profiles;
-        profiles.retain(|profile| self.tally.met.insert(profile.id.as_str()));
-        let differences = self.compare(&profiles, seen, page.unloaded).await?;
+        listed.retain(|profile| self.tally.met.insert(profile.id.as_str()));
+        let differences = self.compare(&listed, seen).await?;
+        let Page {
+            profiles, unloaded, ..
+        } = listed.page;
         self.count_the_same(&profiles, &differences);
         let mut newer = Vec::new();
         let listed_at = self.facts().listed_at(seen);
@@ -39,7 +79,7 @@ impl Run<'_> {
             let profile = &profiles[place];
             match difference {
                 Difference::Tombstone | Difference::Doubtful | Difference::Unseen => {
-                    self.tally.unlisted.note(profile, page.unloaded);
+                    self.tally.unlisted.note(profile, unloaded);
                     self.tally.doubt(&profile.id, difference);
                 }
                 Difference::Created if self.dry_run => {
@@ -83,18 +123,17 @@ impl Run<'_> {
     /// left out, and a few of those that differ in these alone.
     async fn compare(
         &mut self,
-        profiles: &[Profile],
+        listed: &Listed,
         seen: At,
-        unloaded: &[&str],
     ) -> Result<Vec<(usize, Difference)>, Stopped> {
+        let (profiles, unloaded) = (&listed.page.profiles, listed.page.unloaded);
         let learnt = self.tally.unlisted.fields();
-        let left_out: Vec<&str> = unloaded
-            .iter()
-            .copied()
-            .chain(learnt.iter().map(String::as_str))
-            .collect();
+        let left_out = names(unloaded, &learnt);
+        // The page before may have shown that there are others.
+        let remade = (learnt != listed.left_out).then(|| digests(profiles, &left_out));
+        let made = remade.as_ref().unwrap_or(&listed.digests);
         let store = &self.store;
-        let mut differences = store.compare(profiles, seen, &left_out).await?;
+        let mut differences = store.compare_by(made, profiles, seen, &left_out).await?;
         if self.tally.unlisted.is_to_be_sampled() {
             let whole = store.compare(profiles, seen, unloaded).await?;
             let sample = self.tally.unlisted.sample(profiles, &differences, &whole);

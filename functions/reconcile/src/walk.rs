@@ -11,6 +11,7 @@ use shared::time::At;
 use tokio::time::Instant;
 
 use crate::fetch::fetch;
+use crate::page::Listed;
 use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
@@ -96,19 +97,22 @@ impl Walk {
         // A page's state is not older than a time that was known before it was
         // asked for. The clock is read while the page before is applied.
         let (mut seen, mut known) = (now, now);
-        let mut page = self.first_page(run).await?;
+        let page = self.first_page(run).await?;
+        let mut listed = Listed::new(page, run.tally.unlisted.fields());
         loop {
             run.tally.figures.pages += 1;
-            if let Some(ending) = Ending::after(&page) {
-                run.apply_page(page, seen).await?;
+            if let Some(ending) = Ending::after(&listed.page) {
+                run.apply_page(listed, seen).await?;
                 self.note_doubt(run.tally);
                 return Ok(ending);
             }
             let position = self.listing.position();
-            let (applied, next) = tokio::join!(
-                run.apply_page(page, seen),
-                fetch(sources, self.listing.as_mut(), until),
-            );
+            let left_out = run.tally.unlisted.fields();
+            let next = async {
+                let page = fetch(sources, self.listing.as_mut(), until).await?;
+                Ok(Listed::new(page, left_out))
+            };
+            let (applied, next) = tokio::join!(run.apply_page(listed, seen), next);
             (seen, known) = (known, applied?);
             self.note_doubt(run.tally);
             self.position = position;
@@ -118,7 +122,7 @@ impl Walk {
             if Instant::now() >= until {
                 return Err(Stopped::OutOfTime(None));
             }
-            page = next.map_err(|error| self.broken_off(error))?;
+            listed = next.map_err(|error| self.broken_off(error))?;
         }
     }
 

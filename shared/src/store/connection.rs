@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::connect::{Target, Way};
 use super::error::StoreError;
+use super::planned::Planned;
 use super::schema::Schema;
 use crate::time::At;
 
@@ -49,11 +51,17 @@ struct Line {
     way: Way,
     /// Whether a statement that is no longer waited for is in the way of others.
     abandoned: AtomicBool,
+    /// Whether a function was missing that keeps a statement's plan.
+    unplanned: AtomicBool,
 }
 
 impl Line {
     fn is_good(&self) -> bool {
         !self.client.is_closed() && !self.abandoned.load(Ordering::Relaxed)
+    }
+
+    fn keeps_plans(&self) -> bool {
+        !self.unplanned.load(Ordering::Relaxed)
     }
 }
 
@@ -142,6 +150,32 @@ impl Connection {
         rows.pop().ok_or(StoreError::Garbled)
     }
 
+    /// As [`Connection::one`], where the plan is kept.
+    pub(super) async fn one_planned(
+        &self,
+        planned: &Planned,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, StoreError> {
+        let mut rows = self.all_planned(planned, values).await?;
+        rows.pop().ok_or(StoreError::Garbled)
+    }
+
+    /// As [`Connection::all`], where the plan is kept.
+    pub(super) async fn all_planned(
+        &self,
+        planned: &Planned,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let typed: Vec<_> = values
+            .iter()
+            .copied()
+            .zip(planned.takes.iter().cloned())
+            .collect();
+        let call = planned.call();
+        self.send(self.deadline, (&planned.sql, Some(&call)), &typed)
+            .await
+    }
+
     /// Sends a statement until it is answered, for as long as patience lasts.
     pub(super) async fn all(
         &self,
@@ -158,7 +192,18 @@ impl Connection {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, StoreError> {
+        self.send(deadline, (sql, None), parameters).await
+    }
+
+    /// Sends a statement, or the call that stands for it, where there is one.
+    async fn send(
+        &self,
+        deadline: Option<Instant>,
+        (sql, call): (&str, Option<&str>),
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
+        let call = call.map(|call| self.schema.of(call));
         let until = patience_ends(deadline, self.patience.connect);
         let mut read_only = false;
         loop {
@@ -168,7 +213,8 @@ impl Connection {
                 line: &line,
                 answered: false,
             };
-            let answered = line.client.query_typed(&sql, parameters);
+            let call = call.as_deref().filter(|_| line.keeps_plans());
+            let answered = line.client.query_typed(call.unwrap_or(&sql), parameters);
             let mut by =
                 (Instant::now() + BRIEFLY).max(patience_ends(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
@@ -182,6 +228,11 @@ impl Connection {
                 Ok(Ok(rows)) => {
                     self.used(&line).await;
                     return Ok(rows);
+                }
+                Ok(Err(error)) if call.is_some() && is_not_kept(&error) => {
+                    tracing::debug!("provision has not kept this release's plans");
+                    line.unplanned.store(true, Ordering::Relaxed);
+                    continue;
                 }
                 Ok(Err(error)) => StoreError::of(&error),
                 Err(_) => StoreError::Unreachable("a statement took too long".to_owned()),
@@ -259,6 +310,7 @@ impl Connection {
                         client,
                         way,
                         abandoned: AtomicBool::new(false),
+                        unplanned: AtomicBool::new(false),
                     });
                     *live = Some(Live {
                         line: line.clone(),
@@ -294,6 +346,18 @@ impl Connection {
             *live = None;
         }
     }
+}
+
+/// Whether the function is missing, or not for this user, that keeps a statement's
+/// plan. An error within it has a context.
+fn is_not_kept(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|error| {
+        let is_of_functions = matches!(
+            *error.code(),
+            SqlState::UNDEFINED_FUNCTION | SqlState::INSUFFICIENT_PRIVILEGE
+        );
+        is_of_functions && error.where_().is_none()
+    })
 }
 
 /// The moment at which this much patience ends, the deadline at the latest.

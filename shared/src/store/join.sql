@@ -1,34 +1,23 @@
--- The join: takes each profile in if it is the newest thing known of its user.
+-- The join: takes each profile in if it is the newest thing known of its user. The
+-- profiles are put in from join_one.sql or join_many.sql, which have $1 to $6.
 --
--- $1  text[]        id, in order, none twice
--- $2  text[]        raw_json
--- $3  text[]        name
--- $4  text[]        email
--- $5  timestamptz[] created_at
--- $6  timestamptz[] at: the profile's version, or when the provider was asked
--- $7  float8        staleness of what `at` is the time of, in seconds; 0 for versions
--- $8  boolean       whether a deleted user's id may come back
--- $9  boolean       whether a delivery caused this (else a listing did)
--- $10 text          provider
--- $11 text[]        project, by all its names
--- $12 text          event_id of the delivery that is to be recorded
--- $13 text          its event's type; NULL: no delivery is to be recorded
--- $14 timestamptz   when the change was, by the provider's clock; NULL: it doesn't tell
--- $15 bigint        the run whose changes are to be recorded; NULL: none is
--- $16 bigint        how many of them at most
+-- $7  float8      staleness of what `at` is the time of, in seconds; 0 for versions
+-- $8  boolean     whether a deleted user's id may come back
+-- $9  boolean     whether a delivery caused this (else a listing did)
+-- $10 text        provider
+-- $11 text[]      project, by all its names
+-- $12 text        event_id of the delivery that is to be recorded
+-- $13 text        its event's type; NULL: no delivery is to be recorded
+-- $14 timestamptz when the change was, by the provider's clock; NULL: it doesn't tell
+-- $15 bigint      the run whose changes are to be recorded; NULL: none is
+-- $16 bigint      how many of them at most
 WITH bound AS (
   SELECT FROM neon_identity.connection WHERE provider = $10 AND project = ANY ($11)
 ),
 new AS (
   SELECT *
-  FROM ROWS FROM (
-    pg_catalog.unnest($1::text[]),
-    pg_catalog.unnest($2::text[]),
-    pg_catalog.unnest($3::text[]),
-    pg_catalog.unnest($4::text[]),
-    pg_catalog.unnest($5::timestamptz[]),
-    pg_catalog.unnest($6::timestamptz[])
-  ) AS new (id, raw_json, name, email, created_at, at)
+  FROM profiles_to_join
+  AS new (id, raw_json, name, email, created_at, at)
 ),
 written AS (
   INSERT INTO neon_identity.users_sync AS kept (raw_json, id, name, email, created_at, updated_at)

@@ -7,6 +7,8 @@
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use super::planned;
+
 /// The reason why the row can't be stored, if it is the row that is refused.
 pub(super) fn of_a_row(error: &DbError) -> Option<String> {
     if let Some(Severity::Fatal | Severity::Panic) = error.parsed_severity() {
@@ -76,7 +78,8 @@ fn is_of_data(code: &str) -> bool {
     code.starts_with("22") || code.starts_with("54")
 }
 
-/// The outermost function of an error's context, the one that the table calls.
+/// The outermost function of an error's context but for our own, the one that the
+/// table calls.
 ///
 /// PostgreSQL: `PL/pgSQL function check_email() line 3 at RAISE`, in the
 /// server's language; `SQL function "check_email" statement 1`. Statements and
@@ -84,7 +87,9 @@ fn is_of_data(code: &str) -> bool {
 fn function(context: &str) -> Option<&str> {
     context.lines().rev().find_map(|line| {
         let of_code = |word| line.find(word).is_some_and(|place| place <= 12);
-        if of_code("PL/") || line.starts_with("SQL function ") {
+        if planned::is_named_in(line) {
+            None
+        } else if of_code("PL/") || line.starts_with("SQL function ") {
             called(line).or_else(|| line.split('"').nth(1))
         } else {
             None

@@ -2,16 +2,16 @@
 
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::binding::ProjectStore;
 use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
+use super::planned::{GONE, JOIN, JOIN_MANY};
 use super::runs::Lease;
-use crate::profile::{Profile, UserId};
+use crate::profile::{Digest, Profile, UserId};
 use crate::time::At;
 
 /// The outcome for a profile.
@@ -158,6 +158,59 @@ impl ProjectStore {
         profiles: &[(&Profile, At)],
         origin: Origin,
     ) -> Result<Vec<(UserId, Outcome)>, StoreError> {
+        let staleness = self.staleness();
+        let record = self.record.columns();
+        let is_delivery = origin.is_delivery();
+        let rest: [&(dyn ToSql + Sync); 10] = [
+            &staleness,
+            &self.facts.ids_return,
+            &is_delivery,
+            &self.facts.name,
+            &self.project.names,
+            &record.event_id,
+            &record.event,
+            &record.changed_at,
+            &record.run,
+            &record.most,
+        ];
+        let rows = match profiles {
+            [one] => self.join_one(*one, &rest).await?,
+            many => self.join_many(many, &rest).await?,
+        };
+        let outcomes = rows
+            .iter()
+            .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let changes = outcomes.iter().filter(|(_, outcome)| outcome.is_a_change());
+        self.record.count(changes.count());
+        Ok(outcomes)
+    }
+
+    async fn join_one(
+        &self,
+        (profile, at): (&Profile, At),
+        rest: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let id = profile.id.as_str();
+        let created = profile.created_at.map(At::to_system);
+        let at = at.to_system();
+        let columns: [&(dyn ToSql + Sync); 6] = [
+            &id,
+            &profile.raw_json,
+            &profile.name,
+            &profile.email,
+            &created,
+            &at,
+        ];
+        let values = [&columns, rest].concat();
+        self.connection.all_planned(&JOIN, &values).await
+    }
+
+    async fn join_many(
+        &self,
+        profiles: &[(&Profile, At)],
+        rest: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let mut sorted: Vec<&(&Profile, At)> = profiles.iter().collect();
         sorted.sort_by_key(|(profile, _)| &profile.id);
         let column = |read: fn(&Profile) -> Option<&str>| -> Vec<Option<&str>> {
@@ -172,39 +225,17 @@ impl ProjectStore {
             .map(|(p, _)| p.created_at.map(At::to_system))
             .collect();
         let ats: Vec<_> = sorted.iter().map(|(_, at)| at.to_system()).collect();
-        let staleness = self.staleness();
-        let record = self.record.columns();
-        let rows = self
-            .connection
-            .all(
-                sql!("join"),
-                &[
-                    (&ids, Type::TEXT_ARRAY),
-                    (&raw, Type::TEXT_ARRAY),
-                    (&names, Type::TEXT_ARRAY),
-                    (&emails, Type::TEXT_ARRAY),
-                    (&created, Type::TIMESTAMPTZ_ARRAY),
-                    (&ats, Type::TIMESTAMPTZ_ARRAY),
-                    (&staleness, Type::FLOAT8),
-                    (&self.facts.ids_return, Type::BOOL),
-                    (&origin.is_delivery(), Type::BOOL),
-                    (&self.facts.name, Type::TEXT),
-                    (&self.project.names, Type::TEXT_ARRAY),
-                    (&record.event_id, Type::TEXT),
-                    (&record.event, Type::TEXT),
-                    (&record.changed_at, Type::TIMESTAMPTZ),
-                    (&record.run, Type::INT8),
-                    (&record.most, Type::INT8),
-                ],
-            )
-            .await?;
-        let outcomes = rows
-            .iter()
-            .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let changes = outcomes.iter().filter(|(_, outcome)| outcome.is_a_change());
-        self.record.count(changes.count());
-        Ok(outcomes)
+        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![
+            (&ids, Type::TEXT_ARRAY),
+            (&raw, Type::TEXT_ARRAY),
+            (&names, Type::TEXT_ARRAY),
+            (&emails, Type::TEXT_ARRAY),
+            (&created, Type::TIMESTAMPTZ_ARRAY),
+            (&ats, Type::TIMESTAMPTZ_ARRAY),
+        ];
+        let types = JOIN.takes[parameters.len()..].iter().cloned();
+        parameters.extend(rest.iter().copied().zip(types));
+        self.connection.all(&JOIN_MANY, &parameters).await
     }
 
     /// Joins a deletion.
@@ -213,20 +244,20 @@ impl ProjectStore {
         let record = self.record.columns();
         let row = self
             .connection
-            .one(
-                sql!("gone"),
+            .one_planned(
+                &GONE,
                 &[
-                    (&id.as_str(), Type::TEXT),
-                    (&at.to_system(), Type::TIMESTAMPTZ),
-                    (&staleness, Type::FLOAT8),
-                    (&self.facts.ids_return, Type::BOOL),
-                    (&self.facts.name, Type::TEXT),
-                    (&self.project.names, Type::TEXT_ARRAY),
-                    (&record.event_id, Type::TEXT),
-                    (&record.event, Type::TEXT),
-                    (&record.changed_at, Type::TIMESTAMPTZ),
-                    (&record.run, Type::INT8),
-                    (&record.most, Type::INT8),
+                    &id.as_str(),
+                    &at.to_system(),
+                    &staleness,
+                    &self.facts.ids_return,
+                    &self.facts.name,
+                    &self.project.names,
+                    &record.event_id,
+                    &record.event,
+                    &record.changed_at,
+                    &record.run,
+                    &record.most,
                 ],
             )
             .await?;
@@ -420,11 +451,22 @@ impl Store {
         seen: At,
         unloaded: &[&str],
     ) -> Result<Vec<(usize, Difference)>, StoreError> {
+        let digests: Vec<_> = profiles.iter().map(|p| p.digest(unloaded)).collect();
+        self.compare_by(&digests, profiles, seen, unloaded).await
+    }
+
+    /// The same, by digests of the profiles that were made before.
+    pub async fn compare_by(
+        &self,
+        digests: &[Option<Digest>],
+        profiles: &[Profile],
+        seen: At,
+        unloaded: &[&str],
+    ) -> Result<Vec<(usize, Difference)>, StoreError> {
         let ids: Vec<_> = profiles.iter().map(|p| p.id.as_str()).collect();
-        let digests: Vec<_> = profiles
+        let digest_bytes: Vec<_> = digests
             .iter()
-            .map(|p| p.printed(unloaded))
-            .map(|printed| printed.map(|printed| Sha256::digest(printed).to_vec()))
+            .map(|digest| digest.as_ref().map(Digest::as_slice))
             .collect();
         let versions: Vec<_> = profiles
             .iter()
@@ -436,7 +478,7 @@ impl Store {
                 sql!("compare"),
                 &[
                     (&ids, Type::TEXT_ARRAY),
-                    (&digests, Type::BYTEA_ARRAY),
+                    (&digest_bytes, Type::BYTEA_ARRAY),
                     (&versions, Type::TIMESTAMPTZ_ARRAY),
                     (&seen.to_system(), Type::TIMESTAMPTZ),
                     (&self.facts.listing_staleness.as_secs_f64(), Type::FLOAT8),

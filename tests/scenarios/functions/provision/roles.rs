@@ -17,7 +17,8 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
                 SELECT relname::text AS what, (aclexplode(relacl)).* FROM pg_class
                 WHERE relnamespace = 'neon_identity'::regnamespace
                 UNION ALL
-                SELECT proname || '()', (aclexplode(proacl)).* FROM pg_proc
+                -- Of functions that are named by a digest, what comes before it.
+                SELECT regexp_replace(proname, '_[0-9a-f]{8}$', '_…') || '()', (aclexplode(proacl)).* FROM pg_proc
                 WHERE pronamespace = 'neon_identity'::regnamespace
                 UNION ALL
                 SELECT 'SCHEMA', (aclexplode(nspacl)).* FROM pg_namespace
@@ -43,6 +44,8 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
         neon_identity_writer console_attempts DELETE,INSERT,SELECT,UPDATE\n\
         neon_identity_writer deliveries INSERT,SELECT\n\
         neon_identity_writer erase_older_than() EXECUTE\n\
+        neon_identity_writer gone_…() EXECUTE\n\
+        neon_identity_writer join_…() EXECUTE\n\
         neon_identity_writer prune() EXECUTE\n\
         neon_identity_writer rejections INSERT,SELECT,UPDATE\n\
         neon_identity_writer repairs INSERT,SELECT,UPDATE\n\

@@ -140,23 +140,14 @@ async fn a_delivery_costs_one_look_at_the_clock_and_one_write() -> Result<()> {
         assert!(lines[0].contains("-- The database's clock"), "{lines:#?}");
         assert!(lines[1].contains(write), "{lines:#?}");
     };
-    check(
-        &statements(about_a_user(&messages)?).await?,
-        "-- The join: ",
-    );
+    check(&statements(about_a_user(&messages)?).await?, ".join_");
     tokio::time::sleep(STALENESS).await;
     simulator.rename(&id, "Countess")?;
     let messages = simulator.take_messages();
-    check(
-        &statements(about_a_user(&messages)?).await?,
-        "-- The join: ",
-    );
+    check(&statements(about_a_user(&messages)?).await?, ".join_");
     simulator.delete(&id)?;
     let messages = simulator.take_messages();
-    check(
-        &statements(about_a_user(&messages)?).await?,
-        "-- The join of a deletion",
-    );
+    check(&statements(about_a_user(&messages)?).await?, ".gone_");
     // Each is recorded by the statement that applies it.
     let recorded = "SELECT outcome FROM neon_identity.deliveries ORDER BY id";
     let recorded = stage.json(recorded).await?;

@@ -34,6 +34,7 @@ const MODULES: &[&str] = &[
     "shared/subscribe",
     "shared/secret",
     "shared/client",
+    "shared/store/planned",
     "shared/store/refusal",
     "shared/store/error",
     "shared/store/schema",

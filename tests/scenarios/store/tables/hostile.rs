@@ -2,8 +2,10 @@
 //! better than the server's own; none is ever called, by the owner or by the writer.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -95,16 +97,42 @@ fn files(folders: &[&str]) -> Result<Vec<Sql>> {
             if path.extension().is_none_or(|extension| extension != "sql") {
                 continue;
             }
-            let text = fs::read_to_string(&path)?;
-            files.push(Sql {
-                path: path.display().to_string(),
-                code: bare(&text),
-                text,
-            });
+            for text in whole(&path)? {
+                files.push(Sql {
+                    path: path.display().to_string(),
+                    code: bare(&text),
+                    text,
+                });
+            }
         }
     }
     ensure!(files.len() > 3, "the statements were not found");
     Ok(files)
+}
+
+/// The statements that a file is sent as.
+fn whole(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path)?;
+    Ok(match path.file_stem().and_then(OsStr::to_str) {
+        // Put into `join.sql`.
+        Some("join_one" | "join_many") => Vec::new(),
+        // It has no name before it is filled in.
+        Some("call_planned") => Vec::new(),
+        Some("join") => {
+            let mut joins = Vec::new();
+            for profiles in ["join_one.sql", "join_many.sql"] {
+                let profiles = fs::read_to_string(path.with_file_name(profiles))?;
+                let mut join = String::new();
+                for line in profiles.lines().filter(|line| line.starts_with("-- $")) {
+                    join.extend([line, "\n"]);
+                }
+                join.push_str(&text.replace("profiles_to_join", &profiles.replace("-- $", "-- ")));
+                joins.push(join);
+            }
+            joins
+        }
+        _ => vec![text],
+    })
 }
 
 fn bare(text: &str) -> String {
