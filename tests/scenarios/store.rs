@@ -17,6 +17,7 @@ use tokio_postgres::Client;
 mod address;
 mod bad;
 mod books;
+mod desk;
 mod digest;
 mod erase;
 mod erase_old;

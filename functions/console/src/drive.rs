@@ -42,6 +42,17 @@ pub(crate) fn look(visit: &Visit<'_>, words: &str) -> Markup {
     )
 }
 
+/// The button that has that go on.
+pub(crate) fn look_on(visit: &Visit<'_>) -> Markup {
+    visit.form(
+        "runs/look",
+        html! {
+            input type="hidden" name="go_on" value="1";
+            button type="submit" { "Go on" }
+        },
+    )
+}
+
 /// The store and the provider that a run uses.
 pub(crate) fn ground<'a>(visit: &'a Visit<'_>) -> Result<Ground<'a>, Fault> {
     Ok(Ground {
@@ -124,25 +135,31 @@ fn shown(visit: &Visit<'_>, came: &Came, overview: &Overview) -> (&'static str, 
 
 /// Another slice follows: by itself where there is a script, else by the button.
 fn on_the_way(visit: &Visit<'_>, report: &Report, overview: &Overview) -> Markup {
-    let seen = overview.walked.unwrap_or_default();
+    html! {
+        div.card {
+            (progress(overview.walked.unwrap_or_default(), overview))
+            (figures(report))
+            div data-go-on="1" { (button(visit, "Go on")) }
+            p.quiet { "It goes on from its place, whenever that is: this page may be left." }
+        }
+    }
+}
+
+/// How many users were seen, of how many.
+pub(crate) fn progress(seen: i64, overview: &Overview) -> Markup {
     // Before the first complete run nobody knows how many there are.
     let all = overview
         .complete_at
         .map(|_| (overview.users - overview.deleted).max(seen).max(1));
     html! {
-        div.card {
-            p id="seen" {
-                (show::count(seen, "user", "users")) " seen so far"
-                @if let Some(all) = all { " of about " (show::number(all)) }
-                "."
-            }
-            @match all {
-                Some(all) => progress aria-labelledby="seen" value=(seen) max=(all) {},
-                None => progress aria-labelledby="seen" {},
-            }
-            (figures(report))
-            div data-go-on="1" { (button(visit, "Go on")) }
-            p.quiet { "It goes on from its place, whenever that is: this page may be left." }
+        p id="seen" {
+            (show::count(seen, "user", "users")) " seen so far"
+            @if let Some(all) = all { " of about " (show::number(all)) }
+            "."
+        }
+        @match all {
+            Some(all) => progress aria-labelledby="seen" value=(seen) max=(all) {},
+            None => progress aria-labelledby="seen" {},
         }
     }
 }

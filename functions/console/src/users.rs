@@ -1,7 +1,7 @@
 //! Users, a page at a time.
 
 use maud::{Markup, html};
-use shared::store::desk::{Among, Place, Search, UserRow};
+use shared::store::desk::{Among, Look, Place, Search, UserRow};
 
 use crate::drive;
 use crate::fault::Fault;
@@ -19,6 +19,7 @@ const FILTERS: &[(Among, &str, &str)] = &[
     (Among::Living, "living", "Living"),
     (Among::Deleted, "deleted", "Deleted"),
     (Among::Placeholders, "placeholders", "Placeholders"),
+    (Among::Differing, "differs", "Differing from the provider"),
 ];
 
 pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
@@ -28,6 +29,10 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let now = visit.desk().now().await?;
+    let differing = match search.among {
+        Among::Differing => Some(visit.desk().last_look().await?),
+        _ => None,
+    };
     let next = rows.last().filter(|_| more).map(|row| row.place.clone());
     Ok(visit.page(Page {
         title: "Users",
@@ -39,8 +44,9 @@ pub(crate) async fn page(visit: &Visit<'_>) -> Result<Response, Fault> {
                 p { a.button.second href=(visit.link("connect/user/new")) { "New user" } }
                 (drive::look(visit, "Who differs from the provider?"))
             }
+            @if let Some(look) = &differing { (looked(visit, look.as_ref(), now)) }
             @if rows.is_empty() {
-                p.card { "No user is like that." }
+                @if !matches!(differing, Some(None)) { p.card { "No user is like that." } }
             } @else {
                 (table(visit, &rows, now))
             }
@@ -116,6 +122,37 @@ fn finder(visit: &Visit<'_>, search: &Search) -> Markup {
     }
 }
 
+/// When it was looked who differs, or that nobody has looked yet.
+fn looked(visit: &Visit<'_>, last: Option<&Look>, now: shared::time::At) -> Markup {
+    let Some(last) = last else {
+        return html! {
+            p.card {
+                "No dry run has been made yet. It compares every row with the provider, and changes \
+                 nothing: the button above begins one."
+            }
+        };
+    };
+    html! {
+        div.card {
+            p {
+                "These users differed when the dry run of " (show::moment(last.begun_at, now))
+                " saw them. Deliveries and runs may have changed some since; a user's comparison \
+                 shows how that one stands now."
+            }
+            @if last.is_cut() {
+                p {
+                    "There are more: of each kind of difference the first "
+                    (show::number(Look::MOST)) " are kept."
+                }
+            }
+            @if last.ended_at.is_none() {
+                p { "It has not ended: it goes on from its place." }
+                (drive::look_on(visit))
+            }
+        }
+    }
+}
+
 fn table(visit: &Visit<'_>, rows: &[UserRow], now: shared::time::At) -> Markup {
     html! {
         table.list {
@@ -133,8 +170,12 @@ fn table(visit: &Visit<'_>, rows: &[UserRow], now: shared::time::At) -> Markup {
                 @for row in rows {
                     tr {
                         th scope="row" data-label="Name" {
-                            a href=(visit.link(&address(&row.place.id))) {
-                                (show::cell(row.name.as_deref(), "no name"))
+                            @if row.change.as_deref() == Some("create") {
+                                span.quiet { "no row" }
+                            } @else {
+                                a href=(visit.link(&address(&row.place.id))) {
+                                    (show::cell(row.name.as_deref(), "no name"))
+                                }
                             }
                         }
                         td data-label="E-mail" { (show::cell(row.email.as_deref(), "none")) }
@@ -145,12 +186,28 @@ fn table(visit: &Visit<'_>, rows: &[UserRow], now: shared::time::At) -> Markup {
                                 None => span.quiet { "unknown" },
                             }
                         }
-                        td data-label="State" { (state(row.deleted_at.is_some(), row.updated_at.is_some())) }
+                        td data-label="State" {
+                            @match row.change.as_deref() {
+                                Some(change) => (difference(change)),
+                                None => (state(row.deleted_at.is_some(), row.updated_at.is_some())),
+                            }
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// How a user differs.
+fn difference(change: &str) -> Markup {
+    let words = match change {
+        "create" => "not in the table",
+        "delete" => "missing at the provider",
+        "revive" => "deleted in the table alone",
+        _ => "different in the table",
+    };
+    html! { span.badge.warn { (words) } }
 }
 
 /// Where a user's page is.

@@ -51,6 +51,8 @@ struct Ended {
     unlisted: Option<Vec<String>>,
     /// Of a dry run: what would change.
     findings: Vec<Finding>,
+    /// Of a dry run that a person watches: the place where the next one goes on.
+    looked: Option<Saved>,
 }
 
 impl Ended {
@@ -62,6 +64,7 @@ impl Ended {
             walk: None,
             unlisted: None,
             findings: Vec::new(),
+            looked: None,
         }
     }
 }
@@ -102,7 +105,8 @@ pub(crate) async fn run(
         };
     ended.figures.duration_ms = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
     let mut figures = ended.figures;
-    let findings = std::mem::take(&mut ended.findings);
+    let findings = std::mem::take(&mut ended.findings).into_boxed_slice();
+    let left = ended.looked.take().map(Box::new);
     let margin = (until.saturating_duration_since(begun) / 4).min(MARGIN);
     let (outcome, closed) = close(sources, id, ended, retention, until + margin * 3 / 4).await?;
     figures.missed = closed.missed;
@@ -116,6 +120,7 @@ pub(crate) async fn run(
         outcome,
         figures,
         findings,
+        left,
     })
 }
 
@@ -199,7 +204,8 @@ async fn work_on_listing(
     let Taken {
         lease, now, saved, ..
     } = taken;
-    let mut tally = Tally::new(&saved);
+    let saved = request.looked.as_ref().unwrap_or(&saved);
+    let mut tally = Tally::new(saved);
     tally.unlisted = Unlisted::new(taken.unlisted);
     let mut run = Run {
         sources,
@@ -231,11 +237,16 @@ async fn work_on_listing(
         Err(_) if !walk.is_spent() => tally.saved(walk.position()),
         _ => Saved::default(),
     };
+    let (walk, looked) = match request.dry_run {
+        true => (None, Some(saved)),
+        false => (Some(saved), None),
+    };
     Ended {
         outcome,
         figures: tally.figures,
         lease: Some(lease),
-        walk: (!request.dry_run).then_some(saved),
+        walk,
+        looked,
         unlisted: tally.unlisted.learnt().filter(|_| !request.dry_run),
         findings: tally.findings,
     }
@@ -275,6 +286,7 @@ async fn work_on_named(
         walk: None,
         unlisted: None,
         findings: Vec::new(),
+        looked: None,
     }
 }
 
@@ -370,6 +382,7 @@ async fn work_on_record(
         walk: None,
         unlisted: None,
         findings: Vec::new(),
+        looked: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answer of a run.
 
 use shared::profile::UserId;
-use shared::store::Figures;
+use shared::store::{Figures, Saved};
 
 /// How a run ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -40,7 +40,11 @@ pub struct Report {
     /// Of a dry run: what would change, user by user, as far as
     /// [`Finding::MOST`]. It is for a person alone.
     #[serde(skip)]
-    pub findings: Vec<Finding>,
+    pub findings: Box<[Finding]>,
+    /// Of a dry run that a person watches, if it is partial: where the next one goes
+    /// on.
+    #[serde(skip)]
+    pub left: Option<Box<Saved>>,
 }
 
 /// A user whose row is not as the provider has them.
@@ -53,8 +57,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// So many of a run are told.
-    pub const MOST: usize = 10_000;
+    /// So many of each change are told.
+    pub const MOST: usize = 2_500;
 }
 
 /// The change that a run would make to a row.
@@ -68,6 +72,18 @@ pub enum Change {
     Delete,
     /// It says that the user is deleted.
     Revive,
+}
+
+impl Change {
+    /// As it is kept.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Revive => "revive",
+        }
+    }
 }
 
 /// Why the invocation fails.

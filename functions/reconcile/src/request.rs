@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use shared::profile::UserId;
+use shared::store::Saved;
 
 /// An invocation's event, understood.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Request {
     /// The users to tombstone if the provider doesn't have them, and nothing else
     /// to do: no event asks for this.
     pub(crate) named: Option<Vec<UserId>>,
+    /// Of a dry run that a person watches: where it goes on.
+    pub(crate) looked: Option<Saved>,
 }
 
 /// The source that a run learns from.
@@ -38,11 +41,13 @@ impl Request {
         }
     }
 
-    /// Reports what would change, user by user, however many would be deleted.
-    pub fn looking() -> Self {
+    /// Reports what would change, user by user, however many would be deleted. It goes
+    /// on where an earlier such run has left off, if it has.
+    pub fn looking(from: Saved) -> Self {
         Self {
             dry_run: true,
             max_deletes: Some(i64::MAX),
+            looked: Some(from),
             ..Self::default()
         }
     }

@@ -111,11 +111,11 @@ impl Run<'_> {
 
     /// Takes in a user that was read after a look at the row, and counts it.
     async fn take_in(&mut self, look: &Look, profile: &Profile) -> Result<(), Stopped> {
+        self.tally.met.insert(look.id.as_str());
         if self.dry_run {
             self.tally.count(Outcome::Unchanged);
             return Ok(());
         }
-        self.tally.met.insert(look.id.as_str());
         let options = SettleOptions {
             origin: Origin::Listing,
             revive: true,

@@ -114,11 +114,14 @@ impl Run<'_> {
         if self.dry_run {
             for look in confirmed.gone.iter().flatten() {
                 self.tally.find(&look.id, Change::Delete);
+                // A run that goes on from here need not read them again.
+                self.tally.met.insert(look.id.as_str());
             }
+            self.tally.keep();
+            self.tally.figures.deleted = figure(confirmed.count);
             if let Some(stopped) = stopped {
                 return Err(stopped);
             }
-            self.tally.figures.deleted = figure(confirmed.count);
             return Ok(RunOutcome::Complete);
         }
         // After all reads: a run that one of them fails tombstones nobody.

@@ -45,6 +45,8 @@ pub(crate) struct Tally {
     pub(crate) unlisted: Unlisted,
     /// Of a dry run: what would change.
     pub(crate) findings: Vec<Finding>,
+    /// How many of each change those are.
+    told: [usize; 4],
 }
 
 /// The counts of a walk over all its runs.
@@ -81,12 +83,15 @@ impl Tally {
             kept: counted,
             unlisted: Unlisted::default(),
             findings: Vec::new(),
+            told: [0; 4],
         }
     }
 
     /// Notes what a run would make of a row, for the person who asked.
     pub(crate) fn find(&mut self, id: &UserId, change: Change) {
-        if self.findings.len() < Finding::MOST {
+        let told = &mut self.told[change as usize];
+        if *told < Finding::MOST {
+            *told += 1;
             let id = id.clone();
             self.findings.push(Finding { id, change });
         }

@@ -9,7 +9,7 @@ DECLARE
 BEGIN
   FOREACH book IN ARRAY ARRAY[
     'users_sync', 'rejections', 'connection', 'runs', 'walk', 'deliveries', 'repairs',
-    'console_attempts'
+    'console_attempts', 'look', 'differences', 'activity'
   ] LOOP
     -- A role that was dropped and made again is another one.
     CONTINUE WHEN EXISTS (

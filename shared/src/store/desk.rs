@@ -8,6 +8,7 @@ mod activity;
 mod attempts;
 mod books;
 mod deliveries;
+mod look;
 mod overview;
 mod users;
 
@@ -21,6 +22,7 @@ pub use activity::{Happening, Stretch};
 pub use attempts::Attempt;
 pub use books::{RejectionRow, RepairRow, RunRow};
 pub use deliveries::LastDelivery;
+pub use look::{Look, Slice};
 pub use overview::{Bound, LastRun, Overview};
 pub use users::{Among, NamedUser, Person, Place, Search, UserRow};
 

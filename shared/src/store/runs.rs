@@ -42,7 +42,7 @@ pub struct Figures {
 }
 
 /// A walk's place between two invocations.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Saved {
     /// Where the walk was, in the adapter's own words.
     pub position: Option<String>,

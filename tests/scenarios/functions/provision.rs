@@ -49,7 +49,7 @@ const CATALOG: &str = "
     ORDER BY line";
 
 /// Every migration there is.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     "0001_users_sync",
     "0002_event_cursor",
     "0003_erase_user",
@@ -59,10 +59,11 @@ const MIGRATIONS: [&str; 9] = [
     "0007_console",
     "0008_records",
     "0009_privacy",
+    "0011_desk",
 ];
 
 /// The newest one's number.
-const NEWEST: i32 = 9;
+const NEWEST: i32 = 11;
 
 fn first_answer() -> Value {
     json!({"schema": "neon_identity", "version": NEWEST, "applied": MIGRATIONS})

@@ -1,6 +1,9 @@
 //! The history of a day or a week: deliveries by their outcomes, their lag, and
 //! the repairs of runs.
 
+use std::time::SystemTime;
+
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::Desk;
@@ -46,20 +49,26 @@ pub struct Happening {
 
 impl Desk {
     /// So many stretches of so many hours, the last of them the one that is not over.
+    /// Those that are over are counted once.
     pub async fn activity(&self, hours: i32, stretches: i32) -> Result<Vec<Stretch>, StoreError> {
         let parameters: Parameters<'_> = &[(&hours, Type::INT4), (&stretches, Type::INT4)];
-        let rows = self.connection.all(sql!("activity"), parameters).await?;
-        let rows = rows.iter().map(|row| Stretch {
-            begin: At::from_system(row.get(0)),
-            applied: row.get(1),
-            unchanged: row.get(2),
-            rejected: row.get(3),
-            failed: row.get(4),
-            lag_p50_ms: row.get(5),
-            lag_p95_ms: row.get(6),
-            repaired: row.get(7),
-        });
-        Ok(rows.collect())
+        let rows = self
+            .connection
+            .all(sql!("kept_activity"), parameters)
+            .await?;
+        let is_kept = |row: &&Row| row.get::<_, Option<i64>>(1).is_some();
+        let mut all: Vec<Stretch> = rows.iter().take_while(is_kept).map(stretch).collect();
+        let Some(rest) = rows.get(all.len()) else {
+            return Ok(all);
+        };
+        let begin: SystemTime = rest.get(0);
+        let parameters: Parameters<'_> = &[(&hours, Type::INT4), (&begin, Type::TIMESTAMPTZ)];
+        let counted = self
+            .connection
+            .all(sql!("count_activity"), parameters)
+            .await?;
+        all.extend(counted.iter().map(stretch));
+        Ok(all)
     }
 
     /// The last deliveries and repairs of a user, the newest first.
@@ -74,5 +83,18 @@ impl Desk {
             lag_ms: row.get(4),
         });
         Ok(rows.collect())
+    }
+}
+
+fn stretch(row: &Row) -> Stretch {
+    Stretch {
+        begin: At::from_system(row.get(0)),
+        applied: row.get(1),
+        unchanged: row.get(2),
+        rejected: row.get(3),
+        failed: row.get(4),
+        lag_p50_ms: row.get(5),
+        lag_p95_ms: row.get(6),
+        repaired: row.get(7),
     }
 }

@@ -22,6 +22,8 @@ pub enum Among {
     Deleted,
     /// Those that an application has named and no profile has arrived for.
     Placeholders,
+    /// Those whom the last look has found to differ from the provider.
+    Differing,
 }
 
 /// Where a page begins: after this row of the one before.
@@ -61,6 +63,9 @@ pub struct UserRow {
     pub updated_at: Option<At>,
     /// When the provider deleted the user.
     pub deleted_at: Option<At>,
+    /// How the last look found the user to differ, where that is asked for, by the
+    /// words that [`Desk::differences`] takes. Some have no row.
+    pub change: Option<String>,
 }
 
 /// A user, whole.
@@ -120,6 +125,9 @@ impl Desk {
 
     /// A page of users.
     pub async fn users(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
+        if search.among == Among::Differing {
+            return self.differing(search, most).await;
+        }
         if search.text.is_empty() {
             return self.listed(search, most).await;
         }
@@ -132,6 +140,23 @@ impl Desk {
             }
         }
         Ok(found)
+    }
+
+    /// Users who differ from the provider.
+    async fn differing(&self, search: &Search, most: i64) -> Result<Vec<UserRow>, StoreError> {
+        let id = search.after.as_ref().map(|place| place.id.as_str());
+        let parameters: Parameters<'_> = &[
+            (&search.text, Type::TEXT),
+            (&id, Type::TEXT),
+            (&most, Type::INT8),
+        ];
+        let rows = self.connection.all(sql!("find_differing"), parameters);
+        let rows = rows.await?;
+        let differing = rows.iter().map(|row| UserRow {
+            change: row.get(8),
+            ..user(row)
+        });
+        Ok(differing.collect())
     }
 
     /// Users in the order of their ids.
@@ -214,6 +239,7 @@ fn user(row: &Row) -> UserRow {
         created_at: time(row, 5),
         updated_at: time(row, 6),
         deleted_at: time(row, 7),
+        change: None,
     }
 }
 
@@ -223,6 +249,7 @@ fn word(among: Among) -> &'static str {
         Among::Living => "living",
         Among::Deleted => "deleted",
         Among::Placeholders => "placeholders",
+        Among::Differing => "differs",
     }
 }
 

@@ -293,6 +293,133 @@ async fn a_dry_run_lists_who_differs_and_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_filter_differs_shows_whom_the_last_dry_run_found() -> Result<()> {
+    let stage = Stage::backfilled(60).await?;
+    let console = Console::open(&stage).await?;
+    let page = console.page("users?among=differs").await?;
+    page.shows("No dry run has been made yet")?;
+    let same = console.press(&page, "runs/look", &[]).await?;
+    same.shows("Nothing differs")?;
+    console
+        .page("users?among=differs")
+        .await?
+        .shows("No user is like that")?;
+    let ids = stage.ids();
+    stage.simulator.rename(&ids[0], "Another Name")?;
+    let new = stage.simulator.create("Grace", "grace@example.com")?;
+    for id in &ids[1..56] {
+        stage.simulator.delete(id)?;
+    }
+    console.press(&page, "runs/look", &[]).await?;
+    // 57 of them, 50 a page.
+    let first = console.page("users?among=differs").await?;
+    let mut next = first.links("users?among=differs");
+    next.retain(|link| link.contains("&after="));
+    let second = console.page(&next.pop().context("no next page")?).await?;
+    let both = format!("{}{}", first.body, second.body);
+    for id in ids[..56].iter().chain([&new]) {
+        ensure!(
+            both.matches(&format!("{id}</bdi></code>")).count() == 1,
+            "{id}"
+        );
+    }
+    for id in &ids[56..] {
+        ensure!(!both.contains(id.as_str()), "{id}");
+    }
+    ensure!(both.matches("missing at the provider").count() == 55);
+    ensure!(both.matches("different in the table").count() == 1);
+    ensure!(both.matches("not in the table").count() == 1);
+    let name = stage.the_row(&ids[0]).await?.name.context("no name")?;
+    let found = console
+        .page(&format!("users?among=differs&q={}", escaped(&name)))
+        .await?;
+    found.shows(&format!("{}</bdi></code>", ids[0]))?;
+    found.hides(&new)?;
+    // The next dry run finds what is left then.
+    stage.complete(json!({"max_deletes": 60})).await?;
+    console.press(&page, "runs/look", &[]).await?;
+    console
+        .page("users?among=differs")
+        .await?
+        .shows("No user is like that")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dry_run_that_takes_longer_than_a_slice_goes_on_from_its_place() -> Result<()> {
+    let stage = Stage::backfilled(2_500).await?;
+    let console = Console::open(&stage).await?;
+    let ids = stage.ids();
+    stage.simulator.rename(&ids[0], "Another Name")?;
+    stage.simulator.rename(&ids[2_499], "Another Name")?;
+    for id in &ids[1_000..1_030] {
+        stage.simulator.delete(id)?;
+    }
+    let before = stage.versions().await?;
+    let late = Trouble::every(Fault::Late(3_000)).on(Call::List);
+    stage.simulator.add_trouble(late);
+    let page = console.page("runs").await?;
+    let first = console.press(&page, "runs/look", &[]).await?;
+    first.shows("Dry run under way")?;
+    first.shows("<progress")?;
+    // Whoever comes to the page finds it there, and has it go on.
+    let users = console.page("users?among=differs").await?;
+    users.shows("It has not ended")?;
+    stage.simulator.clear_troubles();
+    let ended = console
+        .press(&first, "runs/look", &[("go_on", "1")])
+        .await?;
+    ended.shows("32 users differ")?;
+    ended.shows("30 users are missing at the provider")?;
+    let runs = stage.runs().await?;
+    let listed = |run: &serde_json::Value| run["listed"].as_i64().unwrap_or_default();
+    let [.., one, two] = &runs[..] else {
+        anyhow::bail!("{runs:?}");
+    };
+    ensure!(
+        one["outcome"] == "partial" && two["outcome"] == "complete",
+        "{runs:?}"
+    );
+    ensure!(one["dry_run"] == true && two["dry_run"] == true, "{runs:?}");
+    ensure!(
+        listed(one) > 0 && listed(one) + listed(two) <= 2_470,
+        "{runs:?}"
+    );
+    ensure!(stage.versions().await? == before, "it has written");
+    // A dry run's place is not the walk's.
+    console.page("").await?.hides("A run is not over")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_users_than_a_page_names_are_released_in_steps() -> Result<()> {
+    let stage = Stage::backfilled(1_300).await?;
+    let console = Console::open(&stage).await?;
+    let ids = stage.ids();
+    for id in &ids[..1_100] {
+        stage.simulator.delete(id)?;
+    }
+    let page = console.page("runs").await?;
+    let mut shown = console.press(&page, "runs/look", &[]).await?;
+    while shown.body.contains("Dry run under way") {
+        shown = console.press(&shown, "runs/look", &[]).await?;
+    }
+    shown.shows("1\u{202f}100 users are missing at the provider")?;
+    for (step, left) in [(500, 600), (500, 100), (100, 0)] {
+        shown.shows(&format!("Mark exactly these {step} users as deleted"))?;
+        shown = console.press(&shown, "runs/release", &[]).await?;
+        shown.shows(&format!("{step} of the {step} users"))?;
+        ensure!(stage.living().await? == 200 + left, "{step}");
+    }
+    shown.hides("runs/release")?;
+    console
+        .page("users?among=differs")
+        .await?
+        .shows("No user is like that")?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn exactly_those_whom_the_page_named_are_tombstoned() -> Result<()> {
     let stage = Stage::backfilled(60).await?;
     let console = Console::open(&stage).await?;

@@ -101,3 +101,40 @@ async fn what_happened_is_plotted_and_told_of_each_user() -> Result<()> {
     ensure!(console.get("run?id=99").await?.status == 404);
     Ok(())
 }
+
+#[tokio::test]
+async fn stretches_that_are_over_are_counted_once() -> Result<()> {
+    let stage = Stage::new().await?;
+    let deliver = |when: &str| {
+        format!(
+            "INSERT INTO neon_identity.deliveries (received_at, event_id, event, outcome, lag_ms)
+            SELECT now() - interval '{when}', 'x', 'user.updated', 'updated', 4321
+            FROM generate_series(1, 777)"
+        )
+    };
+    stage.execute(&deliver("150 minutes")).await?;
+    stage.execute(&deliver("0")).await?;
+    let console = Console::open(&stage).await?;
+    let shown = |page: &super::Answer| page.body.matches(">777<").count();
+    ensure!(shown(&console.page("").await?) == 2);
+    let kept = stage
+        .json("SELECT hours, count(*), sum(applied), max(lag_p95_ms) AS lag FROM neon_identity.activity GROUP BY 1 ORDER BY 1")
+        .await?;
+    // The day's last stretch is under way, and the one before may have ended just now.
+    ensure!(
+        kept[0]["hours"] == 1 && kept[0]["sum"] == 777 && kept[0]["lag"] == 4321,
+        "{kept:?}"
+    );
+    ensure!(
+        [22, 23].contains(&kept[0]["count"].as_i64().unwrap_or_default()),
+        "{kept:?}"
+    );
+    stage
+        .execute("DELETE FROM neon_identity.deliveries")
+        .await?;
+    ensure!(
+        shown(&console.page("").await?) == 1,
+        "the stretch that is over is kept"
+    );
+    Ok(())
+}

@@ -40,12 +40,15 @@ async fn the_roles_hold_what_they_need_and_no_more() -> Result<()> {
         neon_identity_reader ensure_user() EXECUTE\n\
         neon_identity_reader users_sync REFERENCES,SELECT\n\
         neon_identity_writer SCHEMA USAGE\n\
+        neon_identity_writer activity DELETE,INSERT,SELECT\n\
         neon_identity_writer connection SELECT\n\
         neon_identity_writer console_attempts DELETE,INSERT,SELECT,UPDATE\n\
         neon_identity_writer deliveries INSERT,SELECT\n\
+        neon_identity_writer differences DELETE,INSERT,SELECT,UPDATE\n\
         neon_identity_writer erase_older_than() EXECUTE\n\
         neon_identity_writer gone_…() EXECUTE\n\
         neon_identity_writer join_…() EXECUTE\n\
+        neon_identity_writer look INSERT,SELECT,UPDATE\n\
         neon_identity_writer prune() EXECUTE\n\
         neon_identity_writer rejections INSERT,SELECT,UPDATE\n\
         neon_identity_writer repairs INSERT,SELECT,UPDATE\n\
