@@ -75,7 +75,7 @@ impl<'a, 'v> Here<'a, 'v> {
     }
 
     async fn make(&self) -> Result<Response, Problem> {
-        let new = self.new()?;
+        let new = self.wanted()?;
         let account = self.open()?;
         self.refuse_a_second_project().await?;
         self.run(&account, account.make(new)).await
@@ -112,7 +112,7 @@ impl<'a, 'v> Here<'a, 'v> {
         })
     }
 
-    fn new(&self) -> Result<New, Problem> {
+    fn wanted(&self) -> Result<New, Problem> {
         let name = self.typed("name");
         if name.is_empty() {
             return Err(whole("The new one has no name: type one."));

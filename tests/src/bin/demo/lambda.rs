@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tests::scratch::Scratch;
+use tests::simulator::Access;
 use tests::tools::{free_port, workspace};
 use tests::watchdog::Watched;
 
@@ -19,7 +20,8 @@ pub(crate) struct Lambda {
 }
 
 impl Lambda {
-    pub(crate) async fn start(secret: &Path) -> Result<Self> {
+    /// `account`: how `console` reaches a simulated account.
+    pub(crate) async fn start(secret: &Path, account: Option<Access>) -> Result<Self> {
         let port = free_port()?;
         let scratch = Scratch::new("demo")?;
         let log = scratch.path().join("functions.log");
@@ -47,6 +49,9 @@ impl Lambda {
             .arg("--env-var")
             .arg(format!("WEBHOOK_URL={}", url(port, "webhook")))
             .current_dir(workspace());
+        for (name, value) in account.into_iter().flat_map(|account| account.variables) {
+            command.arg("--env-var").arg(format!("{name}={value}"));
+        }
         let lambda = Self {
             port,
             http: reqwest::Client::new(),

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tests::postgres::{Options, Postgres};
 use tests::secret_file::SecretFile;
+use tests::simulator::Simulator;
 
 use lambda::Lambda;
 use provider::Provider;
@@ -80,7 +81,8 @@ async fn set_up() -> Result<Stage> {
     let provider = Provider::of_environment().await?;
     let secret = provider.secret(database.url(), database.owner_url());
     let file = SecretFile::new(&secret)?;
-    let lambda = Lambda::start(&file.path()).await?;
+    let account = provider.simulator().and_then(Simulator::account);
+    let lambda = Lambda::start(&file.path(), account).await?;
     step.done(&provider.described());
     Ok(Stage {
         lambda,

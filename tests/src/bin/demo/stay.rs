@@ -1,6 +1,7 @@
 //! Stays up, and says what to try.
 
 use anyhow::Result;
+use tests::simulator::Simulator;
 use tests::tools::workspace;
 
 use crate::Stage;
@@ -12,6 +13,14 @@ pub(crate) async fn stay(stage: &Stage) -> Result<()> {
     println!("  {}", stage.lambda.url("console"));
     let token = stage.secret["console_token"].as_str().unwrap_or_default();
     println!("  its token: {token}");
+    let account = stage.provider.simulator().and_then(Simulator::account);
+    if let Some(account) = account {
+        println!("  an access token of the simulated account, where it asks for one:");
+        println!("    {}", account.token);
+        if let Some(api_url) = account.api_url {
+            println!("    with the API's address {api_url}");
+        }
+    }
     println!("\nIt stays up until you press Ctrl-C. In another terminal, in this folder:\n");
     println!(
         "  export PATH=\"{}:$PATH\"\n",

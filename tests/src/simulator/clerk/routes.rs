@@ -73,7 +73,7 @@ async fn count(
     Ok(answered(count.to_string()))
 }
 
-async fn this_instance(State(api): State<Api>, Allowed(id): Allowed) -> Response {
+async fn this_instance(Allowed(id): Allowed) -> Response {
     let instance = json!({
         "object": "instance",
         "id": id,
