@@ -2,7 +2,7 @@
 # A variable may stand before or after the target: `make demo PROVIDER=auth0`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build package test-package demo dev test torture check audit fuzz bench pages screenshots clean
+.PHONY: help setup build package test-package demo dev test instructions torture check audit fuzz bench scale pages screenshots clean
 
 tools = $(CURDIR)/.tools/venv/bin
 # The demo, and you after `make dev`, start the functions with `cargo lambda`.
@@ -10,6 +10,8 @@ with_tools = PATH="$(tools):$$PATH"
 run = $(with_tools) cargo run --locked --package tests
 # What the package is built for: template.yaml's default, unless ARCH says otherwise.
 ARCH ?= $(shell sed -n '/^  Architecture:/,/Default:/s/^ *Default: //p' template.yaml)
+# The functions, and tests/hot with the same options and so of the same libraries.
+build_with_hot = cargo build --release --locked --workspace --exclude tests --exclude fuzz --exclude model
 own_arch = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 help: ## Say what there is
@@ -49,7 +51,8 @@ dev: ## The demo's set-up, which stays up and says what to try
 test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draws other random cases
 	@tests/setup.sh test
 	@echo "What is random in the tests is drawn from SEED=$${SEED:-1}, the same each time; for others: make test SEED=$$(date +%s)"
-	cargo build --release --locked
+	$(build_with_hot)
+	tests/instructions.py target/release/hot
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --lib --bins
 	@# They wait more than they work: for a provider's replicas, for back-offs.
@@ -57,6 +60,11 @@ test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draw
 	@# Those that list Stack Auth's users again, with the other meaning of its cursors.
 	STACK_CURSORS=excluded RUST_TEST_THREADS=16 cargo test --locked --package tests --test scenarios \
 		-- reconcile::listing:: reconcile::missing:: long_walk::
+
+instructions: ## Count the instructions of the hottest code; RENEW=1 records them for make test to hold
+	@tests/setup.sh test
+	$(build_with_hot)
+	RENEW=$(RENEW) tests/instructions.py target/release/hot
 
 torture: ## Random schedules of all that can go wrong; SCHEDULES=1000 of each provider or of PROVIDER, from SEED on
 	@tests/setup.sh test
@@ -88,6 +96,11 @@ pages: ## Time each page of the console beside a database of a million users, or
 	@tests/setup.sh demo
 	cargo build --release --locked
 	$(run) --release --bin pages
+
+scale: ## Send a part of a million deliveries in an hour, with the providers' rate limits on; SECONDS=30
+	@tests/setup.sh build bench
+	cargo build --release --locked
+	ONLY=scale SECONDS=$(SECONDS) $(run) --release --bin bench
 
 screenshots: ## Take the pictures of docs/console anew, of the real pages in a real browser
 	@tests/setup.sh test

@@ -102,6 +102,12 @@ check_postgres() {
     fi
 }
 
+check_valgrind() {
+    if ! has valgrind; then
+        need "valgrind, which counts instructions" valgrind
+    fi
+}
+
 # In which the console is tried. The variable CHROMIUM may name another one.
 check_browser() {
     local program
@@ -232,6 +238,7 @@ check_compiler
 [[ $parts =~ (demo|test) ]] && check_curl
 [[ $parts == *test* ]] && check_pgbouncer
 [[ $parts =~ (test|bench) ]] && check_postgres
+[[ $parts == *test* ]] && check_valgrind
 [[ $parts == *test* ]] && check_browser
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages
