@@ -1,4 +1,5 @@
-//! `docs/cost.md` is what its program prints, and what it recommends is the default.
+//! `docs/cost.md` and `docs/scale.md` are what their programs print, and the schedule that the first
+//! recommends is the default.
 
 use std::fs;
 use std::process::Command;
@@ -7,17 +8,19 @@ use anyhow::{Context, Result, ensure};
 use tests::tools::{python_program, workspace};
 
 #[test]
-fn the_page_of_costs_is_what_its_program_prints() -> Result<()> {
-    let program = workspace().join("tests/cost.py");
-    let printed = Command::new(python_program("python")?)
-        .arg(program)
-        .output()?;
-    ensure!(printed.status.success(), "{printed:?}");
-    let page = fs::read_to_string(workspace().join("docs/cost.md"))?;
-    ensure!(
-        String::from_utf8(printed.stdout)? == page,
-        "run: python3 tests/cost.py > docs/cost.md"
-    );
+fn the_pages_of_costs_and_of_scale_are_what_their_programs_print() -> Result<()> {
+    for name in ["cost", "scale"] {
+        let program = workspace().join(format!("tests/{name}.py"));
+        let printed = Command::new(python_program("python")?)
+            .arg(program)
+            .output()?;
+        ensure!(printed.status.success(), "{printed:?}");
+        let page = fs::read_to_string(workspace().join(format!("docs/{name}.md")))?;
+        ensure!(
+            String::from_utf8(printed.stdout)? == page,
+            "run: python3 tests/{name}.py > docs/{name}.md"
+        );
+    }
     Ok(())
 }
 

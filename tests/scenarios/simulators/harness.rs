@@ -14,6 +14,7 @@ use postgres_native_tls::MakeTlsConnector;
 use serde_json::{Value, json};
 use tests::function::Function;
 use tests::function_url;
+use tests::meter::Meter;
 use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Mode, Options, Postgres, connect};
 use tests::runtime_api::RuntimeApi;
@@ -24,6 +25,24 @@ use tests::watchdog::Watched;
 use tokio_postgres::Client;
 
 const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_meter_counts_bytes_and_round_trips() -> Result<()> {
+    let server = Postgres::shared().await?;
+    let database = server.database().await?;
+    let meter = Meter::start(server.port()).await?;
+    let client = connect(&meter.url(database.admin_url())).await?;
+    client.batch_execute("SELECT 1").await?;
+    assert!(meter.sent() > 0 && meter.round_trips() > 1);
+    let long = format!("SELECT length('{}')", "x".repeat(100_000));
+    for statement in ["SELECT 1", "SELECT 1; SELECT repeat('x', 1000000)", &long] {
+        client.batch_execute(statement).await?;
+    }
+    assert_eq!(meter.round_trips(), 3);
+    assert!((100_000..101_000).contains(&meter.sent()));
+    assert_eq!((meter.sent(), meter.round_trips()), (0, 0));
+    Ok(())
+}
 
 #[tokio::test]
 async fn databases_are_separate() -> Result<()> {

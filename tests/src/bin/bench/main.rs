@@ -2,7 +2,8 @@
 //!
 //! Each comparison runs both sides in turn, several times, on the same Postgres and with the same
 //! profiles, so that a machine that is slow for a while is slow for both. `ONLY=webhook,backfill`
-//! names comparisons; `USERS=1000000` adds those that take a million users.
+//! names comparisons; `USERS=1000000` adds those that take a million users, and `DEMO=1` the
+//! demo from nothing; `ONLY=scale` is no comparison but a simulation, `make scale`.
 
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
 
@@ -18,10 +19,12 @@ mod rounds;
 
 mod backfill;
 mod cold_start;
+mod demo;
 mod dlt;
 mod growth;
 mod listing;
 mod memory;
+mod scale;
 mod sizes;
 mod unchanged;
 mod webhook;
@@ -38,6 +41,8 @@ const COMPARISONS: &[&str] = &[
     "memory",
     "dlt",
     "growth",
+    "demo",
+    "scale",
 ];
 
 #[tokio::main]
@@ -52,10 +57,15 @@ async fn main() -> Result<()> {
         );
     }
     let million = std::env::var("USERS").is_ok_and(|users| users == "1000000");
+    let demo = std::env::var("DEMO").is_ok_and(|demo| demo == "1");
     let mut report = Report::default();
     for name in COMPARISONS {
         let wanted = match named.is_empty() {
-            true => *name != "growth" || million,
+            true => match *name {
+                "growth" => million,
+                "demo" => demo,
+                name => name != "scale",
+            },
             false => named.contains(name),
         };
         if !wanted {
@@ -71,7 +81,9 @@ async fn main() -> Result<()> {
             "listing" => listing::measure(&mut report).await?,
             "memory" => memory::measure(&mut report).await?,
             "dlt" => dlt::measure(&mut report).await?,
-            _ => growth::measure(&mut report).await?,
+            "growth" => growth::measure(&mut report).await?,
+            "demo" => demo::measure(&mut report)?,
+            _ => scale::measure().await?,
         }
     }
     report.write(named.is_empty())
