@@ -13,6 +13,7 @@ macro_rules! sql {
 }
 
 mod binding;
+mod columns;
 mod connect;
 mod connection;
 mod deliveries;

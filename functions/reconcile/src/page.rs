@@ -73,7 +73,7 @@ impl Run<'_> {
             profiles, unloaded, ..
         } = listed.page;
         self.count_the_same(&profiles, &differences);
-        let mut newer = Vec::new();
+        let (mut unknown, mut newer) = (Vec::new(), Vec::new());
         let listed_at = self.facts().listed_at(seen);
         for (place, difference) in differences {
             let profile = &profiles[place];
@@ -90,16 +90,22 @@ impl Run<'_> {
                     self.tally.count(Outcome::Updated);
                     self.tally.find(&profile.id, Change::Update);
                 }
-                Difference::Created | Difference::Updated => {
+                Difference::Created => {
+                    unknown.push((profile, profile.version.unwrap_or(listed_at)));
+                }
+                Difference::Updated => {
                     newer.push((profile, profile.version.unwrap_or(listed_at)));
                 }
             }
         }
-        let mut rest = newer.as_slice();
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(batch_length(rest));
+        for batch in batches(&unknown) {
+            let left_out = self.create(batch).await?;
+            if !left_out.is_empty() {
+                self.join_listed(&left_out).await?;
+            }
+        }
+        for batch in batches(&newer) {
             self.join_listed(batch).await?;
-            rest = after;
         }
         self.tally.keep();
         Ok(clock)
@@ -154,6 +160,15 @@ impl Run<'_> {
     }
 }
 
+fn batches<'a>(profiles: &'a [(&'a Profile, At)]) -> impl Iterator<Item = &'a [(&'a Profile, At)]> {
+    let mut rest = profiles;
+    std::iter::from_fn(move || {
+        let (batch, after) = rest.split_at(batch_length(rest));
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 fn batch_length(profiles: &[(&Profile, At)]) -> usize {
     let (most_rows, most_bytes) = BATCH;
     let mut bytes = 0;
@@ -161,5 +176,5 @@ fn batch_length(profiles: &[(&Profile, At)]) -> usize {
         bytes += profile.raw_json.len();
         bytes <= most_bytes
     });
-    fit.count().max(1)
+    fit.count().max(1).min(profiles.len())
 }

@@ -1,7 +1,9 @@
 //! Writes of many users at once. A batch that is refused is halved until the
 //! refused users are alone, so that one of them does not stop the others.
 
-use shared::profile::Profile;
+use std::collections::HashSet;
+
+use shared::profile::{Profile, UserId};
 use shared::store::{Authority, Difference, Look, Origin, Outcome, StoreError};
 use shared::time::At;
 
@@ -45,6 +47,27 @@ impl<'a, T> Halves<'a, T> {
 }
 
 impl Run<'_> {
+    /// Makes rows of users who have none; gives those whom the join has to take in:
+    /// all of them, where one has a row by now or is refused.
+    pub(crate) async fn create<'b>(
+        &mut self,
+        batch: &[(&'b Profile, At)],
+    ) -> Result<Vec<(&'b Profile, At)>, Stopped> {
+        let created: HashSet<UserId> = match self.store.create(batch).await {
+            Ok(created) => created.into_iter().collect(),
+            Err(error) if error.may_be_of_a_row() => return Ok(batch.to_vec()),
+            Err(error) => return Err(error.into()),
+        };
+        for _ in &created {
+            self.tally.count(Outcome::Created);
+        }
+        self.tally.taken |= !created.is_empty();
+        let left_out = batch
+            .iter()
+            .filter(|(profile, _)| !created.contains(&profile.id));
+        Ok(left_out.copied().collect())
+    }
+
     /// Joins a batch and counts what came of it; gives the users that the table
     /// refused.
     pub(crate) async fn join<'b>(

@@ -54,6 +54,10 @@ pub(super) static JOIN: Planned = Planned {
 pub(super) static JOIN_MANY: LazyLock<String> =
     LazyLock::new(|| sql!("join").replace("profiles_to_join", sql!("join_many")));
 
+/// `create.sql`, whose plan is not kept.
+pub(super) static CREATE: LazyLock<String> =
+    LazyLock::new(|| sql!("create").replace("profiles_to_join", sql!("join_many")));
+
 /// `gone.sql`
 pub(super) static GONE: Planned = Planned {
     name: "gone",

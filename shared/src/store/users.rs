@@ -6,10 +6,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::binding::ProjectStore;
+use super::columns::Columns;
 use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
-use super::planned::{GONE, JOIN, JOIN_MANY};
+use super::planned::{CREATE, GONE, JOIN, JOIN_MANY};
 use super::runs::Lease;
 use crate::profile::{Digest, Profile, UserId};
 use crate::time::At;
@@ -211,31 +212,29 @@ impl ProjectStore {
         profiles: &[(&Profile, At)],
         rest: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let mut sorted: Vec<&(&Profile, At)> = profiles.iter().collect();
-        sorted.sort_by_key(|(profile, _)| &profile.id);
-        let column = |read: fn(&Profile) -> Option<&str>| -> Vec<Option<&str>> {
-            sorted.iter().map(|(profile, _)| read(profile)).collect()
-        };
-        let ids = column(|p| Some(p.id.as_str()));
-        let raw = column(|p| Some(&p.raw_json));
-        let names = column(|p| p.name.as_deref());
-        let emails = column(|p| p.email.as_deref());
-        let created: Vec<_> = sorted
-            .iter()
-            .map(|(p, _)| p.created_at.map(At::to_system))
-            .collect();
-        let ats: Vec<_> = sorted.iter().map(|(_, at)| at.to_system()).collect();
-        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![
-            (&ids, Type::TEXT_ARRAY),
-            (&raw, Type::TEXT_ARRAY),
-            (&names, Type::TEXT_ARRAY),
-            (&emails, Type::TEXT_ARRAY),
-            (&created, Type::TIMESTAMPTZ_ARRAY),
-            (&ats, Type::TIMESTAMPTZ_ARRAY),
-        ];
+        let columns = Columns::of(profiles);
+        let mut parameters = columns.parameters();
         let types = JOIN.takes[parameters.len()..].iter().cloned();
         parameters.extend(rest.iter().copied().zip(types));
         self.connection.all(&JOIN_MANY, &parameters).await
+    }
+
+    /// Makes rows of listed users who have none, and says whose. An error that may be
+    /// of a row, or a user who is left out: the join says what is to be done.
+    pub async fn create(&self, profiles: &[(&Profile, At)]) -> Result<Vec<UserId>, StoreError> {
+        let columns = Columns::of(profiles);
+        let record = self.record.columns();
+        let mut parameters = columns.parameters();
+        let rest: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&self.facts.name, Type::TEXT),
+            (&self.project.names, Type::TEXT_ARRAY),
+            (&record.run, Type::INT8),
+            (&record.most, Type::INT8),
+        ];
+        parameters.extend(rest);
+        let rows = self.connection.all(&CREATE, &parameters).await?;
+        self.record.count(rows.len());
+        rows.iter().map(|row| id(row.get(0))).collect()
     }
 
     /// Joins a deletion.

@@ -1,9 +1,11 @@
 //! The listing that a run reads: it breaks off, stumbles, moves while it is read, or is too large.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tests::simulator::{Call, Fault, Moment, RateLimit, Trouble};
-use tests::stage::Stage;
+use tests::stage::{Setup, Stage};
 
 use super::{PAGE, STALENESS, assert_figures};
 
@@ -218,4 +220,49 @@ async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
     let report = stage.complete(json!({})).await?;
     assert_figures(&report, &[("listed", 200), ("created", 200)]);
     stage.assert_in_sync().await
+}
+
+#[tokio::test]
+async fn a_user_who_appears_while_the_others_are_made_is_joined() -> Result<()> {
+    let stage = Stage::of(Setup::named("clerk")?).await?;
+    stage.simulator.seed(20);
+    let id = stage.simulator.create("Ada", "ada@example.com")?;
+    let mut delivery = tests::postgres::connect(stage.database.admin_url()).await?;
+    let delivery = delivery.transaction().await?;
+    delivery
+        .batch_execute(&format!(
+            "INSERT INTO neon_identity.users_sync (raw_json, id, name, updated_at)
+            VALUES ('{{\"id\": \"{id}\"}}', '{id}', 'another', now() + interval '1 second')"
+        ))
+        .await?;
+    let appears = async {
+        let waits = "SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while stage.query(waits, &[]).await?.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        delivery.commit().await.context("commit")
+    };
+    let (report, ()) = tokio::try_join!(stage.complete(json!({})), appears)?;
+    // What was put in is no version of the provider's, so it is put right.
+    assert_figures(&report, &[("listed", 21), ("created", 20), ("updated", 1)]);
+    stage.assert_in_sync().await
+}
+
+/// The application's trigger keeps a user out without an error.
+#[tokio::test]
+async fn a_user_whom_a_trigger_leaves_out_is_a_rejection_and_the_others_are_made() -> Result<()> {
+    let stage = Stage::seeded(20).await?;
+    stage
+        .execute(&format!(
+            "CREATE FUNCTION public.leave_out() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RETURN CASE WHEN NEW.id = '{}' THEN NULL ELSE NEW END; END $$;
+            CREATE TRIGGER leave_out BEFORE INSERT ON neon_identity.users_sync
+                FOR EACH ROW EXECUTE FUNCTION public.leave_out()",
+            stage.ids()[7]
+        ))
+        .await?;
+    let report = stage.complete(json!({})).await?;
+    assert_figures(&report, &[("listed", 20), ("created", 19), ("rejected", 1)]);
+    Ok(())
 }

@@ -35,6 +35,7 @@ const MODULES: &[&str] = &[
     "shared/secret",
     "shared/client",
     "shared/store/planned",
+    "shared/store/columns",
     "shared/store/refusal",
     "shared/store/error",
     "shared/store/schema",

@@ -118,18 +118,20 @@ fn whole(path: &Path) -> Result<Vec<String>> {
         Some("join_one" | "join_many") => Vec::new(),
         // It has no name before it is filled in.
         Some("call_planned") => Vec::new(),
-        Some("join") => {
-            let mut joins = Vec::new();
-            for profiles in ["join_one.sql", "join_many.sql"] {
+        Some(name @ ("join" | "create")) => {
+            let mut statements = Vec::new();
+            let of_one = (name == "join").then_some("join_one.sql");
+            for profiles in of_one.into_iter().chain(["join_many.sql"]) {
                 let profiles = fs::read_to_string(path.with_file_name(profiles))?;
-                let mut join = String::new();
+                let mut statement = String::new();
                 for line in profiles.lines().filter(|line| line.starts_with("-- $")) {
-                    join.extend([line, "\n"]);
+                    statement.extend([line, "\n"]);
                 }
-                join.push_str(&text.replace("profiles_to_join", &profiles.replace("-- $", "-- ")));
-                joins.push(join);
+                statement
+                    .push_str(&text.replace("profiles_to_join", &profiles.replace("-- $", "-- ")));
+                statements.push(statement);
             }
-            joins
+            statements
         }
         _ => vec![text],
     })
