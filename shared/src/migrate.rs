@@ -48,7 +48,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_console"),
     migration!(8, "0008_records"),
     migration!(9, "0009_privacy"),
-    migration!(11, "0011_desk"),
+    migration!(10, "0010_desk"),
 ];
 
 /// The answer of `provision`.
