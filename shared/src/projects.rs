@@ -10,7 +10,7 @@ mod clerk;
 mod stack;
 mod supabase;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::exchange::{Answer, AnswerError, Request};
@@ -336,6 +336,11 @@ impl Errand<'_> {
     /// Reads the answer to it; `None`: there is more to ask.
     pub fn read(&mut self, answer: &Answer) -> Result<Option<Outcome>, AnswerError> {
         let ways = self.account.ways;
+        if answer.status == StatusCode::FORBIDDEN && matches!(self.step, Step::Organizations) {
+            // It may still see projects, which are what is chosen.
+            self.step = Step::Projects(Vec::new());
+            return Ok(None);
+        }
         if !answer.status.is_success() {
             return Err((ways.words)(&self.step).refused(answer));
         }
@@ -556,6 +561,14 @@ mod tests {
             assert_eq!(chosen(outcome).settings["service_role_key"], SECRET);
             assert_eq!(changed, ["made a key at the provider"]);
         }
+        // The older kind is to be switched off.
+        let both = json!([
+            key("legacy", "service_role", jwt.into()),
+            key("secret", "default", SECRET.into()),
+        ]);
+        let steps = [look("ACTIVE_HEALTHY"), keys(200, both)];
+        let (outcome, _) = check(account.choose("abc").unwrap(), &steps);
+        assert_eq!(chosen(outcome).settings["service_role_key"], SECRET);
         for in_part in [
             json!("sb_secret_01234··········"),
             json!("******"),
@@ -622,6 +635,20 @@ mod tests {
         };
         assert_eq!((&*project.id, &*project.group), ("old", "Org"));
         assert_eq!(project.obstacle, None);
+        // A token that sees no organizations may see projects.
+        let projects = json!([{"ref": "abc", "name": "A", "status": "ACTIVE_HEALTHY"}]);
+        let refused = json!({"message": "unseen"});
+        let steps = [
+            ("GET", "/v1/organizations", Value::Null, 403, refused),
+            ("GET", "/v1/projects", Value::Null, 200, projects),
+        ];
+        let (Ok(Some(Outcome::Listed(listing))), _) = check(account.list().unwrap(), &steps) else {
+            panic!("nothing was listed");
+        };
+        assert_eq!(
+            (listing.organizations.len(), listing.projects.len()),
+            (0, 1)
+        );
         for id in ["", "..", "a b", "a//b", "a/..", "ä", &"a".repeat(200)] {
             assert!(account.choose(id).is_none(), "{id}");
         }
@@ -752,7 +779,11 @@ mod tests {
                 ] {
                     let errands = [account.list(), Some(account.make(new()))];
                     for mut errand in errands.into_iter().flatten() {
-                        let Err(said) = errand.read(&answer(status, body)) else {
+                        let mut read = errand.read(&answer(status, body));
+                        if matches!(read, Ok(None)) && status == 403 {
+                            read = errand.read(&answer(status, body));
+                        }
+                        let Err(said) = read else {
                             panic!("{name}: {status} {body}");
                         };
                         let said = said.to_string();

@@ -151,7 +151,10 @@ impl Here<'_, '_> {
                         button.second type="submit" { "Make it" }
                     }))
                 } @else {
-                    p { "The account has no organization to make one in: make that first, at " (self.guide.title) "." }
+                    p {
+                        "The token sees no organization to make one in. Make one at "
+                        (self.guide.title) ", or use a token that sees it."
+                    }
                 }
             }
             p { a href=(self.visit.link(&self.path(""))) { "Look again" } }

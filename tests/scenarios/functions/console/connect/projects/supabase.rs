@@ -268,7 +268,7 @@ async fn hundreds_of_projects_and_hostile_names_are_shown_as_text() -> Result<()
     }
     kept.leave_organizations();
     let listed = account.list().await?;
-    listed.shows("The account has no organization to make one in")?;
+    listed.shows("The token sees no organization to make one in")?;
     Ok(())
 }
 
