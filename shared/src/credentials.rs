@@ -132,6 +132,18 @@ impl Credentials {
         Ok(Opened::new(secret)?)
     }
 
+    /// The same where it is not what `known` was opened from; else `None`. To open a
+    /// secret is to read the certificates that servers are checked with, which takes
+    /// longer than a page of the console.
+    pub async fn reopen(&self, known: &Opened) -> Result<Option<Opened>> {
+        let json = self.text().await?;
+        let secret = OpenSecret::parse(&json).context(INCOMPLETE)?;
+        if known.is_of(&secret) {
+            return Ok(None);
+        }
+        Ok(Some(Opened::new(secret)?))
+    }
+
     /// The secret as it would be after a change. Nothing is written.
     pub async fn draft(&self, change: impl FnOnce(&mut Map<String, Value>)) -> Result<Opened> {
         let json = self.text().await?;

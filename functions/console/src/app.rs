@@ -108,8 +108,11 @@ impl App {
     /// secret is read for each of its requests.
     pub(crate) async fn current(&self) -> Result<Arc<Connected>> {
         *self.read_at.lock().await = Instant::now();
-        let opened = self.credentials.open().await?;
-        Ok(self.take_in(opened).await)
+        let known = self.known().await;
+        match self.credentials.reopen(&known.opened).await? {
+            Some(opened) => Ok(self.take_in(opened).await),
+            None => Ok(known),
+        }
     }
 
     /// The same for somebody who has proved nothing: it was read lately, or is now.

@@ -98,6 +98,11 @@ impl Opened {
 
     /// Whether both come from the same bytes.
     pub fn is(&self, other: &Self) -> bool {
-        self.secret.is(&other.secret)
+        self.is_of(&other.secret)
+    }
+
+    /// Whether it comes from the same bytes.
+    pub(super) fn is_of(&self, secret: &OpenSecret) -> bool {
+        self.secret.is(secret)
     }
 }
