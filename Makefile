@@ -40,12 +40,12 @@ test-package: ## Build the package for this machine's processor, and start it wh
 
 demo: ## Show the main job from nothing; PROVIDER=stack|hexclave|clerk|workos|auth0|supabase, keys: see README
 	@tests/setup.sh demo
-	cargo build --release --locked
+	cargo build --locked
 	$(run) --bin demo
 
 dev: ## The demo's set-up, which stays up and says what to try
 	@tests/setup.sh demo
-	cargo build --release --locked
+	cargo build --locked
 	$(run) --bin demo -- --stay
 
 test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draws other random cases

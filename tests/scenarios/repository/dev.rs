@@ -68,11 +68,17 @@ async fn open_console(console: &str, token: &str) -> Result<()> {
 async fn each_line_that_dev_says_to_try_works() -> Result<()> {
     // It waits for Ctrl-C for ever; if this test is killed, that won't come.
     let mut dev = std::process::Command::new(system_program("setpriv")?);
-    dev.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_demo"), "--stay"])
-        .stdout(Stdio::piped())
-        .current_dir(workspace())
-        // Ctrl-C reaches the whole group of a terminal.
-        .process_group(0);
+    dev.args([
+        "--pdeathsig",
+        "KILL",
+        env!("CARGO_BIN_EXE_demo"),
+        "--stay",
+        "--release",
+    ])
+    .stdout(Stdio::piped())
+    .current_dir(workspace())
+    // Ctrl-C reaches the whole group of a terminal.
+    .process_group(0);
     let mut dev = Command::from(dev).kill_on_drop(true).spawn()?;
     let out = dev.stdout.take().context("what it prints")?;
     let mut printed = BufReader::new(out).lines();

@@ -10,6 +10,15 @@ use tests::simulator::Access;
 use tests::tools::{free_port, workspace};
 use tests::watchdog::Watched;
 
+/// How the functions are built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Built {
+    /// Like the demo itself, with which they share what they are built of.
+    Quickly,
+    /// As they are deployed: the tests have them built so already.
+    AsDeployed,
+}
+
 /// `cargo lambda watch`, which starts a function when it is first called.
 pub(crate) struct Lambda {
     port: u16,
@@ -20,8 +29,12 @@ pub(crate) struct Lambda {
 }
 
 impl Lambda {
-    /// `account`: how `console` reaches a simulated account.
-    pub(crate) async fn start(secret: &Path, account: Option<Access>) -> Result<Self> {
+    /// `account`: how `console` reaches a simulated account; `built`: how the functions are.
+    pub(crate) async fn start(
+        secret: &Path,
+        account: Option<Access>,
+        built: Built,
+    ) -> Result<Self> {
         let port = free_port()?;
         let scratch = Scratch::new("demo")?;
         let log = scratch.path().join("functions.log");
@@ -31,13 +44,8 @@ impl Lambda {
         }
         let mut command = Watched::command(&program, "TERM");
         command
-            .args([
-                "lambda",
-                "watch",
-                "--release",
-                "--ignore-changes",
-                "--quiet",
-            ])
+            .args(["lambda", "watch", "--ignore-changes", "--quiet"])
+            .args((built == Built::AsDeployed).then_some("--release"))
             .args([
                 "--invoke-address",
                 "127.0.0.1",

@@ -1,6 +1,7 @@
 //! Shows the main job from nothing: users of a provider arrive in a Postgres, as one watches.
 //!
 //! `demo` ends by itself and leaves nothing running; `demo --stay` stays up and says what to try.
+//! `--release` has the functions built as they are deployed, which takes longer.
 //! `PROVIDER` names the provider, which is simulated; with the keys of a project of one's own in
 //! the environment it is that project's users that are shown.
 
@@ -21,14 +22,18 @@ use tests::postgres::{Options, Postgres};
 use tests::secret_file::SecretFile;
 use tests::simulator::Simulator;
 
-use lambda::Lambda;
+use lambda::{Built, Lambda};
 use provider::Provider;
 use show::{Step, seconds, thousands};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let stay = std::env::args().any(|argument| argument == "--stay");
-    match demo(stay).await {
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
+    let built = match asked("--release") {
+        true => Built::AsDeployed,
+        false => Built::Quickly,
+    };
+    match demo(asked("--stay"), built).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("\ndemo: {error:#}");
@@ -47,9 +52,9 @@ struct Stage {
     _secret: SecretFile,
 }
 
-async fn demo(stay: bool) -> Result<()> {
+async fn demo(stay: bool, built: Built) -> Result<()> {
     let begun = Instant::now();
-    let mut stage = set_up().await?;
+    let mut stage = set_up(built).await?;
     provision(&stage).await?;
     backfill(&stage).await?;
     let webhook = stage.lambda.url("webhook");
@@ -73,7 +78,7 @@ async fn demo(stay: bool) -> Result<()> {
     Ok(())
 }
 
-async fn set_up() -> Result<Stage> {
+async fn set_up(built: Built) -> Result<Stage> {
     let step =
         Step::begin("Starting PostgreSQL, the provider and the functions under cargo lambda");
     let server = Postgres::start(Options::default()).await?;
@@ -82,7 +87,7 @@ async fn set_up() -> Result<Stage> {
     let secret = provider.secret(database.url(), database.owner_url());
     let file = SecretFile::new(&secret)?;
     let account = provider.simulator().and_then(Simulator::account);
-    let lambda = Lambda::start(&file.path(), account).await?;
+    let lambda = Lambda::start(&file.path(), account, built).await?;
     step.done(&provider.described());
     Ok(Stage {
         lambda,
