@@ -11,7 +11,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::time::At;
@@ -35,6 +35,11 @@ const MOST_UNFOLDED: u32 = 1 << 20;
 /// they become U+FFFD. Numbers that would unfold without bound are refused here.
 pub fn storable(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     serde_json::from_str::<&RawValue>(raw).map_err(|_| Unreadable("not JSON"))?;
+    mend(raw)
+}
+
+/// The same for text that is JSON.
+fn mend(raw: &str) -> Result<Cow<'_, str>, Unreadable> {
     let bytes = raw.as_bytes();
     let mut mended = String::new();
     let mut kept = 0;
@@ -118,20 +123,37 @@ fn exponent(number: &str) -> Result<u32, Unreadable> {
 /// in `jsonb`.
 ///
 /// Invariant: in the order of their keys, each of which is there once.
-pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Fields<'a> {
+    raw: &'a str,
+    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
 
 impl<'a> Fields<'a> {
     /// Reads the fields of `raw`, which must be an object.
     pub fn of(raw: &'a str) -> Result<Self, Unreadable> {
-        let Members(members) =
-            serde_json::from_str(raw).map_err(|_| Unreadable("not a JSON object"))?;
-        let members = members.into_iter();
-        let mut fields: Vec<_> = members.map(|(Text(key), value)| (key, value)).collect();
+        Self::those(raw, Wanted(None))
+    }
+
+    /// The same of these fields alone.
+    pub fn only(raw: &'a str, keys: &[&str]) -> Result<Self, Unreadable> {
+        Self::those(raw, Wanted(Some(keys)))
+    }
+
+    fn those(raw: &'a str, wanted: Wanted<'_>) -> Result<Self, Unreadable> {
+        let mut text = serde_json::Deserializer::from_str(raw);
+        let fields = wanted.deserialize(&mut text);
+        let fields = fields.and_then(|fields| text.end().map(|()| fields));
+        let mut fields = fields.map_err(|_| Unreadable("not a JSON object"))?;
         // The sort is stable, so the last one of equal keys becomes their first.
         fields.reverse();
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
         fields.dedup_by(|(a, _), (b, _)| a == b);
-        Ok(Self(fields))
+        Ok(Self { raw, fields })
+    }
+
+    /// As [`storable`], without reading the text a second time to see that it is JSON.
+    pub fn storable(&self) -> Result<Cow<'a, str>, Unreadable> {
+        mend(self.raw)
     }
 
     /// The same for bytes, which must be UTF-8.
@@ -146,8 +168,10 @@ impl<'a> Fields<'a> {
 
     /// The field's JSON text, even if it is null, unless it is missing.
     pub fn written(&self, key: &str) -> Option<&'a str> {
-        let place = self.0.binary_search_by(|(other, _)| (**other).cmp(key));
-        place.ok().map(|place| self.0[place].1.get())
+        let place = self
+            .fields
+            .binary_search_by(|(other, _)| (**other).cmp(key));
+        place.ok().map(|place| self.fields[place].1.get())
     }
 
     /// The field, if it is a string.
@@ -196,7 +220,7 @@ impl<'a> Fields<'a> {
 
     /// Every field with its JSON text, nulls included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(key, raw)| (&**key, raw.get()))
+        self.fields.iter().map(|(key, raw)| (&**key, raw.get()))
     }
 }
 
@@ -222,6 +246,37 @@ pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) 
         return Cow::Borrowed(raw);
     }
     Cow::Owned(out)
+}
+
+/// Reads an object's members, or those with these keys.
+struct Wanted<'k>(Option<&'k [&'k str]>);
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Text(key)) = map.next_key()? {
+            if self.0.is_none_or(|keys| keys.contains(&&*key)) {
+                members.push((key, map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(members)
+    }
 }
 
 /// An object's members as they stand, including those whose key is there twice.

@@ -98,10 +98,17 @@ impl Profile {
         raw: &str,
         columns: impl FnOnce(&Fields<'_>) -> Columns,
     ) -> Result<Self, Unreadable> {
-        let raw_json = json::storable(raw)?;
+        let fields = match Fields::of(raw) {
+            Ok(fields) => fields,
+            // No JSON at all is the better reason.
+            Err(no_object) => return Err(json::storable(raw).err().unwrap_or(no_object)),
+        };
+        let raw_json = fields.storable()?;
         let mended = matches!(raw_json, Cow::Owned(_));
-        let fields = Fields::of(&raw_json)?;
-        let columns = columns(&fields);
+        let columns = match &raw_json {
+            Cow::Borrowed(_) => columns(&fields),
+            Cow::Owned(mended) => columns(&Fields::of(mended)?),
+        };
         let id = columns.id.ok_or(Unreadable(
             "the user has no id, or one that is not a string",
         ))?;

@@ -472,7 +472,9 @@ impl Position {
 
     /// Whether a page is of the search that was asked for.
     fn check(&self, users: &[&RawValue]) -> Result<(), AnswerError> {
-        let places = parts::places_of_all(users, "user_id", |user| user.time("created_at"));
+        let places = parts::places_of_all(users, "user_id", "created_at", |user, field| {
+            user.time(field)
+        });
         if descends(places.iter()) {
             return Err(broken("Auth0", "shows the newest first"));
         }

@@ -379,12 +379,12 @@ fn page(items: &[&RawValue]) -> Page {
 }
 
 fn places(items: &[&RawValue]) -> Vec<Option<Place>> {
-    parts::places(items, "id", |user| user.millis("created_at"))
+    parts::places(items, "id", "created_at", |user, field| user.millis(field))
 }
 
 /// The same for a walk by offset, which counts users and needs no ids.
 fn offset_places(items: &[&RawValue]) -> Vec<Place> {
-    parts::places_of_all(items, "id", |user| user.millis("created_at"))
+    parts::places_of_all(items, "id", "created_at", |user, field| user.millis(field))
 }
 
 #[cfg(test)]

@@ -70,14 +70,15 @@ fn storable_id(user: &json::Fields<'_>, id_field: &str) -> Option<String> {
     UserId::new(id.as_str()).is_ok().then_some(id)
 }
 
-/// Where listed users stand in an order by `time`; `None` for a user without an
+/// Where listed users stand in an order by the `time` in `time_field`; `None` for a user without an
 /// id.
 pub(super) fn places(
     items: &[&RawValue],
     id_field: &str,
-    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+    time_field: &str,
+    time: impl Fn(&json::Fields<'_>, &str) -> Option<At>,
 ) -> Vec<Option<Place>> {
-    let places = places_of_all(items, id_field, time);
+    let places = places_of_all(items, id_field, time_field, time);
     let named = |place: &Place| !place.id.is_empty();
     places
         .into_iter()
@@ -90,12 +91,14 @@ pub(super) fn places(
 pub(super) fn places_of_all(
     items: &[&RawValue],
     id_field: &str,
-    time: impl Fn(&json::Fields<'_>) -> Option<At>,
+    time_field: &str,
+    time: impl Fn(&json::Fields<'_>, &str) -> Option<At>,
 ) -> Vec<Place> {
     let mut key = i64::MIN;
     let place = |item: &&RawValue| {
-        let user = json::Fields::of(item.get()).ok();
-        let at = user.as_ref().and_then(&time);
+        // Every user of the page is read here: no more of each than it takes.
+        let user = json::Fields::only(item.get(), &[id_field, time_field]).ok();
+        let at = user.as_ref().and_then(|user| time(user, time_field));
         key = at.map_or(key, At::as_micros);
         let id = user.and_then(|user| storable_id(&user, id_field));
         Place {

@@ -319,8 +319,10 @@ impl Paging for Position {
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
             .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
-        let time = |user: &json::Fields<'_>| user.millis("signed_up_at_millis");
-        let places = parts::places(&listed.items, "id", time);
+        let time_field = "signed_up_at_millis";
+        let places = parts::places(&listed.items, "id", time_field, |user, field| {
+            user.millis(field)
+        });
         let Some(known) = self.cursor.known(&places) else {
             return self.cursor.go_back("Stack Auth");
         };

@@ -461,8 +461,8 @@ impl Paging for Position {
 
 /// Where the users stand, the newest first.
 fn places(items: &[&RawValue]) -> Vec<Place> {
-    parts::places_of_all(items, "id", |user| {
-        let at = user.time("created_at")?;
+    parts::places_of_all(items, "id", "created_at", |user, field| {
+        let at = user.time(field)?;
         Some(At::from_micros(at.as_micros().saturating_neg()))
     })
 }

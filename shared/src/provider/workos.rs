@@ -455,7 +455,9 @@ impl Paging for Position {
         }
         let text = answer.text();
         let list = List::of(&text)?;
-        let places = parts::places(&list.data, "id", |user| user.time("created_at"));
+        let places = parts::places(&list.data, "id", "created_at", |user, field| {
+            user.time(field)
+        });
         if let Some(alone) = self.alone.take() {
             let mut others = places.iter().flatten().filter(|place| place.id != alone);
             return match others.next() {
