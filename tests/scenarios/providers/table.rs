@@ -26,6 +26,13 @@ const NAMES: &[&str] = &[
     "tests/scenarios/providers/each/records.rs",
     // Each is connected in the browser, in another look.
     "tests/browser/journeys.rs",
+    // What a statement and a hint cost, and what the vendors' limits let through.
+    "tests/hot/src/lib.rs",
+    "tests/src/bin/bench/cold_start.rs",
+    "tests/src/bin/bench/deliveries.rs",
+    "tests/src/bin/bench/ground.rs",
+    "tests/src/bin/bench/scale.rs",
+    "tests/src/bin/bench/webhook.rs",
     // The vendors' own clients.
     "tests/scenarios/simulators/vendors.rs",
 ];

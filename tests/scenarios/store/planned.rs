@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tests::postgres::{Options, Postgres};
+use tests::simulator::Clerk;
 use tests::stage::{Setup, Stage};
 use tokio::time::sleep;
 
@@ -19,7 +20,7 @@ const DROP: &str = "DO $$ DECLARE kept regprocedure; BEGIN
 
 /// A stage of a provider whose deliveries are statements, on a server that says what it plans.
 async fn stage(server: &Postgres) -> Result<Stage> {
-    let setup = Setup::named("clerk")?;
+    let setup = Setup::of(Clerk::default());
     Stage::on(server, setup).await?.receives().await
 }
 
@@ -106,7 +107,7 @@ async fn without_its_function_a_statement_is_sent_itself() -> Result<()> {
 
 #[tokio::test]
 async fn provision_makes_the_functions_once_and_again_where_they_are_missing() -> Result<()> {
-    let stage = Stage::of(Setup::named("clerk")?).await?;
+    let stage = Stage::of(Setup::of(Clerk::default())).await?;
     let first = stage.json(KEPT).await?;
     assert_eq!(first.len(), 2, "{first:?}");
     stage.provision().await?;

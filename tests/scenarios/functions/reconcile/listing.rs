@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use tests::simulator::{Call, Fault, Moment, RateLimit, Trouble};
+use tests::simulator::{Call, Clerk, Fault, Moment, RateLimit, Trouble};
 use tests::stage::{Setup, Stage};
 
 use super::{PAGE, STALENESS, assert_figures};
@@ -224,7 +224,7 @@ async fn a_page_that_is_too_large_is_asked_for_in_parts() -> Result<()> {
 
 #[tokio::test]
 async fn a_user_who_appears_while_the_others_are_made_is_joined() -> Result<()> {
-    let stage = Stage::of(Setup::named("clerk")?).await?;
+    let stage = Stage::of(Setup::of(Clerk::default())).await?;
     stage.simulator.seed(20);
     let id = stage.simulator.create("Ada", "ada@example.com")?;
     let mut delivery = tests::postgres::connect(stage.database.admin_url()).await?;
