@@ -26,7 +26,7 @@ SOURCES = [
     ("Neon: 97 connections to the smallest compute, 10 000 through its pooler", "https://neon.com/docs/connect/connection-pooling"),
 ]
 
-# What template.yaml sets.
+# Set by template.yaml.
 RUN_SECONDS = 900
 MEMORY_MB = 512
 # Of the code: a run keeps a hash of 8 bytes for each user it has met, in a table that is between half
@@ -41,7 +41,7 @@ COMPARED_A_SECOND = 41_000
 DIGESTS_A_SECOND = 100_000
 DELIVERY_MS = {"statement": 0.35, "hint": 0.72}  # of Postgres' time
 
-# What is assumed.
+# Assumed.
 PAGE_SECONDS = 0.3  # until the provider answers with a page
 READ_SECONDS = 0.1  # and with one user
 DELIVERY_SECONDS = 0.05  # the rest of a delivery, with the way to Postgres and back
@@ -152,7 +152,7 @@ A million deliveries in an hour are {BURST / 3600:.0f} a second.
 
 {bursts()}
 
-What breaks first:
+These limits are reached, in this order:
 
 1. **Lambda's concurrency**, in a new account, which may have as few as 10 instances for all functions. What
    finds none is answered 429, and the provider sends again. Ask AWS for 1000, and set `WebhookConcurrency` to at least
@@ -170,8 +170,8 @@ What breaks first:
 
 `make scale` sends deliveries at that rate for half a minute (for Auth0, 5 seconds) to as many instances
 as Lambda would start, each the real program and at most 40 of them, with the simulators' rate limits on.
-What is answered 503 or 429 is sent again until it is taken, and then the table is compared with the
-provider. On two busy cores, which the instances, Postgres and the provider share:
+A delivery that is answered 503 or 429 is sent again until it is taken, and then the table is compared
+with the provider. On two busy cores, which the instances, Postgres and the provider share:
 
 {simulated}
 

@@ -160,8 +160,8 @@ impl Profile {
         Some(out)
     }
 
-    /// What stands for the profile when it is compared with its row: the beginning
-    /// of SHA-256 of [`Profile::printed`].
+    /// The digest that stands for the profile when it is compared with its row: the
+    /// beginning of SHA-256 of [`Profile::printed`].
     pub fn digest(&self, unloaded: &[&str]) -> Option<Digest> {
         let digest = Sha256::digest(self.printed(unloaded)?);
         digest.first_chunk().copied()

@@ -64,7 +64,7 @@ struct Ways {
     request: fn(&Account, &Step) -> Request,
     read: fn(&Account, &mut Step, &str) -> Result<Step, AnswerError>,
     order: Option<Order>,
-    /// What a refusal of a step means.
+    /// The words for a refusal of a step.
     words: fn(&Step) -> &'static Words,
 }
 
@@ -159,7 +159,7 @@ impl Account {
         Api::new(self.base.clone(), headers.into_iter().chain([own]))
     }
 
-    /// What its troubles mean.
+    /// The words for its troubles.
     pub fn words(&self) -> &'static Words {
         (self.ways.words)(&Step::Done)
     }
@@ -181,7 +181,7 @@ impl Account {
     /// To fetch the keys of a project, by its id in the listing; `None`: no project
     /// has such an id.
     pub fn choose(&self, id: &str) -> Option<Errand<'_>> {
-        // What is no id could lead to another path.
+        // A text that is no id could lead to another path.
         let known = id.split('/').all(is_id);
         known.then(|| self.errand((self.ways.choose)(id.to_owned())))
     }
@@ -197,7 +197,7 @@ impl Account {
         Some((order.request)(self, chosen, deliveries))
     }
 
-    /// What signs the deliveries that were ordered, if the provider makes that up.
+    /// The secret that signs the ordered deliveries, if the provider makes one up.
     pub fn ordered(&self, answer: &Answer) -> Result<Option<String>, AnswerError> {
         match &self.ways.order {
             Some(order) if answer.status.is_success() => (order.read)(&answer.text()),
@@ -225,7 +225,7 @@ pub struct New {
 pub struct Deliveries<'a> {
     /// The address of `webhook`.
     pub url: &'a str,
-    /// What its database has to run, where that is how it delivers.
+    /// The SQL that its database has to run, where that is how it delivers.
     pub sql: Option<&'a str>,
 }
 
@@ -273,13 +273,13 @@ pub struct Organization {
 /// A project.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Project {
-    /// What [`Account::choose`] takes.
+    /// The text that [`Account::choose`] takes.
     pub id: String,
     /// Its name, in anybody's words.
     pub name: String,
-    /// What tells it from another one of this name.
+    /// The detail that tells it from another one of this name.
     pub detail: String,
-    /// What it is a part of, in anybody's words; empty if it stands alone.
+    /// The whole that it is a part of, in anybody's words; empty if it stands alone.
     pub group: String,
     /// Why it can't be connected now.
     pub obstacle: Option<&'static str>,
@@ -295,7 +295,7 @@ pub struct Chosen {
     admin_key: Option<HeaderValue>,
 }
 
-/// What an errand came to.
+/// The end of an errand.
 pub enum Outcome {
     /// The projects.
     Listed(Listing),
@@ -308,7 +308,7 @@ pub enum Outcome {
 /// A change that an errand made at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// What was done, in a log's words.
+    /// The change, in a log's words.
     pub what: &'static str,
     /// The project's id.
     pub project: String,
@@ -363,7 +363,7 @@ impl Errand<'_> {
         })
     }
 
-    /// What it has changed at the provider since this was asked last.
+    /// The changes that it has made at the provider since this was asked last.
     pub fn changes(&mut self) -> Vec<Changed> {
         std::mem::take(&mut self.changes)
     }

@@ -182,7 +182,7 @@ pub fn named(name: &str, part: &str) -> Option<(&'static Key, Limit)> {
     Some((key, key.limits[place]))
 }
 
-/// What was measured: by key, then by part.
+/// The measured values: by key, then by part.
 pub type Values = BTreeMap<String, BTreeMap<String, f64>>;
 
 /// The value as a person reads it.

@@ -15,8 +15,8 @@ use crate::stopped::Stopped;
 /// Rows and bytes of one statement.
 const BATCH: (usize, usize) = (500, 4 << 20);
 
-/// A page, and what stands for its profiles when they are compared: it is made
-/// while Postgres has the page before.
+/// A page with the digests of its profiles, which are made while Postgres has the
+/// page before.
 pub(crate) struct Listed {
     pub(crate) page: Page,
     digests: Vec<Option<Digest>>,

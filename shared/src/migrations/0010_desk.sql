@@ -1,4 +1,4 @@
--- What console keeps for the person at it: what the last dry run has found, and how much happened in
+-- The tables in which console keeps the findings of the last dry run, and how much happened in
 -- stretches of time that are over, so that nothing is counted twice.
 
 CREATE TABLE neon_identity.look (

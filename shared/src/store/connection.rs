@@ -51,7 +51,7 @@ struct Line {
     way: Way,
     /// Whether a statement that is no longer waited for is in the way of others.
     abandoned: AtomicBool,
-    /// Whether a function was missing that keeps a statement's plan.
+    /// Whether a function that keeps a statement's plan was missing.
     unplanned: AtomicBool,
 }
 
@@ -348,8 +348,8 @@ impl Connection {
     }
 }
 
-/// Whether the function is missing, or not for this user, that keeps a statement's
-/// plan. An error within it has a context.
+/// Whether the function that keeps a statement's plan is missing, or closed to this
+/// user. An error within the function has a context.
 fn is_not_kept(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|error| {
         let is_of_functions = matches!(

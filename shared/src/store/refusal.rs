@@ -78,8 +78,8 @@ fn is_of_data(code: &str) -> bool {
     code.starts_with("22") || code.starts_with("54")
 }
 
-/// The outermost function of an error's context but for our own, the one that the
-/// table calls.
+/// The outermost function of an error's context that is not ours, which is the one
+/// that the table calls.
 ///
 /// PostgreSQL: `PL/pgSQL function check_email() line 3 at RAISE`, in the
 /// server's language; `SQL function "check_email" statement 1`. Statements and

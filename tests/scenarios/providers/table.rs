@@ -26,7 +26,7 @@ const NAMES: &[&str] = &[
     "tests/scenarios/providers/each/records.rs",
     // Each is connected in the browser, in another look.
     "tests/browser/journeys.rs",
-    // What a statement and a hint cost, and what the vendors' limits let through.
+    // The cost of a statement and of a hint, and how much the vendors' limits let through.
     "tests/hot/src/lib.rs",
     "tests/src/bin/bench/cold_start.rs",
     "tests/src/bin/bench/deliveries.rs",

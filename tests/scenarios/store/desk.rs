@@ -13,8 +13,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 const USERS: u64 = 20_000;
 
-/// What a statement may read: the crowd's smallest kinds, of which 200 are, and no more than a few
-/// pages of anything else.
+/// How many rows a statement may read: all of the crowd's smallest kinds, which have 200 each, and a
+/// few pages of anything else.
 const MOST: f64 = 800.0;
 
 const NULL: &str = "NULL::text";
@@ -45,7 +45,7 @@ fn statements() -> Vec<(&'static str, Vec<Vec<&'static str>>)> {
         by_key.push(vec!["'ada'", among, "'ada floyd 5'", MIDDLE, "51"]);
         by_id.push(vec!["'8'", among, MIDDLE, "51"]);
     }
-    // Who is found by the name is not found by the e-mail: it is asked once names have run out.
+    // A user whom the name finds is not found by the e-mail, which is asked once names have run out.
     let by_email = by_key
         .iter()
         .filter(|with| with[0] != "'a'" && with[0] != "'ada'");

@@ -92,7 +92,7 @@ async fn without_its_function_a_statement_is_sent_itself() -> Result<()> {
         planned(&server, &stage).await?;
         stage.simulator.rename(&id, "Countess")?;
         let (_, sent) = planned(&server, &stage).await?;
-        // What is missing is not asked for a second time.
+        // A function that is missing is not called a second time.
         assert_eq!(sent.len(), 1, "{how}: {sent:#?}");
         assert!(sent[0].contains("-- The join: "), "{how}: {sent:#?}");
         stage.simulator.delete(&id)?;

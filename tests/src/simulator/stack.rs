@@ -39,7 +39,7 @@ pub struct Stack {
     pub require_email_verification: bool,
     /// Whether one seeded user in 50 is anonymous and another one restricted.
     pub seeds_all_standings: bool,
-    /// Whom the server lets make projects.
+    /// The partner that the server lets make projects.
     pub partner: Partner,
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Guide {
 /// The account that a person's access token opens.
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// What is chosen there, and several of them.
+    /// The word for the thing that is chosen there, and for several of them.
     pub(crate) one: &'static str,
     pub(crate) many: &'static str,
     /// The token.
@@ -53,7 +53,7 @@ pub(crate) struct Account {
     pub(crate) regions: &'static [(&'static str, &'static str)],
     /// Whether deliveries are ordered with the token, too, in a log's words.
     pub(crate) orders: Option<&'static str>,
-    /// What to know of one that was made.
+    /// Advice about one that was made.
     pub(crate) made: &'static str,
     /// Says what is wrong with the token, as far as its form tells.
     pub(crate) wrong: fn(&str) -> Option<&'static str>,

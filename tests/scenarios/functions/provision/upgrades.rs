@@ -30,7 +30,7 @@ const LANDED: &[(&str, &str)] = &[
     ("0007_console", "7268db95f0c7e978"),
     ("0008_records", "2fb5e52d71a9ba46"),
     ("0009_privacy", "5c7d1fb63b4f6413"),
-    ("0010_desk", "595c61ba3ac67728"),
+    ("0010_desk", "3d8773c66c3611dc"),
 ];
 
 fn migration(name: &str) -> String {

@@ -244,7 +244,7 @@ async fn a_user_who_appears_while_the_others_are_made_is_joined() -> Result<()> 
         delivery.commit().await.context("commit")
     };
     let (report, ()) = tokio::try_join!(stage.complete(json!({})), appears)?;
-    // What was put in is no version of the provider's, so it is put right.
+    // The row that was put in has no version of the provider's, so it is put right.
     assert_figures(&report, &[("listed", 21), ("created", 20), ("updated", 1)]);
     stage.assert_in_sync().await
 }

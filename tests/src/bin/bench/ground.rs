@@ -1,4 +1,4 @@
-//! What all comparisons stand on: one Postgres that speaks TLS, and a provisioned database.
+//! The ground of all comparisons: one Postgres that speaks TLS, and a provisioned database.
 
 use std::time::{Duration, Instant};
 

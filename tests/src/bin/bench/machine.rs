@@ -60,7 +60,7 @@ impl Apart {
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        // What fails here makes the next figures worse, never better.
+        // A failure here makes the next figures worse, never better.
         let _ = keep(std::process::id(), &format!("0-{}", self.last));
     }
 }

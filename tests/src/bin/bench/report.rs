@@ -1,4 +1,4 @@
-//! What was measured: printed, and written to `target/bench` and README.md.
+//! The figures: printed, and written to `target/bench` and README.md.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! A figure's rounds.
 
-/// What the rounds of one measurement gave.
+/// The results of one measurement's rounds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rounds(Vec<f64>);
 

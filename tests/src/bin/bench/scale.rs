@@ -46,7 +46,7 @@ struct Burst {
     seconds: u32,
 }
 
-/// What became of one delivery.
+/// One delivery, and how it ended.
 struct Sent {
     number: usize,
     status: u64,
@@ -121,7 +121,7 @@ impl Burst {
 }
 
 impl Sent {
-    /// What Lambda answers without asking the function.
+    /// Lambda's own answer, which it gives without asking the function.
     fn throttled(number: usize) -> Self {
         Self {
             number,

@@ -20,7 +20,7 @@ use super::routes::{Api, header_of, parsed};
 use crate::simulator::json::uuid;
 use crate::simulator::vendor::Refused;
 
-/// Whom a server knows as a partner, and what that partner has made.
+/// A partner that a server knows, and the projects that it has made.
 #[derive(Debug, Clone)]
 pub struct Partner(Arc<Mutex<Kept>>);
 

@@ -129,7 +129,7 @@ impl Here<'_, '_> {
         }
     }
 
-    /// What there is to choose from.
+    /// The projects to choose from.
     pub(super) fn offer(&self, listing: &Listing) -> Response {
         let account = self.account;
         let can_make = account.regions.is_empty() || !listing.organizations.is_empty();

@@ -83,7 +83,7 @@ async fn a_server_that_refuses_is_said_in_words() -> Result<()> {
         let refused = account.press_with(token, &page, "/make", &name).await?;
         account.refused(&refused, words)?;
         ensure!(token.is_empty() || !refused.body.contains(token), "{token}");
-        // What everybody may see is there again.
+        // The fields that are no secret are filled in again.
         refused.shows("value=\"My app\"")?;
         refused.shows(&account.stage.simulator.api_url())?;
     }
