@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
-use crate::store::{PLANNED, Schema, StoreError, Target};
+use crate::store::{PLANNED, Planned, Schema, StoreError, Target};
 
 /// The database was just woken.
 const TO_CONNECT: Duration = Duration::from_secs(20);
@@ -395,7 +395,7 @@ async fn grant(
         sql.replace("writer_login;", &format!("{login};"))
     };
     let name = schema.name();
-    let keep_plans = PLANNED.map(|planned| planned.fill(include_str!("migrate/keep_plan.sql")));
+    let keep_plans = PLANNED.map(Planned::keep);
     let steps = [
         (
             schema.of(include_str!("migrate/create_roles.sql")),

@@ -35,7 +35,7 @@ pub use connect::{Target, conninfo};
 pub use connection::Patience;
 pub use error::{Foreign, StoreError};
 pub use handle::Store;
-pub(crate) use planned::PLANNED;
+pub(crate) use planned::{PLANNED, Planned};
 pub use privacy::{Erased, Redacted, Unread, Unredacted};
 pub use project::Project;
 pub use record::{Receipt, Retention};

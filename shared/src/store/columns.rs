@@ -1,11 +1,20 @@
-//! Profiles by columns, as the statements take many of them.
+//! The statements about many users, and profiles by columns, as they take them.
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::profile::Profile;
 use crate::time::At;
+
+/// `join.sql` of many profiles.
+pub(super) static JOIN_MANY: LazyLock<String> =
+    LazyLock::new(|| sql!("join").replace("profiles_to_join", sql!("join_many")));
+
+/// `create.sql`.
+pub(super) static CREATE: LazyLock<String> =
+    LazyLock::new(|| sql!("create").replace("profiles_to_join", sql!("join_many")));
 
 /// The parameters `$1` to `$6` of `join_many.sql`, in the order of the ids: two
 /// batches lock in the same order, or they deadlock.

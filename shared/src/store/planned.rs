@@ -4,10 +4,11 @@
 //! A prepared statement would keep the plan, but not behind a pooler that lends out
 //! its connections. So `provision` stores each of these statements as a function.
 //!
-//! Invariant: a function's name holds the digest of its statement, so a release
-//! calls its own statement or none. Where the function is missing, because another
-//! release made the schema, the statement itself is sent. Only statements about one
-//! user are kept: a plan for many depends on how many, and on what the table holds.
+//! Invariant: a function's name holds the digest of its statement and of how it is
+//! made, so a release calls its own function or none. Where the function is
+//! missing, because another release made the schema, the statement itself is sent.
+//! Only statements about one user are kept: a plan for many depends on how many
+//! there are, and on how large the table is.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -17,7 +18,8 @@ use tokio_postgres::types::Type;
 
 /// A statement whose plan is kept.
 pub(crate) struct Planned {
-    name: &'static str,
+    /// The name of its function.
+    function: LazyLock<String>,
     /// The statement.
     pub(super) sql: LazyLock<String>,
     /// The types of its parameters.
@@ -25,9 +27,9 @@ pub(crate) struct Planned {
     gives: &'static str,
 }
 
-/// `join.sql` of one profile
+/// `join.sql` of one profile.
 pub(super) static JOIN: Planned = Planned {
-    name: "join",
+    function: LazyLock::new(|| function("join", &JOIN.sql)),
     sql: LazyLock::new(|| sql!("join").replace("profiles_to_join", sql!("join_one"))),
     takes: &[
         Type::TEXT,
@@ -50,17 +52,9 @@ pub(super) static JOIN: Planned = Planned {
     gives: "id text, outcome text",
 };
 
-/// `join.sql` of many profiles, whose plan is not kept.
-pub(super) static JOIN_MANY: LazyLock<String> =
-    LazyLock::new(|| sql!("join").replace("profiles_to_join", sql!("join_many")));
-
-/// `create.sql`, whose plan is not kept.
-pub(super) static CREATE: LazyLock<String> =
-    LazyLock::new(|| sql!("create").replace("profiles_to_join", sql!("join_many")));
-
-/// `gone.sql`
+/// `gone.sql`.
 pub(super) static GONE: Planned = Planned {
-    name: "gone",
+    function: LazyLock::new(|| function("gone", &GONE.sql)),
     sql: LazyLock::new(|| sql!("gone").to_owned()),
     takes: &[
         Type::TEXT,
@@ -81,23 +75,23 @@ pub(super) static GONE: Planned = Planned {
 /// All of them.
 pub(crate) static PLANNED: [&Planned; 2] = [&JOIN, &GONE];
 
-static FUNCTIONS: LazyLock<[String; 2]> = LazyLock::new(|| PLANNED.map(Planned::name_by_digest));
+/// The statement that makes a function.
+const KEEP: &str = include_str!("../migrate/keep_plan.sql");
+
+/// The name of a statement's function.
+fn function(name: &str, sql: &str) -> String {
+    let mut function = format!("{name}_");
+    let digest = Sha256::new()
+        .chain_update(sql)
+        .chain_update(KEEP)
+        .finalize();
+    for byte in &digest[..4] {
+        let _ = write!(function, "{byte:02x}");
+    }
+    function
+}
 
 impl Planned {
-    /// The name of its function.
-    fn function(&self) -> &'static str {
-        let ours = PLANNED.iter().position(|other| other.name == self.name);
-        &FUNCTIONS[ours.unwrap_or_default()]
-    }
-
-    fn name_by_digest(&self) -> String {
-        let mut name = format!("{}_", self.name);
-        for byte in &Sha256::digest(self.sql.as_bytes())[..4] {
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
-    }
-
     /// The call of its function, which takes what the statement takes.
     pub(super) fn call(&self) -> String {
         let lines = sql!("call_planned").lines();
@@ -105,11 +99,15 @@ impl Planned {
         self.fill(&code)
     }
 
-    /// Fills in a statement that calls or makes the function.
-    pub(crate) fn fill(&self, sql: &str) -> String {
+    /// The statement that makes its function, where that is missing.
+    pub(crate) fn keep(&self) -> String {
+        self.fill(KEEP)
+    }
+
+    fn fill(&self, sql: &str) -> String {
         let types: Vec<_> = self.takes.iter().map(Type::name).collect();
         let parameters: Vec<_> = (1..=self.takes.len()).map(|n| format!("${n}")).collect();
-        sql.replace("statement_name", self.function())
+        sql.replace("statement_name", &self.function)
             .replace("statement_takes", &types.join(", "))
             .replace("statement_parameters", &parameters.join(", "))
             .replace("statement_gives", self.gives)
@@ -122,7 +120,7 @@ impl Planned {
 
 /// Whether a line of an error's context names one of these functions.
 pub(super) fn is_named_in(line: &str) -> bool {
-    FUNCTIONS
+    PLANNED
         .iter()
-        .any(|name| line.contains(&format!("{name}(")))
+        .any(|planned| line.contains(&format!("{}(", *planned.function)))
 }

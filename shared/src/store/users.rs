@@ -6,11 +6,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::binding::ProjectStore;
-use super::columns::Columns;
+use super::columns::{CREATE, Columns, JOIN_MANY};
 use super::connection::Parameters;
 use super::error::StoreError;
 use super::handle::Store;
-use super::planned::{CREATE, GONE, JOIN, JOIN_MANY};
+use super::planned::{GONE, JOIN};
 use super::runs::Lease;
 use crate::profile::{Digest, Profile, UserId};
 use crate::time::At;
