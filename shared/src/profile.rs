@@ -56,6 +56,14 @@ impl fmt::Debug for UserId {
     }
 }
 
+/// The numbers of the columns' types in every PostgreSQL.
+const JSONB: u32 = 3802;
+const TEXT: u32 = 25;
+const TIMESTAMPTZ: u32 = 1184;
+
+/// The microsecond from which PostgreSQL counts.
+const YEAR_2000: i64 = 946_684_800_000_000;
+
 /// Stands for a profile. To find two profiles that share it takes 2⁶⁴ attempts, and
 /// gains users nothing but that a run leaves their own row to the next delivery.
 pub type Digest = [u8; 16];
@@ -128,43 +136,46 @@ impl Profile {
         })
     }
 
-    /// The profile as PostgreSQL would print the row's `raw_json - unloaded`, and
-    /// then its `jsonb_build_array(name, email, extract(epoch FROM created_at))`,
-    /// so that digests of the two can be compared without sending a profile.
-    /// `None` if only PostgreSQL can tell, which costs nothing but bytes.
+    /// The profile as PostgreSQL would print the row's `raw_json - unloaded`. `None` if
+    /// only PostgreSQL can tell, which costs nothing but bytes.
     pub fn printed(&self, unloaded: &[&str]) -> Option<String> {
-        let mut out = String::with_capacity(self.raw_json.len() + self.raw_json.len() / 4 + 96);
+        self.printed_after("", unloaded)
+    }
+
+    fn printed_after(&self, begin: &str, unloaded: &[&str]) -> Option<String> {
+        let mut out = String::with_capacity(self.raw_json.len() + self.raw_json.len() / 4 + 32);
+        out.push_str(begin);
         json::print_jsonb_without(&self.raw_json, unloaded, &mut out)?;
-        out.push('[');
-        for text in [&self.name, &self.email] {
-            match text {
-                Some(text) => json::print_string(text, &mut out),
-                None => out.push_str("null"),
-            }
-            out.push_str(", ");
-        }
-        match self.created_at {
-            Some(at) => {
-                let micros = at.as_micros();
-                let sign = if micros < 0 { "-" } else { "" };
-                let micros = micros.unsigned_abs();
-                out.push_str(&format!(
-                    "{sign}{}.{:06}",
-                    micros / 1_000_000,
-                    micros % 1_000_000
-                ));
-            }
-            None => out.push_str("null"),
-        }
-        out.push(']');
         Some(out)
     }
 
-    /// The digest that stands for the profile when it is compared with its row: the
-    /// beginning of SHA-256 of [`Profile::printed`].
+    /// The digest that stands for the profile when it is compared with its row, so that
+    /// no profile is sent. `None` as of [`Profile::printed`].
+    ///
+    /// It is the beginning of SHA-256 of what PostgreSQL's `record_send` makes of the
+    /// row's `raw_json - unloaded`, `name`, `email` and `created_at`: how many columns
+    /// there are, and then the type, the length and the value of each, as the protocol
+    /// has a composite value in its binary format.
     pub fn digest(&self, unloaded: &[&str]) -> Option<Digest> {
-        let digest = Sha256::digest(self.printed(unloaded)?);
-        digest.first_chunk().copied()
+        // The format's version goes before the text.
+        let raw_json = self.printed_after("\u{1}", unloaded)?;
+        let since_2000 = |at: At| at.as_micros().saturating_sub(YEAR_2000).to_be_bytes();
+        let created_at = self.created_at.map(since_2000);
+        let columns = [
+            (JSONB, Some(raw_json.as_bytes())),
+            (TEXT, self.name.as_deref().map(str::as_bytes)),
+            (TEXT, self.email.as_deref().map(str::as_bytes)),
+            (TIMESTAMPTZ, created_at.as_ref().map(<[u8; 8]>::as_slice)),
+        ];
+        let mut row = Sha256::new_with_prefix(4u32.to_be_bytes());
+        for (kind, value) in columns {
+            // Of NULL the length is -1.
+            let length = value.map_or(u32::MAX, |value| value.len() as u32);
+            row.update(kind.to_be_bytes());
+            row.update(length.to_be_bytes());
+            row.update(value.unwrap_or_default());
+        }
+        row.finalize().first_chunk().copied()
     }
 
     /// Whether this profile, just read, agrees with what an event `told` about
@@ -291,8 +302,24 @@ mod tests {
         let printed = profile(r#"{"name":"A","id":"1","created":-1500}"#).printed(&[]);
         assert_eq!(
             printed.as_deref(),
-            Some(r#"{"id": "1", "name": "A", "created": -1500}["A", null, -1.500000]"#)
+            Some(r#"{"id": "1", "name": "A", "created": -1500}"#)
         );
+    }
+
+    #[test]
+    fn a_profiles_digest_is_the_one_that_postgres_makes() {
+        let mut profile = profile(r#"{"name":"A","id":"1","created":-1500}"#);
+        let digest = |profile: &Profile| profile.digest(&[]).map(u128::from_be_bytes);
+        // SELECT substr(sha256(record_send(ROW('{"name":"A","id":"1","created":-1500}'::jsonb,
+        //   'A'::text, NULL::text, '1969-12-31 23:59:58.5+00'::timestamptz))), 1, 16)
+        let expected = 0x962d_87f5_d805_b92d_1bc7_f9c2_879f_63d5;
+        assert_eq!(digest(&profile), Some(expected));
+        // No value is not an empty one, and none is taken for a part of the next.
+        profile.email = Some(String::new());
+        let empty = digest(&profile);
+        assert_ne!(empty, Some(expected));
+        profile.email = profile.name.replace(String::new());
+        assert_ne!(digest(&profile), empty);
     }
 
     #[test]

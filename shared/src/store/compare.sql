@@ -2,7 +2,7 @@
 -- A digest stands for each profile, so that no profile is sent.
 --
 -- $1 text[]        id
--- $2 bytea[]       the first 16 bytes of SHA-256 of what is printed below; NULL: not known
+-- $2 bytea[]       the first 16 bytes of SHA-256 of the row below; NULL: not known
 -- $3 timestamptz[] version; NULL where the provider has none
 -- $4 timestamptz   a moment before the listing was asked for
 -- $5 float8        staleness of the provider's listing in seconds
@@ -31,19 +31,19 @@ FROM ROWS FROM (
 ) WITH ORDINALITY AS new (id, digest, version, place)
 LEFT JOIN neon_identity.users_sync AS kept USING (id)
 CROSS JOIN LATERAL (
-  -- Printed one after the other: to put the profile into an array first would copy it.
-  SELECT new.digest IS NOT DISTINCT FROM pg_catalog.substr(pg_catalog.sha256(pg_catalog.convert_to(
+  -- As a row is sent to a client: in one piece, so that a long profile is not copied
+  -- from one expression to the next.
+  SELECT new.digest IS NOT DISTINCT FROM pg_catalog.substr(pg_catalog.sha256(pg_catalog.record_send(ROW(
     CASE
       WHEN pg_catalog.cardinality($6) = 0 THEN kept.raw_json
       -- A person may have put in something that is no object and has no fields.
       WHEN pg_catalog.jsonb_typeof(kept.raw_json) <> 'object' THEN kept.raw_json
       ELSE kept.raw_json - $6
-    END::text
-    || pg_catalog.jsonb_build_array(
-      kept.name, kept.email, extract(epoch FROM kept.created_at)
-    )::text,
-    'UTF8'
-  )), 1, 16) AS same
+    END,
+    kept.name,
+    kept.email,
+    kept.created_at
+  ))), 1, 16) AS same
 ) AS content
 WHERE NOT (
   content.same
