@@ -5,13 +5,18 @@
 .PHONY: help setup build package test-package demo dev test instructions torture check audit fuzz bench scale pages screenshots clean
 
 tools = $(CURDIR)/.tools/venv/bin
-# The demo, and you after `make dev`, start the functions with `cargo lambda`.
+# The demo, and you after `make dev`, reach the functions through `cargo lambda`.
 with_tools = PATH="$(tools):$$PATH"
 run = $(with_tools) cargo run --locked --package tests
 # What the package is built for: template.yaml's default, unless ARCH says otherwise.
 ARCH ?= $(shell sed -n '/^  Architecture:/,/Default:/s/^ *Default: //p' template.yaml)
 # The functions, and tests/hot with the same options and so of the same libraries.
 build_with_hot = cargo build --release --locked --workspace --exclude tests --exclude fuzz --exclude model
+# The demo and the functions in one build, so that each library is compiled once: cargo chooses the
+# libraries' features anew for each choice of packages.
+build_demo = cargo build --locked $(foreach name,webhook reconcile provision console,--package $(name) --bin $(name)) \
+	--package tests --bin demo
+run_demo = $(with_tools) "$${CARGO_TARGET_DIR:-target}/debug/demo"
 own_arch = $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 help: ## Say what there is
@@ -40,13 +45,13 @@ test-package: ## Build the package for this machine's processor, and start it wh
 
 demo: ## Show the main job from nothing; PROVIDER=stack|hexclave|clerk|workos|auth0|supabase, keys: see README
 	@tests/setup.sh demo
-	cargo build --locked
-	$(run) --bin demo
+	$(build_demo)
+	$(run_demo)
 
 dev: ## The demo's set-up, which stays up and says what to try
 	@tests/setup.sh demo
-	cargo build --locked
-	$(run) --bin demo -- --stay
+	$(build_demo)
+	$(run_demo) --stay
 
 test: ## Unit tests, then the real binaries against a real Postgres; SEED=7 draws other random cases
 	@tests/setup.sh test

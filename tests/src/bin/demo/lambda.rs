@@ -1,6 +1,10 @@
 //! The functions under `cargo lambda watch`.
+//!
+//! It serves them, and `make` has built them: together with the demo, in one build that compiles
+//! each library once. If it built them itself, they would be built once more, because cargo chooses
+//! the libraries' features anew for each choice of packages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,20 +14,36 @@ use tests::simulator::Access;
 use tests::tools::{free_port, workspace};
 use tests::watchdog::Watched;
 
+const FUNCTIONS: [&str; 4] = ["provision", "reconcile", "webhook", "console"];
+
 /// How the functions are built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Built {
-    /// Like the demo itself, with which they share what they are built of.
+    /// Like the demo itself.
     Quickly,
     /// As they are deployed: the tests have them built so already.
     AsDeployed,
 }
 
-/// `cargo lambda watch`, which starts a function when it is first called.
+impl Built {
+    fn folder(self) -> Result<PathBuf> {
+        match self {
+            Self::Quickly => {
+                let demo = std::env::current_exe().context("find the demo")?;
+                Ok(demo.parent().context("find its folder")?.to_path_buf())
+            }
+            Self::AsDeployed => Ok(std::env::var_os("USERS_SYNC_BIN_DIR")
+                .map_or_else(|| workspace().join("target/release"), PathBuf::from)),
+        }
+    }
+}
+
+/// `cargo lambda watch`, and the functions that ask it for invocations.
 pub(crate) struct Lambda {
     port: u16,
     http: reqwest::Client,
-    log: std::path::PathBuf,
+    log: PathBuf,
+    functions: Vec<(&'static str, Watched)>,
     _process: Watched,
     _scratch: Scratch,
 }
@@ -44,31 +64,54 @@ impl Lambda {
         }
         let mut command = Watched::command(&program, "TERM");
         command
-            .args(["lambda", "watch", "--ignore-changes", "--quiet"])
-            .args((built == Built::AsDeployed).then_some("--release"))
-            .args([
-                "--invoke-address",
-                "127.0.0.1",
-                "--invoke-port",
-                &port.to_string(),
-            ])
-            .arg("--env-var")
-            .arg(format!("SECRET_FILE={}", secret.display()))
-            .arg("--env-var")
-            .arg(format!("WEBHOOK_URL={}", url(port, "webhook")))
+            .args(["lambda", "watch", "--only-lambda-apis", "--quiet"])
+            .args(["--invoke-address", "127.0.0.1"])
+            .args(["--invoke-port", &port.to_string()])
             .current_dir(workspace());
-        for (name, value) in account.into_iter().flat_map(|account| account.variables) {
-            command.arg("--env-var").arg(format!("{name}={value}"));
-        }
-        let lambda = Self {
+        let mut lambda = Self {
             port,
             http: reqwest::Client::new(),
             _process: Watched::spawn(&mut command, &log)?,
+            functions: Vec::new(),
             log,
             _scratch: scratch,
         };
         lambda.wait().await?;
+        let folder = built.folder()?;
+        for name in FUNCTIONS {
+            let function = lambda.function(name, &folder, secret, account.as_ref())?;
+            lambda.functions.push((name, function));
+        }
         Ok(lambda)
+    }
+
+    /// Starts a function as Lambda does.
+    fn function(
+        &self,
+        name: &str,
+        folder: &Path,
+        secret: &Path,
+        account: Option<&Access>,
+    ) -> Result<Watched> {
+        let program = folder.join(name);
+        if !program.is_file() {
+            bail!("{} is missing: run `make demo`", program.display());
+        }
+        let mut command = Watched::command(&program, "TERM");
+        command
+            .env(
+                "AWS_LAMBDA_RUNTIME_API",
+                format!("http://127.0.0.1:{}/.rt/{name}", self.port),
+            )
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096")
+            .env("SECRET_FILE", secret)
+            .env("WEBHOOK_URL", self.url("webhook"));
+        for (name, value) in account.iter().flat_map(|account| &account.variables) {
+            command.env(name, value);
+        }
+        Watched::spawn(&mut command, &self.log)
     }
 
     async fn wait(&self) -> Result<()> {
@@ -100,11 +143,15 @@ impl Lambda {
             "http://127.0.0.1:{}/2015-03-31/functions/{function}/invocations",
             self.port
         );
-        let request = self.http.post(url).body(event.to_string());
-        let answer = request
-            .send()
-            .await
-            .with_context(|| self.failed(function))?;
+        let request = self.http.post(url).body(event.to_string()).send();
+        let answer = tokio::select! {
+            answer = request => answer.with_context(|| self.failed(function))?,
+            // One that does not start takes no invocation.
+            ended = self.ended(function) => {
+                ended?;
+                bail!(self.failed(function));
+            }
+        };
         let failed = answer.headers().contains_key("x-amz-function-error");
         let answer = answer
             .bytes()
@@ -119,6 +166,14 @@ impl Lambda {
             );
         }
         Ok(answer)
+    }
+
+    async fn ended(&self, function: &str) -> Result<i32> {
+        let mut functions = self.functions.iter();
+        let (_, process) = functions
+            .find(|(name, _)| *name == function)
+            .with_context(|| format!("{function} is no function"))?;
+        process.wait(Duration::MAX).await
     }
 
     fn failed(&self, function: &str) -> String {
