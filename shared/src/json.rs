@@ -4,19 +4,23 @@
 //! Invariant: nothing here recurses with the depth of its input, except
 //! [`print_jsonb`], which stops at a fixed depth.
 
+mod fields;
 mod print;
+mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::time::At;
+use scan::number_end;
 
-pub use print::{print_jsonb, print_jsonb_without, print_string, same};
+pub use fields::Fields;
+pub(crate) use print::print_known;
+pub use print::{print_jsonb, same};
 
 /// Why the bytes in a verified delivery or in a listing are not a user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -103,11 +107,6 @@ fn code_unit(raw: &str, i: usize) -> u32 {
         .unwrap_or(0)
 }
 
-fn number_end(bytes: &[u8], start: usize) -> usize {
-    let is_number = |b: &u8| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-    start + bytes[start..].iter().take_while(|b| is_number(b)).count()
-}
-
 /// The size of a number's exponent, if it is not too large.
 fn exponent(number: &str) -> Result<u32, Unreadable> {
     let Some((_, exponent)) = number.split_once(['e', 'E']) else {
@@ -116,111 +115,6 @@ fn exponent(number: &str) -> Result<u32, Unreadable> {
     match exponent.trim_start_matches(['+', '-']).parse::<u32>() {
         Ok(exponent) if exponent <= MOST_EXPONENT => Ok(exponent),
         _ => Err(Unreadable("a number has an exponent beyond 1000")),
-    }
-}
-
-/// The fields of a JSON object. If a key is there twice, the last one counts, as
-/// in `jsonb`.
-///
-/// Invariant: in the order of their keys, each of which is there once.
-pub struct Fields<'a> {
-    raw: &'a str,
-    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
-}
-
-impl<'a> Fields<'a> {
-    /// Reads the fields of `raw`, which must be an object.
-    pub fn of(raw: &'a str) -> Result<Self, Unreadable> {
-        Self::those(raw, Wanted(None))
-    }
-
-    /// The same of these fields alone.
-    pub fn only(raw: &'a str, keys: &[&str]) -> Result<Self, Unreadable> {
-        Self::those(raw, Wanted(Some(keys)))
-    }
-
-    fn those(raw: &'a str, wanted: Wanted<'_>) -> Result<Self, Unreadable> {
-        let mut text = serde_json::Deserializer::from_str(raw);
-        let fields = wanted.deserialize(&mut text);
-        let fields = fields.and_then(|fields| text.end().map(|()| fields));
-        let mut fields = fields.map_err(|_| Unreadable("not a JSON object"))?;
-        // The sort is stable, so the last one of equal keys becomes their first.
-        fields.reverse();
-        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        fields.dedup_by(|(a, _), (b, _)| a == b);
-        Ok(Self { raw, fields })
-    }
-
-    /// As [`storable`], without reading the text a second time to see that it is JSON.
-    pub fn storable(&self) -> Result<Cow<'a, str>, Unreadable> {
-        mend(self.raw)
-    }
-
-    /// The same for bytes, which must be UTF-8.
-    pub fn of_bytes(raw: &'a [u8]) -> Result<Self, Unreadable> {
-        Self::of(std::str::from_utf8(raw).map_err(|_| Unreadable("not UTF-8"))?)
-    }
-
-    /// The field's JSON text, unless it is missing or null.
-    pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.written(key).filter(|raw| *raw != "null")
-    }
-
-    /// The field's JSON text, even if it is null, unless it is missing.
-    pub fn written(&self, key: &str) -> Option<&'a str> {
-        let place = self
-            .fields
-            .binary_search_by(|(other, _)| (**other).cmp(key));
-        place.ok().map(|place| self.fields[place].1.get())
-    }
-
-    /// The field, if it is a string.
-    pub fn string(&self, key: &str) -> Option<String> {
-        serde_json::from_str(self.get(key)?).ok()
-    }
-
-    /// The field, if it is a string with something in it.
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.string(key).filter(|text| !text.trim().is_empty())
-    }
-
-    /// The field, if it is a text that fits into one line of a log.
-    pub fn line(&self, key: &str) -> Option<String> {
-        self.text(key)
-            .filter(|text| !text.contains(char::is_control))
-    }
-
-    /// The field, if it is a number of milliseconds since 1970 that a
-    /// calendar can show; fractions are cut off at the microsecond.
-    pub fn millis(&self, key: &str) -> Option<At> {
-        let raw = self.get(key)?;
-        if let Ok(millis) = raw.parse::<i64>() {
-            return At::from_millis(millis);
-        }
-        let millis: f64 = serde_json::from_str(raw).ok()?;
-        At::from_millis(millis.floor() as i64)?;
-        Some(At::from_micros((millis * 1000.0).floor() as i64))
-    }
-
-    /// The field, if it is an RFC 3339 time.
-    pub fn time(&self, key: &str) -> Option<At> {
-        At::from_rfc3339(&self.string(key)?)
-    }
-
-    /// The fields of the object in this field.
-    pub fn object(&self, key: &str) -> Option<Fields<'a>> {
-        Fields::of(self.get(key)?).ok()
-    }
-
-    /// The items of the array in this field.
-    pub fn array(&self, key: &str) -> Option<Vec<&'a str>> {
-        let items: Vec<&'a RawValue> = serde_json::from_str(self.get(key)?).ok()?;
-        Some(items.into_iter().map(RawValue::get).collect())
-    }
-
-    /// Every field with its JSON text, nulls included.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.fields.iter().map(|(key, raw)| (&**key, raw.get()))
     }
 }
 
@@ -248,37 +142,6 @@ pub fn without<'a>(raw: &'a str, field: &str, is_secret: impl Fn(&str) -> bool) 
     Cow::Owned(out)
 }
 
-/// Reads an object's members, or those with these keys.
-struct Wanted<'k>(Option<&'k [&'k str]>);
-
-impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(Text(key)) = map.next_key()? {
-            if self.0.is_none_or(|keys| keys.contains(&&*key)) {
-                members.push((key, map.next_value()?));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(members)
-    }
-}
-
 /// An object's members as they stand, including those whose key is there twice.
 struct Members<'a, Key>(Vec<(Key, &'a RawValue)>);
 
@@ -303,11 +166,6 @@ impl<'de, Key: Deserialize<'de>> Deserialize<'de> for Members<'de, Key> {
         deserializer.deserialize_map(Visit(PhantomData))
     }
 }
-
-/// A key that is text.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A key as text, with lone surrogates replaced.
 struct Key(String);
@@ -515,36 +373,5 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(storable(&deep).is_ok());
         assert_eq!(print_jsonb(&deep, &mut String::new()), None);
-    }
-
-    #[test]
-    fn of_equal_keys_the_last_counts() {
-        let fields = Fields::of(r#"{"a":1,"a":"last","b":null}"#).unwrap();
-        assert_eq!(fields.string("a").as_deref(), Some("last"));
-        assert_eq!(fields.get("b"), None);
-        assert!(Fields::of("[]").is_err());
-    }
-
-    #[test]
-    fn milliseconds_are_numbers_that_a_calendar_can_show() {
-        let check = |raw: &str| {
-            let raw = format!(r#"{{"t":{raw}}}"#);
-            Fields::of(&raw).unwrap().millis("t").map(At::as_micros)
-        };
-        assert_eq!(check("1776902400123"), Some(1_776_902_400_123_000));
-        assert_eq!(check("1776902400123.5"), Some(1_776_902_400_123_500));
-        assert_eq!(check("-1"), Some(-1000));
-        assert_eq!(check("1.5e12"), Some(1_500_000_000_000_000));
-        for unreadable in [
-            "1e30",
-            "-1e30",
-            "1e400",
-            "null",
-            r#""1776902400123""#,
-            "true",
-            "[]",
-        ] {
-            assert_eq!(check(unreadable), None, "{unreadable}");
-        }
     }
 }

@@ -14,12 +14,13 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-pub use cursor::{Cursor, Onward};
+pub use cursor::{Cursor, Onward, Places};
 pub use overlap::{Overlap, PageFit, Place};
 
 use crate::exchange::{Answer, AnswerError, Request};
-use crate::profile::{Profile, UserId};
+use crate::profile::UserId;
 use crate::signature::fingerprint;
 
 /// An adapter's walk: which page to ask for, and what the answer holds.
@@ -63,12 +64,18 @@ pub fn broken(name: &str, seen: &str) -> AnswerError {
 
 /// Whether a page shows the newest first, so that a walk by ascending places
 /// can't go on with it. A few users show no order, because bad data may give one
-/// of them any place.
-pub(crate) fn descends<'a>(places: impl Iterator<Item = &'a Place>) -> bool {
-    let keys: Vec<i64> = places.map(|place| place.key).collect();
-    let descending = keys.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    let ascending = keys.windows(2).any(|pair| pair[0] < pair[1]);
-    !ascending && descending >= 4
+/// of them any place. `keys`: of the page's users. The first two that ascend
+/// decide, so a page as it should be is not read to its end.
+pub(crate) fn descends(keys: impl Iterator<Item = i64>) -> bool {
+    let (mut before, mut descending) = (None, 0);
+    for key in keys {
+        match before.replace(key) {
+            Some(before) if before < key => return false,
+            Some(before) if before > key => descending += 1,
+            _ => {}
+        }
+    }
+    descending >= 4
 }
 
 /// More users than any project has. No walk counts further.
@@ -86,13 +93,12 @@ pub(crate) fn resume<P: DeserializeOwned + Default>(
         .unwrap_or_default()
 }
 
-/// The users of one page.
-#[derive(Debug, Default)]
+/// The users of one page. They are read only after the next page was asked for:
+/// [`crate::provider::Provider::listed`] reads one.
+#[derive(Default)]
 pub struct Page {
-    /// Users that can be stored.
-    pub profiles: Vec<Profile>,
-    /// Users that can't.
-    pub rejected: Vec<Rejected>,
+    /// The users as listed.
+    pub users: Vec<Box<RawValue>>,
     /// Whether no page follows.
     pub last: bool,
     /// Fields that the listing leaves out and a read by id shows. They are not
@@ -101,6 +107,13 @@ pub struct Page {
     /// With the last page: the number of users by the provider's own count, if it
     /// gives one.
     pub counted: Option<u64>,
+}
+
+/// Users are personal data: Debug prints none of it.
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Page({} users)", self.users.len())
+    }
 }
 
 /// A listed user that can't be stored.
@@ -269,14 +282,7 @@ mod tests {
 
     #[test]
     fn a_page_with_the_newest_first_descends() {
-        let check = |keys: &[i64]| {
-            let place = |key: &i64| Place {
-                key: *key,
-                id: String::new(),
-            };
-            let places: Vec<_> = keys.iter().map(place).collect();
-            descends(places.iter())
-        };
+        let check = |keys: &[i64]| descends(keys.iter().copied());
         assert!(check(&[5, 4, 3, 2, 1]) && check(&[5, 5, 4, 3, 3, 2, 1]));
         for not in [
             &[][..],

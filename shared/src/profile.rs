@@ -106,7 +106,23 @@ impl Profile {
         raw: &str,
         columns: impl FnOnce(&Fields<'_>) -> Columns,
     ) -> Result<Self, Unreadable> {
-        let fields = match Fields::of(raw) {
+        Self::of_fields(Fields::of(raw), raw, columns)
+    }
+
+    /// The same of text that is known to be JSON.
+    pub(crate) fn of_known(
+        json: &str,
+        columns: impl FnOnce(&Fields<'_>) -> Columns,
+    ) -> Result<Self, Unreadable> {
+        Self::of_fields(Fields::known(json), json, columns)
+    }
+
+    fn of_fields(
+        fields: Result<Fields<'_>, Unreadable>,
+        raw: &str,
+        columns: impl FnOnce(&Fields<'_>) -> Columns,
+    ) -> Result<Self, Unreadable> {
+        let fields = match fields {
             Ok(fields) => fields,
             // No JSON at all is the better reason.
             Err(no_object) => return Err(json::storable(raw).err().unwrap_or(no_object)),
@@ -145,7 +161,7 @@ impl Profile {
     fn printed_after(&self, begin: &str, unloaded: &[&str]) -> Option<String> {
         let mut out = String::with_capacity(self.raw_json.len() + self.raw_json.len() / 4 + 32);
         out.push_str(begin);
-        json::print_jsonb_without(&self.raw_json, unloaded, &mut out)?;
+        json::print_known(&self.raw_json, unloaded, &mut out)?;
         Some(out)
     }
 
@@ -185,9 +201,10 @@ impl Profile {
         let (Ok(told), Ok(read)) = (Fields::of(&told.raw_json), Fields::of(&self.raw_json)) else {
             return false;
         };
-        told.iter().all(|(key, told)| {
+        let read = read.all();
+        told.all().into_iter().all(|(key, told)| {
             filled_in_later.contains(&key)
-                || read.written(key).is_none_or(|read| json::same(told, read))
+                || read.get(key).is_none_or(|read| json::same(told, read))
         })
     }
 }

@@ -21,10 +21,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use serde_json::value::RawValue;
 
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
-use crate::listing::Listing;
+use crate::listing::{Listing, Rejected};
 use crate::profile::{Observation, Profile, UserId};
 use crate::signature::{Forged, Verified, Verifier};
 use crate::time::{At, WallClock};
@@ -178,6 +179,14 @@ pub trait Provider: Send + Sync {
     /// Reads a profile, with its version or without.
     fn profile(&self, raw: &str) -> Result<Profile, Unreadable>;
 
+    /// Reads a user of a listing's page.
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable>;
+
+    /// The part that may be kept of a listed user who can't be stored.
+    fn kept_of_listed<'a>(&self, user: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(user)
+    }
+
     /// The member of a profile that is the user's id.
     fn id_field(&self) -> &'static str {
         "id"
@@ -260,6 +269,21 @@ pub trait Provider: Send + Sync {
     /// SQL that sets up the deliveries, to be run in the provider's database.
     fn install_sql(&self) -> Option<&'static str> {
         None
+    }
+}
+
+impl dyn Provider + '_ {
+    /// As [`Provider::listed`], with what is kept of a user who can't be stored.
+    pub fn read_listed(&self, user: &RawValue) -> Result<Profile, Rejected> {
+        self.listed(user).map_err(|reason| {
+            let fields = json::Fields::known(user.get()).ok();
+            let id = fields.and_then(|fields| fields.string(self.id_field()));
+            Rejected {
+                id: id.and_then(|id| UserId::new(id).ok()),
+                reason: reason.to_string(),
+                body: self.kept_of_listed(user.get()).into_owned(),
+            }
+        })
     }
 }
 
@@ -418,10 +442,13 @@ pub(crate) mod tests {
         provider.event(&trusted(body.as_bytes())).unwrap()
     }
 
-    /// The users of a page, and whether it is the last.
-    pub(crate) fn ids(page: &Page) -> (Vec<&str>, bool) {
-        let ids = page.profiles.iter().map(|profile| profile.id.as_str());
-        (ids.collect(), page.last)
+    /// The users of a page by the field that holds their ids, and whether it is the last.
+    pub(crate) fn ids<'a>(page: &'a Page, id_field: &str) -> (Vec<&'a str>, bool) {
+        let id = |user: &'a Box<RawValue>| {
+            let user = json::Fields::known(user.get()).unwrap();
+            user.get(id_field).unwrap().trim_matches('"')
+        };
+        (page.users.iter().map(id).collect(), page.last)
     }
 
     /// The path and the query that come next.

@@ -133,13 +133,10 @@ fn lines(person: &Person, raw: &str, there: &Profile) -> Vec<Line> {
     let (Ok(ours), Ok(theirs)) = (Fields::of(raw), Fields::of(&there.raw_json)) else {
         return lines;
     };
-    let names: BTreeSet<&str> = ours
-        .iter()
-        .chain(theirs.iter())
-        .map(|(name, _)| name)
-        .collect();
+    let (ours, theirs) = (ours.all(), theirs.all());
+    let names: BTreeSet<&str> = ours.keys().chain(theirs.keys()).copied().collect();
     for name in names {
-        let (here, there) = (ours.written(name), theirs.written(name));
+        let (here, there) = (ours.get(name).copied(), theirs.get(name).copied());
         lines.push(Line {
             name: name.to_owned(),
             same: match (here, there) {

@@ -3,42 +3,64 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use shared::listing::Page;
+use shared::listing::{Page, Rejected};
 use shared::profile::{Digest, Profile};
+use shared::provider::Provider;
 use shared::store::{Difference, Origin, Outcome};
 use shared::time::At;
+use tokio::task::yield_now;
+use tokio::try_join;
 
 use crate::report::Change;
 use crate::run::Run;
 use crate::stopped::Stopped;
+use crate::write::batches;
 
-/// Rows and bytes of one statement.
-const BATCH: (usize, usize) = (500, 4 << 20);
+/// How many users are read at a time. Between two lots, what has come from Postgres
+/// and from the provider is taken, so that neither waits for a whole page.
+const LOT: usize = 25;
 
-/// A page with the digests of its profiles, which are made while Postgres has the
-/// page before.
+/// The users of a page, with the digests of their profiles.
 pub(crate) struct Listed {
-    pub(crate) page: Page,
+    profiles: Vec<Profile>,
     digests: Vec<Option<Digest>>,
+    rejected: Vec<Rejected>,
+    unloaded: &'static [&'static str],
     /// Fields that are not in the digests, besides those that the adapter names.
     left_out: Vec<String>,
 }
 
 impl Listed {
-    pub(crate) fn new(page: Page, left_out: Vec<String>) -> Self {
-        let digests = digests(&page.profiles, &names(page.unloaded, &left_out));
-        Self {
-            page,
-            digests,
+    /// Reads a page.
+    pub(crate) async fn read(provider: &dyn Provider, page: Page, left_out: Vec<String>) -> Self {
+        let mut listed = Self {
+            profiles: Vec::with_capacity(page.users.len()),
+            digests: Vec::with_capacity(page.users.len()),
+            rejected: Vec::new(),
+            unloaded: page.unloaded,
             left_out,
+        };
+        let left_out = names(page.unloaded, &listed.left_out);
+        for (place, user) in page.users.into_iter().enumerate() {
+            if place % LOT == 0 {
+                yield_now().await;
+            }
+            match provider.read_listed(&user) {
+                Ok(profile) => {
+                    listed.digests.push(profile.digest(&left_out));
+                    listed.profiles.push(profile);
+                }
+                Err(rejected) => listed.rejected.push(rejected),
+            }
         }
+        listed
     }
 
     /// Leaves out the users whom the walk has met before.
     fn retain(&mut self, is_new: impl FnMut(&Profile) -> bool) {
-        let kept: Vec<bool> = self.page.profiles.iter().map(is_new).collect();
+        let kept: Vec<bool> = self.profiles.iter().map(is_new).collect();
         let mut keeps = kept.iter();
-        self.page.profiles.retain(|_| keeps.next() == Some(&true));
+        self.profiles.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();
         self.digests.retain(|_| keeps.next() == Some(&true));
     }
@@ -58,9 +80,8 @@ impl Run<'_> {
     /// page was asked for.
     pub(crate) async fn apply_page(&mut self, mut listed: Listed, seen: At) -> Result<At, Stopped> {
         self.tally.keep();
-        let clock = self.store.now().await?;
         let mut twins = BTreeMap::new();
-        for rejected in std::mem::take(&mut listed.page.rejected) {
+        for rejected in std::mem::take(&mut listed.rejected) {
             // Two users of a page may have the same bytes, if they have no id.
             let twin = twins.entry(rejected.name()).or_insert(0);
             *twin += 1;
@@ -68,10 +89,10 @@ impl Run<'_> {
             self.reject_once(rejected, &name).await?;
         }
         listed.retain(|profile| self.tally.met.insert(profile.id.as_str()));
-        let differences = self.compare(&listed, seen).await?;
-        let Page {
+        let (clock, differences) = self.compare(&listed, seen).await?;
+        let Listed {
             profiles, unloaded, ..
-        } = listed.page;
+        } = listed;
         self.count_the_same(&profiles, &differences);
         let (mut unknown, mut newer) = (Vec::new(), Vec::new());
         let listed_at = self.facts().listed_at(seen);
@@ -98,11 +119,9 @@ impl Run<'_> {
                 }
             }
         }
-        for batch in batches(&unknown) {
-            let left_out = self.create(batch).await?;
-            if !left_out.is_empty() {
-                self.join_listed(&left_out).await?;
-            }
+        let left_out = self.create(&unknown).await?;
+        for batch in batches(&left_out) {
+            self.join_listed(batch).await?;
         }
         for batch in batches(&newer) {
             self.join_listed(batch).await?;
@@ -125,27 +144,29 @@ impl Run<'_> {
         }
     }
 
-    /// The users that differ from their rows in more than the fields that are
-    /// left out, and a few of those that differ in these alone.
+    /// The database's clock; and the users that differ from their rows in more than
+    /// the fields that are left out, and a few of those that differ in these alone.
     async fn compare(
         &mut self,
         listed: &Listed,
         seen: At,
-    ) -> Result<Vec<(usize, Difference)>, Stopped> {
-        let (profiles, unloaded) = (&listed.page.profiles, listed.page.unloaded);
+    ) -> Result<(At, Vec<(usize, Difference)>), Stopped> {
+        let (profiles, unloaded) = (&listed.profiles, listed.unloaded);
         let learnt = self.tally.unlisted.fields();
         let left_out = names(unloaded, &learnt);
         // The page before may have shown that there are others.
         let remade = (learnt != listed.left_out).then(|| digests(profiles, &left_out));
         let made = remade.as_ref().unwrap_or(&listed.digests);
         let store = &self.store;
-        let mut differences = store.compare_by(made, profiles, seen, &left_out).await?;
+        // Sent one after the other, and answered so: that saves a round trip.
+        let compared = store.compare_by(made, profiles, seen, &left_out);
+        let (clock, mut differences) = try_join!(store.now(), compared)?;
         if self.tally.unlisted.is_to_be_sampled() {
             let whole = store.compare(profiles, seen, unloaded).await?;
             let sample = self.tally.unlisted.sample(profiles, &differences, &whole);
             differences.extend(sample);
         }
-        Ok(differences)
+        Ok((clock, differences))
     }
 
     /// Joins a batch, and keeps the users that the table refuses.
@@ -158,23 +179,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-fn batches<'a>(profiles: &'a [(&'a Profile, At)]) -> impl Iterator<Item = &'a [(&'a Profile, At)]> {
-    let mut rest = profiles;
-    std::iter::from_fn(move || {
-        let (batch, after) = rest.split_at(batch_length(rest));
-        rest = after;
-        (!batch.is_empty()).then_some(batch)
-    })
-}
-
-fn batch_length(profiles: &[(&Profile, At)]) -> usize {
-    let (most_rows, most_bytes) = BATCH;
-    let mut bytes = 0;
-    let fit = profiles.iter().take(most_rows).take_while(|(profile, _)| {
-        bytes += profile.raw_json.len();
-        bytes <= most_bytes
-    });
-    fit.count().max(1).min(profiles.len())
 }

@@ -157,14 +157,11 @@ impl Unlisted {
         }
         let listed = Fields::of(&listed.raw_json).ok()?;
         let read = Fields::of(&read.raw_json).ok()?;
-        let names: BTreeSet<&str> = listed
-            .iter()
-            .chain(read.iter())
-            .map(|(key, _)| key)
-            .collect();
+        let (listed, read) = (listed.all(), read.all());
+        let names: BTreeSet<&str> = listed.keys().chain(read.keys()).copied().collect();
         let mut differ = names.into_iter().filter(|name| {
             let known = unloaded.contains(name) || self.fields.iter().any(|field| field == name);
-            let same = match (listed.written(name), read.written(name)) {
+            let same = match (listed.get(name), read.get(name)) {
                 (Some(listed), Some(read)) => json::same(listed, read),
                 _ => false,
             };

@@ -1,5 +1,5 @@
-//! The walk over every user: a page is compared and applied while the next one
-//! is fetched.
+//! The walk over every user: while Postgres has a page, the users of the next one are
+//! read, and the one after that is fetched.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use shared::exchange::AnswerError;
 use shared::listing::{Complete, Ending, Listing, Page};
 use shared::settle::Sources;
 use shared::time::At;
+use tokio::join;
 use tokio::time::Instant;
 
 use crate::fetch::fetch;
@@ -92,37 +93,61 @@ impl Walk {
         })
     }
 
+    /// Goes through the pages: Postgres has one of them, while the users of the next
+    /// are read, and the one after that is fetched.
     async fn list(&mut self, run: &mut Run<'_>, now: At) -> Result<Ending, Stopped> {
         let (sources, until) = (run.sources, self.listed_until);
+        let first = self.first_page(run).await?;
+        let mut end = None;
         // A page's state is not older than a time that was known before it was
-        // asked for. The clock is read while the page before is applied.
-        let (mut seen, mut known) = (now, now);
-        let page = self.first_page(run).await?;
-        let mut listed = Listed::new(page, run.tally.unlisted.fields());
-        loop {
-            run.tally.figures.pages += 1;
-            if let Some(ending) = Ending::after(&listed.page) {
-                run.apply_page(listed, seen).await?;
-                self.note_doubt(run.tally);
-                return Ok(ending);
-            }
-            let position = self.listing.position();
+        // asked for. The clock is read while an earlier page is applied.
+        let mut known = now;
+        let mut fetched = Some(self.placed(first, known, &mut end));
+        let mut listed = None;
+        while fetched.is_some() || listed.is_some() {
+            let seen = known;
+            let goes_on = end.is_none();
             let left_out = run.tally.unlisted.fields();
-            let next = async {
-                let page = fetch(sources, self.listing.as_mut(), until).await?;
-                Ok(Listed::new(page, left_out))
+            let (applied, read, next) = join!(
+                apply(run, listed.take()),
+                read(sources, fetched.take(), left_out),
+                fetch_next(sources, goes_on.then_some(self.listing.as_mut()), until),
+            );
+            listed = read;
+            fetched = match next {
+                Some(Ok(page)) => Some(self.placed(page, seen, &mut end)),
+                Some(Err(error)) => {
+                    end = Some(End::BrokenOff(error));
+                    None
+                }
+                None => None,
             };
-            let (applied, next) = tokio::join!(run.apply_page(listed, seen), next);
-            (seen, known) = (known, applied?);
-            self.note_doubt(run.tally);
-            self.position = position;
+            if let Some((clock, after)) = applied? {
+                known = clock;
+                self.note_doubt(run.tally);
+                self.position = after.unwrap_or_else(|| std::mem::take(&mut self.position));
+            }
             if run.tally.doubtful.len() >= LOT {
                 self.settle(run).await?;
             }
-            if Instant::now() >= until {
-                return Err(Stopped::OutOfTime(None));
+            if end.is_none() && Instant::now() >= until {
+                end = Some(End::OutOfTime);
             }
-            listed = next.map_err(|error| self.broken_off(error))?;
+        }
+        match end {
+            Some(End::Reached(ending)) => Ok(ending),
+            Some(End::BrokenOff(error)) => Err(self.broken_off(error)),
+            Some(End::OutOfTime) | None => Err(Stopped::OutOfTime(None)),
+        }
+    }
+
+    /// A page that was just fetched, at its place in the walk; notes if it is the last.
+    fn placed(&self, page: Page, seen: At, end: &mut Option<End>) -> Placed<Page> {
+        *end = Ending::after(&page).map(End::Reached);
+        Placed {
+            after: end.is_none().then(|| self.listing.position()),
+            seen,
+            page,
         }
     }
 
@@ -172,4 +197,51 @@ impl Walk {
         self.doubted = None;
         Ok(())
     }
+}
+
+/// A page at its place in the walk.
+struct Placed<T> {
+    page: T,
+    /// A moment before it was asked for.
+    seen: At,
+    /// The place after it; `None`: it is the last one.
+    after: Option<String>,
+}
+
+/// Why no more pages are fetched.
+enum End {
+    Reached(Ending),
+    BrokenOff(Unanswered),
+    OutOfTime,
+}
+
+async fn fetch_next(
+    sources: Sources<'_>,
+    listing: Option<&mut (dyn Listing + 'static)>,
+    until: Instant,
+) -> Option<Result<Page, Unanswered>> {
+    Some(fetch(sources, listing?, until).await)
+}
+
+async fn read(
+    sources: Sources<'_>,
+    fetched: Option<Placed<Page>>,
+    left_out: Vec<String>,
+) -> Option<Placed<Listed>> {
+    let Placed { page, seen, after } = fetched?;
+    let page = Listed::read(sources.provider, page, left_out).await;
+    Some(Placed { page, seen, after })
+}
+
+/// Gives the database's clock, and the place after the page.
+async fn apply(
+    run: &mut Run<'_>,
+    listed: Option<Placed<Listed>>,
+) -> Result<Option<(At, Option<String>)>, Stopped> {
+    let Some(Placed { page, seen, after }) = listed else {
+        return Ok(None);
+    };
+    run.tally.figures.pages += 1;
+    let clock = run.apply_page(page, seen).await?;
+    Ok(Some((clock, after)))
 }

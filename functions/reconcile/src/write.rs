@@ -3,12 +3,18 @@
 
 use std::collections::HashSet;
 
-use shared::profile::{Profile, UserId};
+use futures_util::future::OptionFuture;
+
+use shared::profile::Profile;
 use shared::store::{Authority, Difference, Look, Origin, Outcome, StoreError};
 use shared::time::At;
+use tokio::join;
 
 use crate::run::Run;
 use crate::stopped::Stopped;
+
+/// Rows and bytes of one statement.
+const BATCH: (usize, usize) = (500, 4 << 20);
 
 /// The parts of a batch that are left to write, and the rows that were refused
 /// alone.
@@ -48,21 +54,33 @@ impl<'a, T> Halves<'a, T> {
 
 impl Run<'_> {
     /// Makes rows of users who have none; gives those whom the join has to take in:
-    /// all of them, where one has a row by now or is refused.
+    /// all of a batch, where one of them has a row by now or is refused.
+    ///
+    /// They are sent two at a time, so that Postgres has the second one when it is
+    /// done with the first.
     pub(crate) async fn create<'b>(
         &mut self,
-        batch: &[(&'b Profile, At)],
+        profiles: &[(&'b Profile, At)],
     ) -> Result<Vec<(&'b Profile, At)>, Stopped> {
-        let created: HashSet<UserId> = match self.store.create(batch).await {
-            Ok(created) => created.into_iter().collect(),
-            Err(error) if error.may_be_of_a_row() => return Ok(batch.to_vec()),
-            Err(error) => return Err(error.into()),
-        };
+        let mut created = HashSet::new();
+        let mut batches = batches(profiles);
+        while let Some(first) = batches.next() {
+            let second = batches.next();
+            let second = second.map(|batch| self.store.create(batch));
+            let (first, second) = join!(self.store.create(first), OptionFuture::from(second));
+            for answer in [Some(first), second].into_iter().flatten() {
+                match answer {
+                    Ok(ids) => created.extend(ids),
+                    Err(error) if error.may_be_of_a_row() => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
         for _ in &created {
             self.tally.count(Outcome::Created);
         }
         self.tally.taken |= !created.is_empty();
-        let left_out = batch
+        let left_out = profiles
             .iter()
             .filter(|(profile, _)| !created.contains(&profile.id));
         Ok(left_out.copied().collect())
@@ -121,4 +139,26 @@ impl Run<'_> {
         self.tally.figures.deleted += count;
         Ok(())
     }
+}
+
+/// The profiles of one statement after the other.
+pub(crate) fn batches<'a>(
+    profiles: &'a [(&'a Profile, At)],
+) -> impl Iterator<Item = &'a [(&'a Profile, At)]> {
+    let mut rest = profiles;
+    std::iter::from_fn(move || {
+        let (batch, after) = rest.split_at(batch_length(rest));
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn batch_length(profiles: &[(&Profile, At)]) -> usize {
+    let (most_rows, most_bytes) = BATCH;
+    let mut bytes = 0;
+    let fit = profiles.iter().take(most_rows).take_while(|(profile, _)| {
+        bytes += profile.raw_json.len();
+        bytes <= most_bytes
+    });
+    fit.count().max(1).min(profiles.len())
 }

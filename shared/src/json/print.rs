@@ -1,7 +1,7 @@
 //! JSON text as PostgreSQL prints it once it is `jsonb`.
 //!
 //! The walk prints every user of every run, so the text is read once, from front
-//! to back: each member is printed as it comes, and the members of an object are
+//! to back, and a string without escapes is printed as it stands: each member is printed as it comes, and the members of an object are
 //! put into `jsonb`'s order when the object ends.
 
 use std::borrow::Cow;
@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::{MOST_EXPONENT, number_end, string_end, value_end};
+use super::MOST_EXPONENT;
+use super::scan::{Quoted, Scan};
 
 /// The depth beyond which the printing is left to PostgreSQL.
 const MOST_DEPTH: u32 = 64;
@@ -31,27 +32,26 @@ pub fn same(a: &str, b: &str) -> bool {
 /// Source: PostgreSQL's `jsonb.c` (`JsonbToCString`), `jsonb_util.c`
 /// (`lengthCompareJsonbStringValue`), `json.c` (`escape_json`).
 pub fn print_jsonb(raw: &str, out: &mut String) -> Option<()> {
-    print_jsonb_without(raw, &[], out)
+    let raw: &RawValue = serde_json::from_str(raw).ok()?;
+    print_known(raw.get(), &[], out)
 }
 
-/// The same without these fields of the object, as `jsonb - text[]` does it.
-pub fn print_jsonb_without(raw: &str, fields: &[&str], out: &mut String) -> Option<()> {
-    serde_json::from_str::<&RawValue>(raw).ok()?;
+/// The same of text that is known to be JSON, without these fields of the object, as
+/// `jsonb - text[]` does it.
+pub(crate) fn print_known(json: &str, fields: &[&str], out: &mut String) -> Option<()> {
     let mut printer = Printer {
-        raw,
-        next: 0,
-        members: Vec::new(),
+        scan: Scan::new(json),
+        members: Vec::with_capacity(64),
         ordered: String::new(),
         out,
     };
+    printer.scan.pass_blanks();
     printer.value(fields, 0)
 }
 
 /// Prints a text that is known to be JSON.
 struct Printer<'a, 'o> {
-    raw: &'a str,
-    /// Where reading goes on.
-    next: usize,
+    scan: Scan<'a>,
     /// The members of the objects that are open, the innermost object's last.
     members: Vec<Member<'a>>,
     /// An object in the making whose members change places.
@@ -77,54 +77,44 @@ impl<'a> Printer<'a, '_> {
         if depth > MOST_DEPTH {
             return None;
         }
-        self.skip_blanks();
-        match self.peek()? {
+        match self.scan.peek()? {
             b'{' => self.object(left_out, depth),
             b'[' => self.array(depth),
             b'"' => {
-                let text = self.string()?;
-                print_string(&text, self.out);
+                let string = self.scan.string()?;
+                self.string(&string, &string.text()?);
                 Some(())
             }
             b't' | b'n' => self.word(4),
             b'f' => self.word(5),
-            _ => {
-                let end = number_end(self.raw.as_bytes(), self.next);
-                let number = &self.raw[self.next..end];
-                self.next = end;
-                print_number(number, self.out)
-            }
+            _ => print_number(self.scan.number()?, self.out),
         }
     }
 
     fn object(&mut self, left_out: &[&str], depth: u32) -> Option<()> {
         self.out.push('{');
         let (first, begin) = (self.members.len(), self.out.len());
-        self.next += 1;
-        self.skip_blanks();
-        while self.peek()? != b'}' {
-            let key = self.string()?;
-            self.skip_blanks();
-            // The colon.
-            self.next += 1;
+        self.scan.pass_mark();
+        while self.scan.peek()? != b'}' {
+            let string = self.scan.key()?;
+            let key = string.text()?;
             if left_out.contains(&&*key) {
-                self.skip_blanks();
-                self.next = value_end(self.raw.as_bytes(), self.next);
-                self.skip_comma();
+                self.scan.value()?;
+                self.scan.pass_comma();
                 continue;
             }
             if self.members.len() > first {
                 self.out.push_str(", ");
             }
             let start = self.out.len();
-            print_string(&key, self.out);
+            self.string(&string, &key);
             self.out.push_str(": ");
             self.value(&[], depth + 1)?;
             let printed = start..self.out.len();
             self.members.push(Member { key, printed });
-            self.skip_comma();
+            self.scan.pass_comma();
         }
-        self.next += 1;
+        self.scan.pass(1);
         self.order(first, begin);
         self.out.push('}');
         Some(())
@@ -133,16 +123,15 @@ impl<'a> Printer<'a, '_> {
     fn array(&mut self, depth: u32) -> Option<()> {
         self.out.push('[');
         let begin = self.out.len();
-        self.next += 1;
-        self.skip_blanks();
-        while self.peek()? != b']' {
+        self.scan.pass_mark();
+        while self.scan.peek()? != b']' {
             if self.out.len() > begin {
                 self.out.push_str(", ");
             }
             self.value(&[], depth + 1)?;
-            self.skip_comma();
+            self.scan.pass_comma();
         }
-        self.next += 1;
+        self.scan.pass(1);
         self.out.push(']');
         Some(())
     }
@@ -174,46 +163,22 @@ impl<'a> Printer<'a, '_> {
         self.members.truncate(first);
     }
 
-    /// Reads a string; `None` if it holds what is no text (a lone surrogate).
-    fn string(&mut self) -> Option<Cow<'a, str>> {
-        let end = string_end(self.raw.as_bytes(), self.next);
-        let quoted = &self.raw[self.next..end];
-        self.next = end;
-        let text = quoted.get(1..quoted.len().checked_sub(1)?)?;
-        if !text.as_bytes().contains(&b'\\') {
-            return Some(Cow::Borrowed(text));
+    /// Most strings print as they are written.
+    fn string(&mut self, string: &Quoted<'_>, text: &str) {
+        match string.unescaped() {
+            Some(written) => self.out.push_str(written),
+            None => print_string(text, self.out),
         }
-        serde_json::from_str(quoted).map(Cow::Owned).ok()
     }
 
     fn word(&mut self, length: usize) -> Option<()> {
-        let end = self.next + length;
-        self.out.push_str(self.raw.get(self.next..end)?);
-        self.next = end;
+        self.out.push_str(self.scan.take(length)?);
         Some(())
-    }
-
-    fn skip_comma(&mut self) {
-        self.skip_blanks();
-        if self.peek() == Some(b',') {
-            self.next += 1;
-            self.skip_blanks();
-        }
-    }
-
-    fn skip_blanks(&mut self) {
-        while self.peek().is_some_and(|b| b.is_ascii_whitespace()) {
-            self.next += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.raw.as_bytes().get(self.next).copied()
     }
 }
 
 /// Prints a JSON string as PostgreSQL's `escape_json` does.
-pub fn print_string(text: &str, out: &mut String) {
+fn print_string(text: &str, out: &mut String) {
     out.push('"');
     let mut kept = 0;
     for (i, byte) in text.bytes().enumerate() {

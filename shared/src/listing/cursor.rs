@@ -47,6 +47,31 @@ struct Anchor {
     first: Place,
 }
 
+/// The users of a page, in its order. A walk by cursor asks for the places of
+/// only a few of them.
+pub trait Places {
+    /// How many users there are.
+    fn count(&self) -> usize;
+
+    /// The id of one of them, if it can be asked for.
+    fn id(&self, i: usize) -> Option<String>;
+
+    /// What the listing orders this user by, if it can be read.
+    fn key(&self, i: usize) -> Option<i64>;
+
+    /// The user's place; `None` without an id. A user who has no key stands with
+    /// the user before.
+    fn place(&self, i: usize) -> Option<Place> {
+        if i >= self.count() {
+            return None;
+        }
+        let id = self.id(i)?;
+        let key = (0..=i).rev().find_map(|i| self.key(i));
+        let key = key.unwrap_or(i64::MIN);
+        Some(Place { key, id })
+    }
+}
+
 /// How a walk goes on after a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Onward {
@@ -71,21 +96,17 @@ impl Cursor {
         Some(self.anchors.last()?.after.as_str())
     }
 
-    /// How many users at the beginning of a page, given by their places, are known
-    /// already; `None` if the page doesn't go on from here.
-    pub fn known(&self, page: &[Option<Place>]) -> Option<usize> {
+    /// How many users at the beginning of a page are known already; `None` if the
+    /// page doesn't go on from here.
+    pub fn known(&self, page: &impl Places) -> Option<usize> {
         let Some(anchor) = self.anchors.last() else {
             return Some(0);
         };
-        match page {
-            [Some(first), ..] if *first == anchor.first => Some(1),
-            [Some(after), Some(first), ..]
-                if after.id == anchor.after && *first == anchor.first =>
-            {
-                Some(2)
-            }
-            _ => None,
+        let first = page.place(0)?;
+        if first == anchor.first {
+            return Some(1);
         }
+        (first.id == anchor.after && page.place(1)? == anchor.first).then_some(2)
     }
 
     /// Goes on after a page that counted and has `new` new users, or says what
@@ -93,11 +114,13 @@ impl Cursor {
     pub(crate) fn go_on(
         &mut self,
         name: &str,
-        page: &[Option<Place>],
+        page: &impl Places,
         new: usize,
     ) -> Result<(), AnswerError> {
         let seen = match self.advance(page, new) {
-            _ if descends(page.iter().flatten()) => "shows the newest first",
+            _ if descends((0..page.count()).filter_map(|i| page.key(i))) => {
+                "shows the newest first"
+            }
             Onward::On => return Ok(()),
             Onward::Nowhere => "shows no two users in a row who have ids to go on from",
             Onward::Repeats => "says that more users follow, and shows none of them",
@@ -118,7 +141,7 @@ impl Cursor {
     }
 
     /// Goes on after a page that counted; `new` of its users were new.
-    pub fn advance(&mut self, page: &[Option<Place>], new: usize) -> Onward {
+    pub fn advance(&mut self, page: &impl Places, new: usize) -> Onward {
         if new == 0 {
             self.repeats += 1;
             return match self.repeats > MOST_REPEATS {
@@ -128,18 +151,18 @@ impl Cursor {
         }
         let anchor = |i: usize| {
             Some(Anchor {
-                after: page[i].as_ref()?.id.clone(),
-                first: page[i + 1].clone()?,
+                after: page.id(i)?,
+                first: page.place(i + 1)?,
             })
         };
         let mut anchors: Vec<Anchor> = [1, 2, 8, 32, 128, 512]
             .into_iter()
-            .map_while(|distance| page.len().checked_sub(distance + 1))
+            .map_while(|distance| page.count().checked_sub(distance + 1))
             .filter_map(anchor)
             .collect();
         if anchors.is_empty() {
             // The usual places are taken by users without an id to ask for.
-            let pairs = 0..page.len().saturating_sub(1);
+            let pairs = 0..page.count().saturating_sub(1);
             anchors.extend(pairs.rev().find_map(anchor));
         }
         if anchors.is_empty() {
@@ -175,6 +198,20 @@ impl Cursor {
 mod tests {
     use super::*;
 
+    impl Places for Vec<Option<Place>> {
+        fn count(&self) -> usize {
+            self.len()
+        }
+
+        fn id(&self, i: usize) -> Option<String> {
+            self[i].as_ref().map(|place| place.id.clone())
+        }
+
+        fn key(&self, i: usize) -> Option<i64> {
+            self[i].as_ref().map(|place| place.key)
+        }
+    }
+
     fn place(id: &str) -> Place {
         Place {
             key: i64::try_from(id.len()).unwrap(),
@@ -209,7 +246,7 @@ mod tests {
         ] {
             assert_eq!(cursor.known(&page(other)), None, "{other:?}");
         }
-        assert_eq!(cursor.known(&[None, Some(place("j"))]), None);
+        assert_eq!(cursor.known(&vec![None, Some(place("j"))]), None);
         assert!(cursor.step_back() && cursor.step_back());
         assert_eq!(cursor.after(), Some("b"));
         assert_eq!(cursor.known(&page(&["c", "d"])), Some(1));
@@ -225,15 +262,15 @@ mod tests {
             key: 99,
             id: "c".to_owned(),
         };
-        assert_eq!(cursor.known(&[Some(moved.clone())]), None);
-        assert_eq!(cursor.known(&[Some(place("b")), Some(moved)]), None);
+        assert_eq!(cursor.known(&vec![Some(moved.clone())]), None);
+        assert_eq!(cursor.known(&vec![Some(place("b")), Some(moved)]), None);
     }
 
     #[test]
     fn nobody_goes_on_from_a_single_user() {
         let mut cursor = Cursor::default();
         assert_eq!(cursor.advance(&page(&["a"]), 1), Onward::Nowhere);
-        assert_eq!(cursor.advance(&[None, None], 2), Onward::Nowhere);
+        assert_eq!(cursor.advance(&vec![None, None], 2), Onward::Nowhere);
     }
 
     #[test]

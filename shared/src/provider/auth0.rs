@@ -180,6 +180,14 @@ impl Provider for Auth0 {
         profile(raw)
     }
 
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        Profile::of_known(&without_secrets(user.get()), columns)
+    }
+
+    fn kept_of_listed<'a>(&self, user: &'a str) -> Cow<'a, str> {
+        without_secrets(user)
+    }
+
     fn id_field(&self) -> &'static str {
         "user_id"
     }
@@ -306,24 +314,26 @@ fn without_secrets(raw: &str) -> Cow<'_, str> {
 }
 
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
-    Profile::from_json(&without_secrets(raw), |user| {
-        let full: Vec<_> = [user.text("given_name"), user.text("family_name")]
-            .into_iter()
-            .flatten()
-            .collect();
-        let full = (!full.is_empty()).then(|| full.join(" "));
-        Columns {
-            id: user.string("user_id"),
-            name: user
-                .text("name")
-                .or(full)
-                .or_else(|| user.text("nickname"))
-                .or_else(|| user.text("username")),
-            email: user.text("email"),
-            created_at: user.time("created_at"),
-            version: None,
-        }
-    })
+    Profile::from_json(&without_secrets(raw), columns)
+}
+
+fn columns(user: &json::Fields<'_>) -> Columns {
+    let full: Vec<_> = [user.text("given_name"), user.text("family_name")]
+        .into_iter()
+        .flatten()
+        .collect();
+    let full = (!full.is_empty()).then(|| full.join(" "));
+    Columns {
+        id: user.string("user_id"),
+        name: user
+            .text("name")
+            .or(full)
+            .or_else(|| user.text("nickname"))
+            .or_else(|| user.text("username")),
+        email: user.text("email"),
+        created_at: user.time("created_at"),
+        version: None,
+    }
 }
 
 /// The error code in an answer of Auth0's own. Some have only an `error`.
@@ -472,10 +482,14 @@ impl Position {
 
     /// Whether a page is of the search that was asked for.
     fn check(&self, users: &[&RawValue]) -> Result<(), AnswerError> {
-        let places = parts::places_of_all(users, "user_id", "created_at", |user, field| {
-            user.time(field)
-        });
-        if descends(places.iter()) {
+        let users = parts::Listed {
+            items: users,
+            id_field: "user_id",
+            time_field: "created_at",
+            time: |user, field| user.time(field),
+        };
+        let places = users.all_places();
+        if descends(places.iter().map(|place| place.key)) {
             return Err(broken("Auth0", "shows the newest first"));
         }
         let starts_at = self.starts_at();
@@ -609,7 +623,7 @@ impl Paging for Position {
         } else {
             last = !self.next_window();
         }
-        let mut page = parts::page_of(&found.users, "user_id", profile, without_secrets);
+        let mut page = parts::page_of(&found.users);
         page.last = last;
         page.counted = self.counted.filter(|_| last);
         Ok(page)
@@ -1038,15 +1052,13 @@ mod tests {
     fn the_listings_fixtures_are_read() {
         let body = include_str!("../../../events/auth0/list.page0.json");
         let page = auth0().listing(None).read(&answer(200, body)).unwrap();
-        assert_eq!(ids(&page), (vec![JOHN], true));
+        assert_eq!(ids(&page, "user_id"), (vec![JOHN], true));
         assert_eq!(page.counted, Some(1));
-        assert_eq!(page.profiles[0].name.as_deref(), Some("John Doe"));
-        assert_eq!(
-            page.profiles[0].email.as_deref(),
-            Some("john.doe@gmail.com")
-        );
+        let john = auth0().listed(&page.users[0]).unwrap();
+        assert_eq!(john.name.as_deref(), Some("John Doe"));
+        assert_eq!(john.email.as_deref(), Some("john.doe@gmail.com"));
         let created_at = At::from_rfc3339("2025-02-01T12:34:56Z");
-        assert_eq!(page.profiles[0].created_at, created_at);
+        assert_eq!(john.created_at, created_at);
         let body = include_str!("../../../events/auth0/list.400.over1000.json");
         let mut listing = small();
         let refused = listing.read(&answer(400, body));

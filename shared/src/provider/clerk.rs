@@ -10,7 +10,6 @@
 //! Sources: <https://clerk.com/docs/reference/backend-api> (and its OpenAPI
 //! document), <https://clerk.com/docs/webhooks/overview>.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -21,7 +20,9 @@ use super::parts::{self, Api, PageSize, Paging};
 use super::{Event, Facts, Provider, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
-use crate::listing::{Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, broken, descends};
+use crate::listing::{
+    Cursor, Listing, MOST_USERS, Onward, Overlap, Page, Place, Places, broken, descends,
+};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
 use crate::signature::{SigningSecret, Verified, Verifier, svix_time};
@@ -108,7 +109,11 @@ impl Provider for Clerk {
     }
 
     fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
-        columns(raw)
+        Profile::from_json(raw, columns)
+    }
+
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        parts::with_version(Profile::of_known(user.get(), columns)?)
     }
 
     fn user_request(&self, id: &UserId) -> Request {
@@ -159,15 +164,14 @@ fn event_time(envelope: &json::Fields<'_>) -> Option<At> {
     })
 }
 
-/// A user's columns, with a version or without.
-fn columns(raw: &str) -> Result<Profile, Unreadable> {
-    Profile::from_json(raw, |user| Columns {
+fn columns(user: &json::Fields<'_>) -> Columns {
+    Columns {
         id: user.string("id"),
         name: parts::full_name(user).or_else(|| user.text("username")),
         email: primary_email(user),
         created_at: user.millis("created_at"),
         version: user.millis("updated_at"),
-    })
+    }
 }
 
 /// The address that the user made their primary one, and never another.
@@ -182,7 +186,7 @@ fn primary_email(user: &json::Fields<'_>) -> Option<String> {
 
 /// A user in an answer, who must have a version.
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
-    parts::with_version(columns(raw)?)
+    parts::with_version(Profile::from_json(raw, columns)?)
 }
 
 /// The first error's code in an answer of Clerk's own.
@@ -249,11 +253,11 @@ impl Position {
     }
 
     fn read_by_cursor(&mut self, items: &[&RawValue]) -> Page {
-        let places = places(items);
-        let Some(known) = self.cursor.known(&places) else {
+        let users = listed(items);
+        let Some(known) = self.cursor.known(&users) else {
             let after = self.cursor.after();
-            let mut ids = places.iter().flatten().map(|place| place.id.as_str());
-            if ids.any(|id| Some(id) == after) || !self.cursor.step_back() {
+            let mut ids = (0..items.len()).filter_map(|i| users.id(i));
+            if ids.any(|id| Some(id.as_str()) == after) || !self.cursor.step_back() {
                 // The server ignores the cursor, or every user that could be a
                 // cursor is gone.
                 self.turn_to_offsets();
@@ -262,15 +266,17 @@ impl Position {
         };
         let new = &items[known..];
         self.listed += parts::count(new);
-        self.last = places.iter().flatten().last().cloned().or(self.last.take());
-        let onward = self.cursor.advance(&places, new.len());
+        let mut last_first = (0..items.len()).rev();
+        let last = last_first.find_map(|i| users.place(i));
+        self.last = last.or(self.last.take());
+        let onward = self.cursor.advance(&users, new.len());
         if onward != Onward::On {
             self.turn_to_offsets();
         }
         if self.is_last(items, new.len()) {
             self.step = Step::Count;
         }
-        page(new)
+        parts::page_of(new)
     }
 
     /// Whether a page is the last one: it is not full, or, if pages are shorter
@@ -284,7 +290,8 @@ impl Position {
 
     fn read_by_offset(&mut self, items: &[&RawValue]) -> Result<Page, AnswerError> {
         let (start, ends_at) = (self.overlap.start(), self.overlap.listed());
-        let places = offset_places(items);
+        // A walk by offset counts users and needs no ids.
+        let places = listed(items).all_places();
         let fit = self.overlap.take(start, self.page.get(), &places);
         if !fit.counts("Clerk")? {
             return Ok(Page::default());
@@ -294,7 +301,7 @@ impl Position {
         if self.is_last(items, usize::try_from(new).unwrap_or(0)) {
             self.step = Step::Count;
         }
-        Ok(page(items))
+        Ok(parts::page_of(items))
     }
 
     /// Ends the walk, unless Clerk counts more users than it listed: then the
@@ -360,7 +367,7 @@ impl Paging for Position {
         let text = answer.text();
         let items: Vec<&RawValue> = serde_json::from_str(&text)
             .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
-        if descends(places(&items).iter().flatten()) {
+        if descends(listed(&items).keys()) {
             return Err(broken("Clerk", "shows the newest first"));
         }
         match self.step {
@@ -374,17 +381,13 @@ impl Paging for Position {
     }
 }
 
-fn page(items: &[&RawValue]) -> Page {
-    parts::page_of(items, "id", profile, Cow::Borrowed)
-}
-
-fn places(items: &[&RawValue]) -> Vec<Option<Place>> {
-    parts::places(items, "id", "created_at", |user, field| user.millis(field))
-}
-
-/// The same for a walk by offset, which counts users and needs no ids.
-fn offset_places(items: &[&RawValue]) -> Vec<Place> {
-    parts::places_of_all(items, "id", "created_at", |user, field| user.millis(field))
+fn listed<'a>(items: &'a [&'a RawValue]) -> parts::Listed<'a> {
+    parts::Listed {
+        items,
+        id_field: "id",
+        time_field: "created_at",
+        time: |user, field| user.millis(field),
+    }
 }
 
 #[cfg(test)]
@@ -560,7 +563,7 @@ mod tests {
 
     fn read(listing: &mut dyn Listing, answer: &Answer) -> (usize, bool) {
         let page = listing.read(answer).unwrap();
-        (page.profiles.len(), page.last)
+        (page.users.len(), page.last)
     }
 
     #[test]
@@ -572,7 +575,7 @@ mod tests {
         );
         let body = include_str!("../../../events/clerk/list.page1.json");
         let page = listing.read(&answer(200, body)).unwrap();
-        assert_eq!(ids(&page), (vec![JOHN, JOHN], false));
+        assert_eq!(ids(&page, "id"), (vec![JOHN, JOHN], false));
         assert_eq!(next(&*listing), "/v1/users/count");
         let count = include_str!("../../../events/clerk/count.json");
         let page = listing.read(&answer(200, count)).unwrap();
@@ -678,7 +681,8 @@ mod tests {
                     (_, offset) => offset.unwrap_or(0),
                 };
                 let page = listing.read(&users(start..(start + 15).min(100))).unwrap();
-                met.extend(page.profiles.into_iter().map(|user| user.id));
+                let users = page.users.into_iter();
+                met.extend(users.map(|user| user.get().to_owned()));
             };
             assert_eq!((met.len(), ended), (100, Some(100)), "{offsets}");
         }

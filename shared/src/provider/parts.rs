@@ -3,8 +3,6 @@
 mod event;
 mod paging;
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 pub(super) use super::api::{Api, encoded};
@@ -13,7 +11,7 @@ pub(super) use paging::{PageSize, Paging, walk};
 
 use crate::exchange::{Answer, AnswerError};
 use crate::json::{self, Unreadable};
-use crate::listing::{Page, Place, Rejected};
+use crate::listing::{Page, Place, Places};
 use crate::profile::{Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
 use crate::signature::BearerToken;
@@ -70,43 +68,56 @@ fn storable_id(user: &json::Fields<'_>, id_field: &str) -> Option<String> {
     UserId::new(id.as_str()).is_ok().then_some(id)
 }
 
-/// Where listed users stand in an order by the `time` in `time_field`; `None` for a user without an
-/// id.
-pub(super) fn places(
-    items: &[&RawValue],
-    id_field: &str,
-    time_field: &str,
-    time: impl Fn(&json::Fields<'_>, &str) -> Option<At>,
-) -> Vec<Option<Place>> {
-    let places = places_of_all(items, id_field, time_field, time);
-    let named = |place: &Place| !place.id.is_empty();
-    places
-        .into_iter()
-        .map(|place| Some(place).filter(named))
-        .collect()
+/// Listed users, in an order by the `time` in `time_field`. Of each it is read
+/// only what is asked for.
+pub(super) struct Listed<'a> {
+    pub(super) items: &'a [&'a RawValue],
+    pub(super) id_field: &'static str,
+    pub(super) time_field: &'static str,
+    pub(super) time: fn(&json::Fields<'_>, &str) -> Option<At>,
 }
 
-/// The same, where a user without an id has an empty one, and a user without a
-/// time stands with the user before.
-pub(super) fn places_of_all(
-    items: &[&RawValue],
-    id_field: &str,
-    time_field: &str,
-    time: impl Fn(&json::Fields<'_>, &str) -> Option<At>,
-) -> Vec<Place> {
-    let mut key = i64::MIN;
-    let place = |item: &&RawValue| {
-        // Every user of the page is read here: no more of each than it takes.
-        let user = json::Fields::only(item.get(), &[id_field, time_field]).ok();
-        let at = user.as_ref().and_then(|user| time(user, time_field));
-        key = at.map_or(key, At::as_micros);
-        let id = user.and_then(|user| storable_id(&user, id_field));
-        Place {
-            key,
-            id: id.unwrap_or_default(),
-        }
-    };
-    items.iter().map(place).collect()
+impl Listed<'_> {
+    /// Where all users stand; a user without an id has an empty one.
+    pub(super) fn all_places(&self) -> Vec<Place> {
+        let mut key = i64::MIN;
+        let place = |item: &&RawValue| {
+            let user = json::Fields::known(item.get()).ok();
+            let at = user
+                .as_ref()
+                .and_then(|user| (self.time)(user, self.time_field));
+            key = at.map_or(key, At::as_micros);
+            let id = user.and_then(|user| storable_id(&user, self.id_field));
+            Place {
+                key,
+                id: id.unwrap_or_default(),
+            }
+        };
+        self.items.iter().map(place).collect()
+    }
+
+    /// What the listing orders its users by, as far as it can be read.
+    pub(super) fn keys(&self) -> impl Iterator<Item = i64> {
+        (0..self.count()).filter_map(|i| self.key(i))
+    }
+}
+
+impl Places for Listed<'_> {
+    fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    fn id(&self, i: usize) -> Option<String> {
+        storable_id(
+            &json::Fields::known(self.items[i].get()).ok()?,
+            self.id_field,
+        )
+    }
+
+    fn key(&self, i: usize) -> Option<i64> {
+        let user = json::Fields::known(self.items[i].get()).ok()?;
+        (self.time)(&user, self.time_field).map(At::as_micros)
+    }
 }
 
 /// How many there are.
@@ -114,24 +125,10 @@ pub(super) fn count<T>(items: &[T]) -> u64 {
     u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
-/// A page of these listed users, not said to be the last. `raw_of` gives what
-/// may be kept of a user who can't be stored.
-pub(super) fn page_of<'a>(
-    items: &[&'a RawValue],
-    id_field: &str,
-    profile: impl Fn(&str) -> Result<Profile, Unreadable>,
-    raw_of: impl Fn(&'a str) -> Cow<'a, str>,
-) -> Page {
-    let mut page = Page::default();
-    for item in items {
-        match profile(item.get()) {
-            Ok(profile) => page.profiles.push(profile),
-            Err(reason) => page.rejected.push(Rejected {
-                id: id_of(item.get(), id_field).and_then(|id| UserId::new(id).ok()),
-                reason: reason.to_string(),
-                body: raw_of(item.get()).into_owned(),
-            }),
-        }
+/// A page of these listed users, not said to be the last.
+pub(super) fn page_of(items: &[&RawValue]) -> Page {
+    Page {
+        users: items.iter().map(|item| (*item).to_owned()).collect(),
+        ..Page::default()
     }
-    page
 }

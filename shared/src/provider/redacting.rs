@@ -2,7 +2,8 @@
 //!
 //! Invariants: no profile and no body leaves here with what is named, whatever
 //! the adapter read it from; the id and the version are read before it is taken
-//! out. So no caller and no adapter needs to know of it.
+//! out. So no caller and no adapter needs to know of it. (A listing's page is as
+//! the provider sent it, as an answer is: its users are read here.)
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::{
 use super::{Told, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::Unreadable;
-use crate::listing::{Listing, Page};
+use crate::listing::Listing;
 use crate::pointer::{Pointers, leads_to_objects};
 use crate::profile::{Observation, Profile, UserId};
 use crate::signature::{Forged, Verified, Verifier, fingerprint};
@@ -177,6 +178,16 @@ impl Provider for Redacting {
         profile.map(|profile| self.redact(profile))
     }
 
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        let profile = self.inner.listed(user);
+        profile.map(|profile| self.redact(profile))
+    }
+
+    fn kept_of_listed<'a>(&self, user: &'a str) -> Cow<'a, str> {
+        let kept = self.inner.kept_of_listed(user);
+        Cow::Owned(self.redaction.listed(&kept).into_owned())
+    }
+
     fn id_field(&self) -> &'static str {
         self.inner.id_field()
     }
@@ -199,10 +210,7 @@ impl Provider for Redacting {
     }
 
     fn listing(&self, position: Option<&str>) -> Box<dyn Listing> {
-        Box::new(RedactedListing {
-            inner: self.inner.listing(position),
-            provider: self.clone(),
-        })
+        self.inner.listing(position)
     }
 
     fn project_request(&self) -> Option<Request> {
@@ -297,44 +305,6 @@ impl EventSource for Redacting {
             }
             Recorded::CursorUnknown => Recorded::CursorUnknown,
         })
-    }
-}
-
-struct RedactedListing {
-    inner: Box<dyn Listing>,
-    provider: Redacting,
-}
-
-impl Listing for RedactedListing {
-    fn request(&self) -> Request {
-        self.inner.request()
-    }
-
-    fn read(&mut self, answer: &Answer) -> Result<Page, AnswerError> {
-        let mut page = self.inner.read(answer)?;
-        let profiles = page.profiles.into_iter();
-        page.profiles = profiles.map(|user| self.provider.redact(user)).collect();
-        for rejected in &mut page.rejected {
-            let left = self.provider.redaction.listed(&rejected.body);
-            rejected.body = left.into_owned();
-        }
-        Ok(page)
-    }
-
-    fn position(&self) -> String {
-        self.inner.position()
-    }
-
-    fn shrink(&mut self) -> bool {
-        self.inner.shrink()
-    }
-
-    fn can_narrow(&self) -> bool {
-        self.inner.can_narrow()
-    }
-
-    fn narrow(&mut self) -> bool {
-        self.inner.narrow()
     }
 }
 

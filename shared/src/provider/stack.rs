@@ -14,7 +14,6 @@
 //! Sources: <https://docs.stack-auth.com/rest-api/server/users>, the server's
 //! source, and payloads captured from a real backend (`events/stack`).
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -132,7 +131,7 @@ impl Provider for Stack {
             "user.deleted" => &[],
             _ => return Ok(Event::OfNoUser),
         };
-        let profile = profile(parts::data(&envelope)?)?;
+        let profile = Profile::of_known(parts::data(&envelope)?, columns)?;
         let id = profile.id.clone();
         let told = match kind.as_str() {
             "user.deleted" => Told::Deleted,
@@ -146,6 +145,10 @@ impl Provider for Stack {
 
     fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
         profile(raw)
+    }
+
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        Profile::of_known(user.get(), columns)
     }
 
     fn user_request(&self, id: &UserId) -> Request {
@@ -190,15 +193,19 @@ fn is_uuid(id: &str) -> bool {
     fits || id == NIL
 }
 
-/// Maps a user as Neon did.
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
-    Profile::from_json(raw, |user| Columns {
+    Profile::from_json(raw, columns)
+}
+
+/// Maps a user as Neon did.
+fn columns(user: &json::Fields<'_>) -> Columns {
+    Columns {
         id: user.string("id"),
         name: user.string("display_name"),
         email: user.string("primary_email"),
         created_at: user.millis("signed_up_at_millis"),
         version: None,
-    })
+    }
 }
 
 /// The error code in an answer of Stack's own.
@@ -319,21 +326,23 @@ impl Paging for Position {
         let text = answer.text();
         let listed: Listed<'_> = serde_json::from_str(&text)
             .map_err(|_| AnswerError::Garbled("the answer is not a page of users"))?;
-        let time_field = "signed_up_at_millis";
-        let places = parts::places(&listed.items, "id", time_field, |user, field| {
-            user.millis(field)
-        });
-        let Some(known) = self.cursor.known(&places) else {
+        let users = parts::Listed {
+            items: &listed.items,
+            id_field: "id",
+            time_field: "signed_up_at_millis",
+            time: |user, field| user.millis(field),
+        };
+        let Some(known) = self.cursor.known(&users) else {
             return self.cursor.go_back("Stack Auth");
         };
         let new = &listed.items[known..];
-        let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
+        let mut page = parts::page_of(new);
         // A full page is never taken for the last one, whatever it says: one
         // more request is cheap, and ends the walk just as well.
         let says_more = listed.pagination.is_some_and(|p| p.next_cursor.is_some());
         page.last = !says_more && parts::count(&listed.items) < self.page.get();
         if !page.last {
-            self.cursor.go_on("Stack Auth", &places, new.len())?;
+            self.cursor.go_on("Stack Auth", &users, new.len())?;
         }
         Ok(page)
     }
@@ -349,7 +358,7 @@ mod tests {
 
     use http::HeaderMap;
 
-    use super::super::tests::{answer, check_broken, connected};
+    use super::super::tests::{answer, check_broken, connected, ids};
     use super::*;
     use crate::time::tests::clock;
 
@@ -528,12 +537,8 @@ mod tests {
         let cursor = uri
             .split_once("cursor=")
             .map(|(_, cursor)| cursor.to_owned());
-        let ids = page
-            .profiles
-            .iter()
-            .map(|p| p.id.as_str().to_owned())
-            .collect();
-        (ids, page.last, cursor)
+        let (ids, last) = ids(&page, "id");
+        (ids.into_iter().map(str::to_owned).collect(), last, cursor)
     }
 
     fn seen(ids: &[&str], last: bool, cursor: Option<&str>) -> (Vec<String>, bool, Option<String>) {
@@ -720,9 +725,9 @@ mod tests {
         let mut listing = stack().listing(None);
         let body = r#"{"items":[{"id":"a"},{"id":7},{},"x",{"id":"b","n":1e9999}],"pagination":{"next_cursor":null}}"#;
         let page = listing.read(&answer(200, body)).unwrap();
-        assert_eq!(page.profiles.len(), 1);
-        let reasons: Vec<_> = page
-            .rejected
+        let read = page.users.iter().map(|user| stack().read_listed(user));
+        let rejected: Vec<_> = read.filter_map(Result::err).collect();
+        let reasons: Vec<_> = rejected
             .iter()
             .map(|r| (r.id.is_some(), r.reason.as_str()))
             .collect();

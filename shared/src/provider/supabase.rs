@@ -160,6 +160,10 @@ impl Provider for Supabase {
         profile(raw)
     }
 
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        Profile::of_known(user.get(), columns)
+    }
+
     fn profile_in_events(&self) -> Option<&'static [&'static str]> {
         None
     }
@@ -213,18 +217,20 @@ fn is_deleted(raw: &str) -> bool {
 }
 
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
-    Profile::from_json(raw, |user| {
-        let metadata = user.object("user_metadata");
-        let name = |key| metadata.as_ref().and_then(|metadata| metadata.text(key));
-        Columns {
-            id: user.string("id"),
-            name: name("full_name").or_else(|| name("name")),
-            // A user without an email has an empty one.
-            email: user.text("email"),
-            created_at: user.time("created_at"),
-            version: None,
-        }
-    })
+    Profile::from_json(raw, columns)
+}
+
+fn columns(user: &json::Fields<'_>) -> Columns {
+    let metadata = user.object("user_metadata");
+    let name = |key| metadata.as_ref().and_then(|metadata| metadata.text(key));
+    Columns {
+        id: user.string("id"),
+        name: name("full_name").or_else(|| name("name")),
+        // A user without an email has an empty one.
+        email: user.text("email"),
+        created_at: user.time("created_at"),
+        version: None,
+    }
 }
 
 /// The error code in an answer of Supabase's own. It is `code` since the API
@@ -328,19 +334,24 @@ impl Position {
     }
 
     fn page(&mut self, items: &[&RawValue]) -> Page {
-        let living: Vec<&RawValue> = items
-            .iter()
-            .filter(|item| !is_deleted(item.get()))
-            .copied()
-            .collect();
+        // Of each whether the user was deleted softly, and whether the listing
+        // leaves something open.
+        let read = |item: &&RawValue| match json::Fields::known(item.get()) {
+            Ok(user) => (
+                user.get("deleted_at").is_some(),
+                user.get("identities").is_none(),
+            ),
+            Err(_) => (false, false),
+        };
+        let users = items.iter().map(|item| (*item, read(item)));
+        let living: Vec<_> = users.filter(|(_, (deleted, _))| !deleted).collect();
         // Where pages overlap, some are counted twice, so the check is a little
         // more lenient.
         self.deleted += parts::count(items) - parts::count(&living);
-        let unloaded = |item: &&RawValue| {
-            json::Fields::of(item.get()).is_ok_and(|user| user.get("identities").is_none())
-        };
-        let mut page = parts::page_of(&living, "id", profile, Cow::Borrowed);
-        if living.iter().any(unloaded) {
+        let is_open = living.iter().any(|(_, (_, open))| *open);
+        let living: Vec<_> = living.into_iter().map(|(item, _)| item).collect();
+        let mut page = parts::page_of(&living);
+        if is_open {
             page.unloaded = UNLISTED;
         }
         page
@@ -354,7 +365,7 @@ impl Position {
         let (number, size) = self.number_and_size();
         let start = (number - 1) * size;
         let places = places(items);
-        if descends(places.iter()) {
+        if descends(places.iter().map(|place| place.key)) {
             return Err(broken("Supabase", "shows the oldest first"));
         }
         let fit = self.overlap.take(start, size, &places);
@@ -461,10 +472,16 @@ impl Paging for Position {
 
 /// Where the users stand, the newest first.
 fn places(items: &[&RawValue]) -> Vec<Place> {
-    parts::places_of_all(items, "id", "created_at", |user, field| {
-        let at = user.time(field)?;
-        Some(At::from_micros(at.as_micros().saturating_neg()))
-    })
+    let users = parts::Listed {
+        items,
+        id_field: "id",
+        time_field: "created_at",
+        time: |user, field| {
+            let at = user.time(field)?;
+            Some(At::from_micros(at.as_micros().saturating_neg()))
+        },
+    };
+    users.all_places()
 }
 
 #[cfg(test)]
@@ -634,12 +651,13 @@ mod tests {
         assert_eq!(next(&*listing), "/auth/v1/admin/users?limit=1000");
         let body = include_str!("../../../events/supabase/list.keyset.json");
         let page = listing.read(&answer(200, body)).unwrap();
-        assert_eq!(ids(&page), (vec![FOUR], false));
-        assert_eq!(page.profiles[0].name.as_deref(), Some("User Four"));
+        assert_eq!(ids(&page, "id"), (vec![FOUR], false));
+        let four = supabase().listed(&page.users[0]).unwrap();
+        assert_eq!(four.name.as_deref(), Some("User Four"));
         assert!(next(&*listing).starts_with("/auth/v1/admin/users?limit=1000&cursor=eyJ"));
         let end = r#"{"users":[],"aud":"x","pagination":{"has_more":false}}"#;
         let page = listing.read(&answer(200, end)).unwrap();
-        assert_eq!(ids(&page), (vec![], true));
+        assert_eq!(ids(&page, "id"), (vec![], true));
     }
 
     #[test]
@@ -679,23 +697,23 @@ mod tests {
         let mut listing = supabase().listing(Some(&position));
         let body = include_str!("../../../events/supabase/list.page1.json");
         assert_eq!(
-            ids(&listing.read(&answer(200, body)).unwrap()),
+            ids(&listing.read(&answer(200, body)).unwrap(), "id"),
             (vec![], false)
         );
         let query = |listing: &dyn Listing| next(listing).split_once('?').unwrap().1.to_owned();
         assert_eq!(query(&*listing), "page=1&per_page=40");
-        assert_eq!(listing.read(&users(0..40, 70)).unwrap().profiles.len(), 40);
+        assert_eq!(listing.read(&users(0..40, 70)).unwrap().users.len(), 40);
         // Ten before the fortieth: the second page of thirty.
         assert_eq!(query(&*listing), "page=2&per_page=30");
         let again = supabase().listing(Some(&listing.position()));
         assert_eq!(next(&*again), next(&*listing));
         // 20 were deleted: the page begins too late.
-        assert_eq!(listing.read(&users(50..70, 50)).unwrap().profiles.len(), 0);
+        assert_eq!(listing.read(&users(50..70, 50)).unwrap().users.len(), 0);
         assert_eq!(query(&*listing), "page=1&per_page=40");
-        assert_eq!(listing.read(&users(20..60, 50)).unwrap().profiles.len(), 40);
+        assert_eq!(listing.read(&users(20..60, 50)).unwrap().users.len(), 40);
         let page = listing.read(&users(50..70, 50)).unwrap();
         assert_eq!(
-            (page.profiles.len(), page.last, page.counted),
+            (page.users.len(), page.last, page.counted),
             (20, true, Some(50))
         );
     }

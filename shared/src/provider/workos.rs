@@ -12,7 +12,6 @@
 //! Sources: <https://workos.com/docs/reference> (and its OpenAPI document),
 //! <https://workos.com/docs/events/data-syncing>.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +23,7 @@ use super::parts::{self, Api, PageSize, Paging};
 use super::{Endpoint, Event, EventSource, Facts, Provider, Recorded, RecordedEvent, Since, Words};
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::json::{self, Unreadable};
-use crate::listing::{Cursor, Listing, Page, broken};
+use crate::listing::{Cursor, Listing, Page, Places, broken};
 use crate::profile::{Columns, Profile, UserId};
 use crate::settings::{Misconfigured, Settings};
 use crate::signature::{SigningSecret, Verified, Verifier, event_id};
@@ -116,7 +115,11 @@ impl Provider for WorkOs {
     }
 
     fn profile(&self, raw: &str) -> Result<Profile, Unreadable> {
-        columns(raw)
+        Profile::from_json(raw, columns)
+    }
+
+    fn listed(&self, user: &RawValue) -> Result<Profile, Unreadable> {
+        parts::with_version(Profile::of_known(user.get(), columns)?)
     }
 
     fn user_request(&self, id: &UserId) -> Request {
@@ -224,20 +227,19 @@ fn event(envelope: &json::Fields<'_>) -> Result<Event, Unreadable> {
     parts::statement_or_hint(envelope, &kind, columns, made_at)
 }
 
-/// A user's columns, with a version or without.
-fn columns(raw: &str) -> Result<Profile, Unreadable> {
-    Profile::from_json(raw, |user| Columns {
+fn columns(user: &json::Fields<'_>) -> Columns {
+    Columns {
         id: user.string("id"),
         name: user.text("name").or_else(|| parts::full_name(user)),
         email: user.text("email"),
         created_at: user.time("created_at"),
         version: user.time("updated_at"),
-    })
+    }
 }
 
 /// A user in an answer, who must have a version.
 fn profile(raw: &str) -> Result<Profile, Unreadable> {
-    parts::with_version(columns(raw)?)
+    parts::with_version(Profile::from_json(raw, columns)?)
 }
 
 /// Whether an answer says, in WorkOS' own words, that there is no such user.
@@ -455,34 +457,39 @@ impl Paging for Position {
         }
         let text = answer.text();
         let list = List::of(&text)?;
-        let places = parts::places(&list.data, "id", "created_at", |user, field| {
-            user.time(field)
-        });
+        let users = parts::Listed {
+            items: &list.data,
+            id_field: "id",
+            time_field: "created_at",
+            time: |user, field| user.time(field),
+        };
         if let Some(alone) = self.alone.take() {
-            let mut others = places.iter().flatten().filter(|place| place.id != alone);
-            return match others.next() {
-                Some(_) => Err(broken("WorkOS", "shows a single user a page")),
-                None => Ok(Page {
+            let mut ids = (0..list.data.len()).filter_map(|i| users.id(i));
+            return match ids.any(|id| id != alone) {
+                true => Err(broken("WorkOS", "shows a single user a page")),
+                false => Ok(Page {
                     last: true,
                     ..Page::default()
                 }),
             };
         }
-        let Some(known) = self.cursor.known(&places) else {
+        let Some(known) = self.cursor.known(&users) else {
             return self.cursor.go_back("WorkOS");
         };
         let new = &list.data[known..];
-        let mut page = parts::page_of(new, "id", profile, Cow::Borrowed);
+        let mut page = parts::page_of(new);
         let begun = self.cursor.after().is_some();
         let short = parts::count(&list.data) < self.page.get();
         page.last = !list.says_more() && short || new.is_empty() && begun;
         if page.last {
             return Ok(page);
         }
-        match places.as_slice() {
-            [Some(alone)] if !begun => self.alone = Some(alone.id.clone()),
-            [None] if !begun => page.last = true,
-            _ => self.cursor.go_on("WorkOS", &places, new.len())?,
+        match list.data.len() {
+            1 if !begun => {
+                self.alone = users.id(0);
+                page.last = self.alone.is_none();
+            }
+            _ => self.cursor.go_on("WorkOS", &users, new.len())?,
         }
         Ok(page)
     }
@@ -670,20 +677,20 @@ mod tests {
             "/user_management/users?limit=100&order=asc"
         );
         let page = listing.read(&users(&["a", "b", "c"], Some("c"))).unwrap();
-        assert_eq!(ids(&page), (vec!["a", "b", "c"], false));
+        assert_eq!(ids(&page, "id"), (vec!["a", "b", "c"], false));
         assert!(next(&*listing).ends_with("&after=b"));
         // b was deleted, and a server that doesn't know it begins anew.
         let page = listing.read(&users(&["a", "c"], None)).unwrap();
-        assert_eq!(ids(&page), (vec![], false));
+        assert_eq!(ids(&page, "id"), (vec![], false));
         assert!(next(&*listing).ends_with("&after=a"));
         let again = workos().listing(Some(&listing.position()));
         assert_eq!(next(&*again), next(&*listing));
         let error = answer(422, r#"{"message":"Validation failed."}"#);
-        assert_eq!(ids(&listing.read(&error).unwrap()), (vec![], false));
+        assert_eq!(ids(&listing.read(&error).unwrap(), "id"), (vec![], false));
         assert!(!next(&*listing).contains("after"));
         listing.read(&users(&["a", "c"], Some("c"))).unwrap();
         let page = listing.read(&users(&["c", "d"], None)).unwrap();
-        assert_eq!(ids(&page), (vec!["d"], true));
+        assert_eq!(ids(&page, "id"), (vec!["d"], true));
     }
 
     #[test]
@@ -729,7 +736,7 @@ mod tests {
         let mut listing = workos().listing(None);
         listing.read(&users(&["a", "b", "c"], Some("c"))).unwrap();
         let page = listing.read(&users(&["b", "c", "d"], None)).unwrap();
-        assert_eq!(ids(&page), (vec!["d"], true));
+        assert_eq!(ids(&page, "id"), (vec!["d"], true));
     }
 
     #[test]
@@ -737,12 +744,12 @@ mod tests {
         let body = include_str!("../../../events/workos/list.page1.json");
         let mut listing = workos().listing(None);
         let page = listing.read(&answer(200, body)).unwrap();
-        assert_eq!(ids(&page), (vec![MARCELINA], false));
+        assert_eq!(ids(&page, "id"), (vec![MARCELINA], false));
         assert!(next(&*listing).ends_with(&format!("&after={MARCELINA}")));
         let again = workos().listing(Some(&listing.position()));
         assert_eq!(next(&*again), next(&*listing));
         let page = listing.read(&users(&[], None)).unwrap();
-        assert_eq!(ids(&page), (vec![], true));
+        assert_eq!(ids(&page, "id"), (vec![], true));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use shared::exchange::AnswerError;
 use shared::listing::Listing;
+use shared::provider::Provider;
 
 use crate::providers::{check_id, check_profile, check_reason, check_request, provider};
 use crate::users::{answer, check_misread};
@@ -26,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let Some((status, body)) = page.split_first() else {
             break;
         };
-        let read = read(listing.as_mut(), *status, body);
+        let read = read(&*provider, listing.as_mut(), *status, body);
         let request = listing.request();
         check_request(&request);
         if !read {
@@ -45,14 +46,18 @@ pub(crate) fn run(bytes: &[u8]) {
 }
 
 /// Whether the walk goes on from there.
-fn read(listing: &mut dyn Listing, status: u8, body: &[u8]) -> bool {
+fn read(provider: &dyn Provider, listing: &mut dyn Listing, status: u8, body: &[u8]) -> bool {
     match listing.read(&answer(status, body)) {
         Ok(page) => {
-            page.profiles.iter().for_each(check_profile);
-            for rejected in &page.rejected {
-                rejected.id.iter().for_each(check_id);
-                check_reason(&rejected.reason);
-                assert!(rejected.name().len() <= 1100);
+            for user in &page.users {
+                match provider.read_listed(user) {
+                    Ok(profile) => check_profile(&profile),
+                    Err(rejected) => {
+                        rejected.id.iter().for_each(check_id);
+                        check_reason(&rejected.reason);
+                        assert!(rejected.name().len() <= 1100);
+                    }
+                }
             }
             true
         }

@@ -75,7 +75,7 @@ fn check_printed(stored: &str, meant: Option<Tree>) {
 }
 
 fn check_fields(fields: &Fields<'_>) {
-    for (key, value) in fields.iter() {
+    for (key, value) in fields.all() {
         let _ = (fields.get(key), fields.string(key), fields.text(key));
         let _ = (fields.object(key).is_some(), fields.array(key).is_some());
         for at in [fields.millis(key), fields.time(key)].into_iter().flatten() {

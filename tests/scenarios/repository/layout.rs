@@ -226,11 +226,6 @@ fn what_redacts_passes_on_every_question() {
             "trait EventSource:",
             "impl EventSource for Redacting",
         ),
-        (
-            "shared/src/listing.rs",
-            "trait Listing:",
-            "impl Listing for RedactedListing",
-        ),
     ] {
         let asked = functions(path, question);
         assert!(asked.len() > 2, "{question}");

@@ -1,7 +1,7 @@
 //! The parts of an event that all adapters read alike.
 
 use crate::json::{Fields, Unreadable};
-use crate::profile::{Observation, Profile, UserId};
+use crate::profile::{Columns, Observation, Profile, UserId};
 use crate::provider::{Event, Told};
 use crate::time::At;
 
@@ -25,18 +25,18 @@ pub(crate) fn user_in_data(body: &[u8]) -> Option<UserId> {
 }
 
 /// The event of a provider whose profiles have versions. It is a statement, or
-/// only a hint if its version or its time is missing. `columns` reads a profile
-/// with or without a version, `deleted_at` when a deletion happened.
+/// only a hint if its version or its time is missing. `columns` reads a profile's
+/// columns, `deleted_at` when a deletion happened.
 pub(crate) fn statement_or_hint(
     event: &Fields<'_>,
     kind: &str,
-    columns: fn(&str) -> Result<Profile, Unreadable>,
+    columns: fn(&Fields<'_>) -> Columns,
     deleted_at: fn(&Fields<'_>) -> Option<At>,
 ) -> Result<Event, Unreadable> {
     if !matches!(kind, "user.created" | "user.updated" | "user.deleted") {
         return Ok(Event::OfNoUser);
     }
-    let profile = columns(data(event)?)?;
+    let profile = Profile::of_known(data(event)?, columns)?;
     let id = profile.id.clone();
     if kind == "user.deleted" {
         // The user's own version is older than the deletion.
