@@ -24,7 +24,6 @@ pub(crate) struct Planned {
     pub(super) sql: LazyLock<String>,
     /// The types of its parameters.
     pub(super) takes: &'static [Type],
-    gives: &'static str,
 }
 
 /// `join.sql` of one profile.
@@ -49,7 +48,6 @@ pub(super) static JOIN: Planned = Planned {
         Type::INT8,
         Type::INT8,
     ],
-    gives: "id text, outcome text",
 };
 
 /// `gone.sql`.
@@ -69,7 +67,6 @@ pub(super) static GONE: Planned = Planned {
         Type::INT8,
         Type::INT8,
     ],
-    gives: "outcome text",
 };
 
 /// All of them.
@@ -110,7 +107,6 @@ impl Planned {
         sql.replace("statement_name", &self.function)
             .replace("statement_takes", &types.join(", "))
             .replace("statement_parameters", &parameters.join(", "))
-            .replace("statement_gives", self.gives)
             .replace(
                 "statement_itself",
                 self.sql.trim_end().trim_end_matches(';'),

@@ -174,14 +174,10 @@ impl ProjectStore {
             &record.run,
             &record.most,
         ];
-        let rows = match profiles {
-            [one] => self.join_one(*one, &rest).await?,
+        let outcomes = match profiles {
+            [one] => vec![self.join_one(*one, &rest).await?],
             many => self.join_many(many, &rest).await?,
         };
-        let outcomes = rows
-            .iter()
-            .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
-            .collect::<Result<Vec<_>, StoreError>>()?;
         let changes = outcomes.iter().filter(|(_, outcome)| outcome.is_a_change());
         self.record.count(changes.count());
         Ok(outcomes)
@@ -191,7 +187,7 @@ impl ProjectStore {
         &self,
         (profile, at): (&Profile, At),
         rest: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<(UserId, Outcome), StoreError> {
         let id = profile.id.as_str();
         let created = profile.created_at.map(At::to_system);
         let at = at.to_system();
@@ -204,19 +200,24 @@ impl ProjectStore {
             &at,
         ];
         let values = [&columns, rest].concat();
-        self.connection.all_planned(&JOIN, &values).await
+        let row = self.connection.one_planned(&JOIN, &values).await?;
+        Ok((profile.id.clone(), outcome(row.get("outcome"))?))
     }
 
     async fn join_many(
         &self,
         profiles: &[(&Profile, At)],
         rest: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<Vec<(UserId, Outcome)>, StoreError> {
         let columns = Columns::of(profiles);
         let mut parameters = columns.parameters();
         let types = JOIN.takes[parameters.len()..].iter().cloned();
         parameters.extend(rest.iter().copied().zip(types));
-        self.connection.all(&JOIN_MANY, &parameters).await
+        let rows = self.connection.all(&JOIN_MANY, &parameters).await?;
+        let outcomes = rows.iter();
+        outcomes
+            .map(|row| Ok((id(row.get(0))?, outcome(row.get(1))?)))
+            .collect()
     }
 
     /// Makes rows of listed users who have none, and says whose. An error that may be
@@ -260,7 +261,7 @@ impl ProjectStore {
                 ],
             )
             .await?;
-        let outcome = outcome(row.get(0))?;
+        let outcome = outcome(row.get("outcome"))?;
         self.record.count(usize::from(outcome.is_a_change()));
         Ok(outcome)
     }

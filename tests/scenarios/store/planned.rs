@@ -66,13 +66,55 @@ async fn a_warm_delivery_makes_postgres_plan_nothing_but_a_call() -> Result<()> 
     assert_eq!(plans, 3, "{sent:#?}");
     for statement in sent {
         assert!(
-            statement.contains("FROM neon_identity.join_"),
+            statement.contains("SELECT neon_identity.join_"),
             "{statement}"
         );
     }
     stage.simulator.delete(&id)?;
     let (_, sent) = planned(&server, &stage).await?;
-    assert!(sent[0].contains("FROM neon_identity.gone_"), "{sent:#?}");
+    assert!(sent[0].contains("SELECT neon_identity.gone_"), "{sent:#?}");
+    Ok(())
+}
+
+/// Delivers what the provider tells meanwhile of a user who comes, is renamed and goes, so often.
+async fn live(stage: &Stage, lives: usize) -> Result<()> {
+    for n in 0..lives {
+        let id = stage.simulator.create("Ada", &format!("{n}@example.com"))?;
+        sleep(Duration::from_millis(3)).await;
+        stage.simulator.rename(&id, "Countess")?;
+        stage.simulator.delete(&id)?;
+        for message in stage.simulator.take_messages() {
+            assert_eq!(stage.deliver(&message).await?, 200);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_of_a_small_table_stays_quick_when_the_table_has_grown() -> Result<()> {
+    // The statistics stay those of the small table, and with them the plans.
+    let server = Postgres::start(Options::default().set("autovacuum", "off")).await?;
+    let stage = stage(&server).await?;
+    live(&stage, 1).await?;
+    stage.execute("ANALYZE neon_identity.users_sync").await?;
+    // PL/pgSQL plans five times before it keeps a plan.
+    live(&stage, 7).await?;
+    let grow = "INSERT INTO neon_identity.users_sync (id, raw_json, created_at, updated_at)
+        SELECT 'user_' || n, '{}', now(), now() FROM generate_series(1, 20000) AS n";
+    stage.execute(grow).await?;
+    live(&stage, 3).await?;
+    // A server's process tells what it has read when it ends, at the latest.
+    server.terminate_backends(stage.database.name()).await?;
+    let read = stage
+        .json(
+            "SELECT seq_tup_read AS in_order, idx_tup_fetch AS by_index FROM pg_stat_user_tables
+            WHERE relid = 'neon_identity.users_sync'::regclass",
+        )
+        .await?;
+    let rows = |how: &str| read[0][how].as_i64().unwrap_or(i64::MAX);
+    // 9 deliveries; a single reading of the whole table would be of 20 000 rows.
+    assert!(rows("in_order") < 1000, "{read:?}");
+    assert!((9..1000).contains(&rows("by_index")), "{read:?}");
     Ok(())
 }
 
