@@ -7,5 +7,6 @@ mod documents;
 mod figures;
 mod fixtures;
 mod layout;
+mod openssl;
 mod recipes;
 mod template;
