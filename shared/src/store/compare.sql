@@ -46,12 +46,13 @@ CROSS JOIN LATERAL (
   ))), 1, 16) AS same
 ) AS content
 WHERE NOT (
-  content.same
-  AND kept.id IS NOT NULL
+  kept.id IS NOT NULL
   AND kept.deleted_at IS NULL
   AND kept.updated_at IS NOT NULL
   AND CASE WHEN new.version IS NULL
     THEN kept.updated_at <= pg_catalog.clock_timestamp()
     ELSE kept.updated_at = new.version
   END
+  -- Last, because it costs most: nothing is printed of who has no row.
+  AND content.same
 );
