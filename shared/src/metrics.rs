@@ -9,7 +9,7 @@
 
 use std::io::Write;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
 use crate::time::WallClock;
 
@@ -75,31 +75,75 @@ impl Metrics {
 }
 
 fn line(function: &str, figures: &[(Metric, i64)], now: WallClock) -> String {
-    let definitions: Vec<Value> = figures
-        .iter()
-        .map(|(metric, _)| json!({"Name": metric.name(), "Unit": metric.unit()}))
-        .collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": now.millis(),
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [["FunctionName"]],
-                "Metrics": definitions,
+    let metrics = figures.iter().map(|(metric, _)| Definition {
+        name: metric.name(),
+        unit: metric.unit(),
+    });
+    let line = Line {
+        aws: Aws {
+            timestamp: now.millis(),
+            directives: [Directive {
+                namespace: NAMESPACE,
+                dimensions: [["FunctionName"]],
+                metrics: metrics.collect(),
             }],
-        }),
-    );
-    line.insert("FunctionName".to_owned(), function.into());
-    for (metric, figure) in figures {
-        line.insert(metric.name().to_owned(), (*figure).into());
+        },
+        function,
+        figures: Figures(figures),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "_aws")]
+    aws: Aws,
+    #[serde(rename = "FunctionName")]
+    function: &'a str,
+    #[serde(flatten)]
+    figures: Figures<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws {
+    timestamp: i64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: [Directive; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [[&'static str; 1]; 1],
+    metrics: Vec<Definition>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition {
+    name: &'static str,
+    unit: &'static str,
+}
+
+/// The figures, each by its name.
+struct Figures<'a>(&'a [(Metric, i64)]);
+
+impl Serialize for Figures<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(
+            self.0
+                .iter()
+                .map(|(metric, figure)| (metric.name(), figure)),
+        )
     }
-    Value::Object(line).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::time::tests::clock;
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use super::connect::{Target, Way};
 use super::error::StoreError;
@@ -99,6 +99,53 @@ const TO_CANCEL: Duration = Duration::from_secs(2);
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
+/// A question to the server.
+enum Question<'a> {
+    /// A statement, and the call that stands for it, where there is one.
+    Statement {
+        sql: &'a str,
+        call: Option<&'a str>,
+        parameters: Parameters<'a>,
+    },
+    /// A statement without parameters that gives one number. As a simple query it
+    /// costs the server half as much as with parameters that it doesn't have.
+    Number(&'a str),
+}
+
+/// The answer to it.
+enum Answer {
+    Rows(Vec<Row>),
+    Number(Option<i64>),
+}
+
+impl Question<'_> {
+    async fn ask(&self, line: &Line, by_call: bool) -> Result<Answer, tokio_postgres::Error> {
+        match self {
+            Self::Statement {
+                sql,
+                call,
+                parameters,
+            } => {
+                let sql = call.filter(|_| by_call).unwrap_or(sql);
+                let rows = line.client.query_typed(sql, parameters).await?;
+                Ok(Answer::Rows(rows))
+            }
+            Self::Number(sql) => {
+                let messages = line.client.simple_query(sql).await?;
+                let number = messages.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+                    _ => None,
+                });
+                Ok(Answer::Number(number))
+            }
+        }
+    }
+
+    fn has_call(&self) -> bool {
+        matches!(self, Self::Statement { call: Some(_), .. })
+    }
+}
+
 impl Connection {
     /// Doesn't connect yet.
     pub(super) fn new(target: Target, schema: Schema, patience: Patience) -> Self {
@@ -137,7 +184,11 @@ impl Connection {
 
     /// The database's clock.
     pub(super) async fn now(&self) -> Result<At, StoreError> {
-        Ok(At::from_system(self.one(sql!("clock"), &[]).await?.get(0)))
+        let sql = self.schema.of(sql!("clock"));
+        match self.send(self.deadline, Question::Number(&sql)).await? {
+            Answer::Number(Some(micros)) => Ok(At::from_micros(micros)),
+            Answer::Number(None) | Answer::Rows(_) => Err(StoreError::Garbled),
+        }
     }
 
     /// As [`Connection::all`], where the answer is one row.
@@ -171,8 +222,7 @@ impl Connection {
             .copied()
             .zip(planned.takes.iter().cloned())
             .collect();
-        let call = planned.call();
-        self.send(self.deadline, (&planned.sql, Some(&call)), &typed)
+        self.rows(self.deadline, (&planned.sql, Some(&planned.call)), &typed)
             .await
     }
 
@@ -192,11 +242,10 @@ impl Connection {
         sql: &str,
         parameters: Parameters<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.send(deadline, (sql, None), parameters).await
+        self.rows(deadline, (sql, None), parameters).await
     }
 
-    /// Sends a statement, or the call that stands for it, where there is one.
-    async fn send(
+    async fn rows(
         &self,
         deadline: Option<Instant>,
         (sql, call): (&str, Option<&str>),
@@ -204,6 +253,23 @@ impl Connection {
     ) -> Result<Vec<Row>, StoreError> {
         let sql = self.schema.of(sql);
         let call = call.map(|call| self.schema.of(call));
+        let statement = Question::Statement {
+            sql: &sql,
+            call: call.as_deref(),
+            parameters,
+        };
+        match self.send(deadline, statement).await? {
+            Answer::Rows(rows) => Ok(rows),
+            Answer::Number(_) => Err(StoreError::Garbled),
+        }
+    }
+
+    /// Asks until there is an answer, for as long as patience lasts.
+    async fn send(
+        &self,
+        deadline: Option<Instant>,
+        question: Question<'_>,
+    ) -> Result<Answer, StoreError> {
         let until = patience_ends(deadline, self.patience.connect);
         let mut read_only = false;
         loop {
@@ -213,8 +279,8 @@ impl Connection {
                 line: &line,
                 answered: false,
             };
-            let call = call.as_deref().filter(|_| line.keeps_plans());
-            let answered = line.client.query_typed(call.unwrap_or(&sql), parameters);
+            let by_call = question.has_call() && line.keeps_plans();
+            let answered = question.ask(&line, by_call);
             let mut by =
                 (Instant::now() + BRIEFLY).max(patience_ends(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
@@ -225,11 +291,11 @@ impl Connection {
             sent.answered = answer.is_ok();
             drop(sent);
             let error = match answer {
-                Ok(Ok(rows)) => {
+                Ok(Ok(answer)) => {
                     self.used(&line).await;
-                    return Ok(rows);
+                    return Ok(answer);
                 }
-                Ok(Err(error)) if call.is_some() && is_not_kept(&error) => {
+                Ok(Err(error)) if by_call && is_not_kept(&error) => {
                     tracing::debug!("provision has not kept this release's plans");
                     line.unplanned.store(true, Ordering::Relaxed);
                     continue;

@@ -22,6 +22,8 @@ pub(crate) struct Planned {
     function: LazyLock<String>,
     /// The statement.
     pub(super) sql: LazyLock<String>,
+    /// The call of its function, which takes what the statement takes.
+    pub(super) call: LazyLock<String>,
     /// The types of its parameters.
     pub(super) takes: &'static [Type],
 }
@@ -30,6 +32,7 @@ pub(crate) struct Planned {
 pub(super) static JOIN: Planned = Planned {
     function: LazyLock::new(|| function("join", &JOIN.sql)),
     sql: LazyLock::new(|| sql!("join").replace("profiles_to_join", sql!("join_one"))),
+    call: LazyLock::new(|| JOIN.call()),
     takes: &[
         Type::TEXT,
         Type::TEXT,
@@ -54,6 +57,7 @@ pub(super) static JOIN: Planned = Planned {
 pub(super) static GONE: Planned = Planned {
     function: LazyLock::new(|| function("gone", &GONE.sql)),
     sql: LazyLock::new(|| sql!("gone").to_owned()),
+    call: LazyLock::new(|| GONE.call()),
     takes: &[
         Type::TEXT,
         Type::TIMESTAMPTZ,
@@ -89,8 +93,7 @@ fn function(name: &str, sql: &str) -> String {
 }
 
 impl Planned {
-    /// The call of its function, which takes what the statement takes.
-    pub(super) fn call(&self) -> String {
+    fn call(&self) -> String {
         let lines = sql!("call_planned").lines();
         let code: String = lines.filter(|line| !line.starts_with("--")).collect();
         self.fill(&code)

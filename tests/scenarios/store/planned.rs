@@ -118,6 +118,25 @@ async fn a_plan_of_a_small_table_stays_quick_when_the_table_has_grown() -> Resul
     Ok(())
 }
 
+/// Of a statement without parameters, the long way is the larger part of what it costs.
+#[tokio::test]
+async fn the_time_is_asked_by_a_simple_query() -> Result<()> {
+    let server = planning_server().await?;
+    let stage = Stage::on(&server, Setup::default())
+        .await?
+        .receives()
+        .await?;
+    stage.simulator.create("Ada", "ada@example.com")?;
+    let before = server.log()?.len();
+    stage.deliver_all().await?;
+    let log = server.log()?.split_off(before);
+    assert!(
+        log.contains("LOG:  statement: -- The database's clock"),
+        "{log}"
+    );
+    Ok(())
+}
+
 #[tokio::test]
 async fn without_its_function_a_statement_is_sent_itself() -> Result<()> {
     let server = planning_server().await?;
