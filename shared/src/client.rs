@@ -22,6 +22,7 @@ pub use patience::Wait;
 use crate::exchange::{Answer, AnswerError, Request};
 use crate::provider::{Provider, Words};
 use crate::time::WallClock;
+use crate::tls;
 
 /// Upper bound on the lifetime of any access token.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -98,14 +99,16 @@ struct CachedToken {
 impl Client {
     /// Makes the pool, and sends nothing yet.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .user_agent(concat!("users-sync/", env!("CARGO_PKG_VERSION")))
             // A redirect would carry the key to wherever it points.
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .build()?;
+            .connect_timeout(Duration::from_secs(5));
+        if let Ok(tls) = tls::trusting_the_system() {
+            client = client.tls_backend_preconfigured(tls);
+        }
         Ok(Self {
-            http: client,
+            http: client.build()?,
             token: Arc::default(),
             turn: Arc::default(),
         })

@@ -26,3 +26,4 @@ pub mod start;
 pub mod store;
 pub mod subscribe;
 pub mod time;
+mod tls;

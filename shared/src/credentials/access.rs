@@ -42,9 +42,9 @@ impl Access {
         self.secret.database_url != self.secret.admin_database_url
     }
 
-    /// Whether both come from the same bytes.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.secret.is(&other.secret)
+    /// Whether it comes from the same bytes.
+    pub(super) fn is_of(&self, secret: &Secret) -> bool {
+        self.secret.is(secret)
     }
 }
 

@@ -10,6 +10,7 @@ mod requests;
 mod secrets;
 mod signatures;
 mod trouble;
+mod trust;
 
 use std::future::Future;
 use std::time::Duration;

@@ -13,7 +13,10 @@ const ONLY: &[(&str, &[&str])] = &[
         "tokio_postgres",
         &["shared/src/store", "shared/src/migrate.rs"],
     ),
-    ("native_tls", &["shared/src/store/connect.rs"]),
+    (
+        "native_tls",
+        &["shared/src/store/connect.rs", "shared/src/tls.rs"],
+    ),
     ("reqwest", &["shared/src/client"]),
     ("aws_config", &["shared/src/credentials.rs"]),
     ("aws_sdk_secretsmanager", &["shared/src/credentials"]),
@@ -54,6 +57,7 @@ const IMPURE: &[&str] = &[
     "settle",
     "start",
     "store",
+    "tls",
 ];
 
 /// Modules that must not know those.

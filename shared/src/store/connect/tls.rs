@@ -8,6 +8,7 @@ use tokio_postgres::config::{SslMode, SslNegotiation};
 
 use super::conninfo::Conninfo;
 use super::options::{Host, one_of, text};
+use crate::tls;
 
 /// libpq's modes in terms of what is encrypted and what is verified.
 /// Source: <https://www.postgresql.org/docs/current/libpq-ssl.html>.
@@ -100,6 +101,24 @@ impl Tls {
     }
 
     pub(super) fn connector(&self) -> Result<TlsConnector, String> {
+        let built = match self.is_usual() {
+            true => tls::trusting_the_system(),
+            false => self.build(),
+        };
+        built.map_err(|_| "asks for TLS, which could not be set up".to_owned())
+    }
+
+    /// Whether it asks for what the provider's API is asked for, too.
+    fn is_usual(&self) -> bool {
+        self.verify_chain
+            && self.verify_host
+            && self.roots.is_none()
+            && !self.direct
+            && self.names_host
+            && matches!((self.least, self.most), (Some(Protocol::Tlsv12), None))
+    }
+
+    fn build(&self) -> Result<TlsConnector, native_tls::Error> {
         let mut tls = TlsConnector::builder();
         tls.danger_accept_invalid_certs(!self.verify_chain);
         tls.danger_accept_invalid_hostnames(!self.verify_host);
@@ -116,7 +135,6 @@ impl Tls {
             }
         }
         tls.build()
-            .map_err(|_| "asks for TLS, which could not be set up".to_owned())
     }
 }
 

@@ -33,6 +33,7 @@ const MODULES: &[&str] = &[
     "shared/projects",
     "shared/subscribe",
     "shared/secret",
+    "shared/tls",
     "shared/client",
     "shared/store/planned",
     "shared/store/columns",
