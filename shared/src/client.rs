@@ -30,6 +30,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// An access token is not used in the last minute of its lifetime.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 
+/// Bytes that a page of a listing has: 1000 users of 2 kB.
+const USUAL_PAGE: usize = 2 << 20;
+
 /// How far to go for one answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
@@ -243,7 +246,11 @@ impl Client {
             .await
             .map_err(unreachable_because)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = BytesMut::new();
+        // A body that grows is copied each time. No more is taken on trust than a
+        // page of the listing usually has.
+        let said = response.content_length().unwrap_or(0);
+        let said = usize::try_from(said).unwrap_or(usize::MAX);
+        let mut body = BytesMut::with_capacity(said.min(size).min(USUAL_PAGE));
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(unreachable_because)?;

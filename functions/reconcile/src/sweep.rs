@@ -9,7 +9,9 @@
 
 use shared::listing::Complete;
 use shared::profile::UserId;
-use shared::store::{Look, Shown};
+use shared::store::{Ids, Look, Shown};
+use tokio::join;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use crate::lease;
@@ -21,9 +23,11 @@ use crate::stopped::Stopped;
 /// Ids a page, when the table is gone through.
 const PAGE: i64 = 10_000;
 
-/// Rows whose users the walk did not meet.
+/// The table, gone through: rows whose users the walk did not meet.
 #[derive(Default)]
 struct Missing {
+    /// How many users are shown as living, met or not.
+    live: i64,
     living: Vec<UserId>,
     /// Ids that an application has named and no profile has arrived for: they
     /// don't count, and the brake is not for them.
@@ -73,14 +77,16 @@ impl Run<'_> {
         _: &Complete,
         max_deletes: Option<i64>,
     ) -> Result<RunOutcome, Stopped> {
-        let live = self.store.live_count().await?;
-        if self.tally.met.is_empty() && live > 0 && max_deletes.is_none() {
-            self.tally.figures.held = live;
-            return Ok(RunOutcome::Held);
+        if self.tally.met.is_empty() && max_deletes.is_none() {
+            let live = self.store.live_count().await?;
+            if live > 0 {
+                self.tally.figures.held = live;
+                return Ok(RunOutcome::Held);
+            }
         }
-        // The larger of 10 and 5 % of the living.
-        let most = max_deletes.unwrap_or_else(|| (live / 20).max(10));
         let missing = self.missing().await?;
+        // The larger of 10 and 5 % of the living.
+        let most = max_deletes.unwrap_or_else(|| (missing.live / 20).max(10));
         let mut confirmed = Confirmed::default();
         // So few that every confirmed user is allowed to be tombstoned: if the
         // time is over before all are read, the next run has fewer to read.
@@ -180,32 +186,39 @@ impl Run<'_> {
     /// Users that are not deleted in the table, and that the walk did not meet.
     async fn missing(&self) -> Result<Missing, Stopped> {
         let mut missing = Missing::default();
-        let mut last: Option<String> = None;
-        loop {
+        let mut ids = self.store.ids(None, PAGE).await?;
+        while let Some(last) = ids.last() {
             // A table of millions has hundreds of pages.
             if Instant::now() >= self.until {
                 return Err(Stopped::OutOfTime(None));
             }
-            let ids = self.store.ids(last.as_deref(), PAGE).await?;
-            for (id, shown) in &ids {
-                let among = match shown {
-                    Shown::Living => &mut missing.living,
-                    Shown::Placeholder => &mut missing.placeholders,
-                    Shown::Tombstone => continue,
-                };
-                if self.tally.met.contains(id) {
-                    continue;
-                }
-                match UserId::new(id.as_str()) {
-                    Ok(id) => among.push(id),
-                    Err(_) => {
-                        tracing::warn!("a row put in by hand has an id that no user can have");
-                    }
-                }
+            let look = async {
+                // The next ones are asked for first.
+                yield_now().await;
+                self.look_at(&ids, &mut missing);
+            };
+            let (next, ()) = join!(self.store.ids(Some(&last), PAGE), look);
+            ids = next?;
+        }
+        Ok(missing)
+    }
+
+    fn look_at(&self, ids: &Ids, missing: &mut Missing) {
+        for (id, shown) in ids.iter() {
+            missing.live += i64::from(shown == Shown::Living);
+            let among = match shown {
+                Shown::Living => &mut missing.living,
+                Shown::Placeholder => &mut missing.placeholders,
+                Shown::Tombstone => continue,
+            };
+            if self.tally.met.contains(id) {
+                continue;
             }
-            match ids.into_iter().next_back() {
-                Some((id, _)) => last = Some(id),
-                None => return Ok(missing),
+            match UserId::new(id) {
+                Ok(id) => among.push(id),
+                Err(_) => {
+                    tracing::warn!("a row put in by hand has an id that no user can have");
+                }
             }
         }
     }

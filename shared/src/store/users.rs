@@ -66,6 +66,29 @@ pub enum Shown {
     Tombstone,
 }
 
+/// Ids of rows, and how each user is shown.
+pub struct Ids(Row);
+
+impl Ids {
+    /// The ids are text, because a row that a person put in can have any.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Shown)> {
+        let ids: Vec<&str> = self.0.get::<_, Option<_>>(0).unwrap_or_default();
+        let letters: &str = self.0.get::<_, Option<_>>(1).unwrap_or_default();
+        let shown = letters.bytes().map(|letter| match letter {
+            b'l' => Shown::Living,
+            b'p' => Shown::Placeholder,
+            _ => Shown::Tombstone,
+        });
+        ids.into_iter().zip(shown)
+    }
+
+    /// The last one; `None`: there are none.
+    pub fn last(&self) -> Option<String> {
+        let ids: Option<Vec<&str>> = self.0.get(0);
+        ids?.last().map(|id| (*id).to_owned())
+    }
+}
+
 /// A row's version, which every write changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowVersion(String);
@@ -506,22 +529,10 @@ impl Store {
         Ok(self.connection.one(sql!("live_count"), &[]).await?.get(0))
     }
 
-    /// Ids in order, after `last`, and how each user is shown. The ids are text,
-    /// because a row that a person put in can have any.
-    pub async fn ids(
-        &self,
-        last: Option<&str>,
-        most: i64,
-    ) -> Result<Vec<(String, Shown)>, StoreError> {
+    /// Ids in order, after `last`, and how each user is shown.
+    pub async fn ids(&self, last: Option<&str>, most: i64) -> Result<Ids, StoreError> {
         let parameters: Parameters<'_> = &[(&last, Type::TEXT), (&most, Type::INT8)];
-        let rows = self.connection.all(sql!("ids"), parameters).await?;
-        let shown = |word: &str| match word {
-            "living" => Shown::Living,
-            "placeholder" => Shown::Placeholder,
-            _ => Shown::Tombstone,
-        };
-        let ids = rows.iter().map(|row| (row.get(0), shown(row.get(1))));
-        Ok(ids.collect())
+        self.connection.one(sql!("ids"), parameters).await.map(Ids)
     }
 }
 
