@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared::listing::{Page, Rejected};
-use shared::profile::{Digest, Profile};
+use shared::profile::{Digest, Profile, UserId};
 use shared::provider::Provider;
 use shared::store::{Difference, Origin, Outcome};
 use shared::time::At;
@@ -56,9 +56,12 @@ impl Listed {
         listed
     }
 
-    /// Leaves out the users whom the walk has met before.
-    fn retain(&mut self, is_new: impl FnMut(&Profile) -> bool) {
-        let kept: Vec<bool> = self.profiles.iter().map(is_new).collect();
+    fn users(&self) -> impl Iterator<Item = (&Profile, &Option<Digest>)> {
+        self.profiles.iter().zip(&self.digests)
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Profile, &Option<Digest>) -> bool) {
+        let kept: Vec<bool> = self.users().map(|(p, digest)| keep(p, digest)).collect();
         let mut keeps = kept.iter();
         self.profiles.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();
@@ -88,8 +91,16 @@ impl Run<'_> {
             let name = format!("{twin} {}", rejected.name());
             self.reject_once(rejected, &name).await?;
         }
-        listed.retain(|profile| self.tally.met.insert(profile.id.as_str()));
-        let (clock, differences) = self.compare(&listed, seen).await?;
+        listed.retain(|profile, _| self.tally.met.insert(profile.id.as_str()));
+        let (users, created) = (listed.profiles.len(), self.tally.figures.created);
+        let made = match self.tally.all_were_new && !self.dry_run {
+            true => Some(self.make(&mut listed, seen).await?),
+            false => None,
+        };
+        let (clock, differences) = match made {
+            Some(clock) if listed.profiles.is_empty() => (clock, Vec::new()),
+            _ => self.compare(&listed, seen).await?,
+        };
         let Listed {
             profiles, unloaded, ..
         } = listed;
@@ -126,7 +137,29 @@ impl Run<'_> {
         for batch in batches(&newer) {
             self.join_listed(batch).await?;
         }
+        let created = self.tally.figures.created - created;
+        self.tally.all_were_new = users > 0 && usize::try_from(created) == Ok(users);
         self.tally.keep();
+        Ok(clock)
+    }
+
+    /// Makes the rows of a page without a look at whether there are some, because
+    /// the page before had new users alone. Leaves those in it who are to be
+    /// compared nevertheless. Gives the database's clock.
+    async fn make(&mut self, listed: &mut Listed, seen: At) -> Result<At, Stopped> {
+        let clock = self.store.now().await?;
+        let listed_at = self.facts().listed_at(seen);
+        let new: Vec<_> = listed
+            .users()
+            .filter(|(_, digest)| digest.is_some())
+            .map(|(profile, _)| (profile, profile.version.unwrap_or(listed_at)))
+            .collect();
+        let left_out = self.create(&new).await?;
+        let left_out: HashSet<UserId> = left_out
+            .iter()
+            .map(|(profile, _)| profile.id.clone())
+            .collect();
+        listed.retain(|profile, digest| digest.is_none() || left_out.contains(&profile.id));
         Ok(clock)
     }
 

@@ -249,6 +249,31 @@ async fn a_user_who_appears_while_the_others_are_made_is_joined() -> Result<()> 
     stage.assert_in_sync().await
 }
 
+/// After a page of new users alone, a run makes the rows of the next page without a look
+/// at whether there are some.
+#[tokio::test]
+async fn users_who_have_rows_are_found_among_new_ones() -> Result<()> {
+    let stage = Stage::seeded(1_200).await?;
+    stage.complete(json!({})).await?;
+    let (same, other) = (&stage.ids()[1_100], &stage.ids()[1_150]);
+    stage
+        .execute(&format!(
+            "DELETE FROM neon_identity.users_sync WHERE id NOT IN ('{same}', '{other}');
+            UPDATE neon_identity.users_sync
+                SET name = 'Other', updated_at = now() - interval '1 hour' WHERE id = '{other}'"
+        ))
+        .await?;
+    let report = stage.complete(json!({})).await?;
+    let figures = [
+        ("listed", 1_200),
+        ("created", 1_198),
+        ("unchanged", 1),
+        ("updated", 1),
+    ];
+    assert_figures(&report, &figures);
+    stage.assert_in_sync().await
+}
+
 /// The application's trigger keeps a user out without an error.
 #[tokio::test]
 async fn a_user_whom_a_trigger_leaves_out_is_a_rejection_and_the_others_are_made() -> Result<()> {
