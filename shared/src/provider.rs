@@ -444,11 +444,12 @@ pub(crate) mod tests {
 
     /// The users of a page by the field that holds their ids, and whether it is the last.
     pub(crate) fn ids<'a>(page: &'a Page, id_field: &str) -> (Vec<&'a str>, bool) {
-        let id = |user: &'a Box<RawValue>| {
+        let id = |user: &'a RawValue| {
             let user = json::Fields::known(user.get()).unwrap();
             user.get(id_field).unwrap().trim_matches('"')
         };
-        (page.users.iter().map(id).collect(), page.last)
+        let users = page.users.iter().map(AsRef::as_ref);
+        (users.map(id).collect(), page.last)
     }
 
     /// The path and the query that come next.

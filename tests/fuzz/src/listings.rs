@@ -27,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let Some((status, body)) = page.split_first() else {
             break;
         };
-        let read = read(&*provider, listing.as_mut(), *status, body);
+        let read = read(provider, listing.as_mut(), *status, body);
         let request = listing.request();
         check_request(&request);
         if !read {
