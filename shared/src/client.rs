@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::{FutureExt, StreamExt};
 use http::{HeaderValue, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -83,13 +84,22 @@ impl Unanswered {
 /// One connection pool for everything a function asks.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     token: Arc<Mutex<Option<CachedToken>>>,
     /// Held by the one request that asks again after a rate limit. If all of them
     /// asked again at once, most would be refused again, and a low limit would
     /// use up their attempts.
     turn: Arc<Mutex<()>>,
 }
+
+/// The pool, once it is made. To read the authorities' certificates takes as long as the
+/// rest of a start, so that is done beside it.
+type Http = Shared<BoxFuture<'static, Result<reqwest::Client, SetUp>>>;
+
+/// HTTP can't be set up.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("HTTP could not be set up: {0}")]
+pub struct SetUp(Arc<str>);
 
 /// A provider's access token, until it expires.
 struct CachedToken {
@@ -100,8 +110,24 @@ struct CachedToken {
 }
 
 impl Client {
-    /// Makes the pool, and sends nothing yet.
-    pub fn new() -> Result<Self, reqwest::Error> {
+    /// Begins to make the pool, in a runtime, and sends nothing yet.
+    pub fn begin() -> Self {
+        let made = tokio::task::spawn_blocking(Self::pool);
+        let made = async {
+            let reason = |error: &dyn std::fmt::Display| SetUp(error.to_string().into());
+            match made.await {
+                Ok(pool) => pool.map_err(|error| reason(&error)),
+                Err(error) => Err(reason(&error)),
+            }
+        };
+        Self {
+            http: made.boxed().shared(),
+            token: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    fn pool() -> Result<reqwest::Client, reqwest::Error> {
         let mut client = reqwest::Client::builder()
             .user_agent(concat!("users-sync/", env!("CARGO_PKG_VERSION")))
             // A redirect would carry the key to wherever it points.
@@ -110,11 +136,7 @@ impl Client {
         if let Ok(tls) = tls::trusting_the_system() {
             client = client.tls_backend_preconfigured(tls);
         }
-        Ok(Self {
-            http: client.build()?,
-            token: Arc::default(),
-            turn: Arc::default(),
-        })
+        client.build()
     }
 
     /// Asks the provider until `read` can use the answer or the effort is spent,
@@ -240,11 +262,9 @@ impl Client {
 
     async fn exchange(&self, request: Request, size: usize) -> Result<Answer, Unanswered> {
         let request = request.try_into().map_err(unreachable_because)?;
-        let response = self
-            .http
-            .execute(request)
-            .await
-            .map_err(unreachable_because)?;
+        let http = self.http.clone().await;
+        let http = http.map_err(|error| Unanswered::Unreachable(error.to_string()))?;
+        let response = http.execute(request).await.map_err(unreachable_because)?;
         let (status, headers) = (response.status(), response.headers().clone());
         // A body that grows is copied each time. No more is taken on trust than a
         // page of the listing usually has.

@@ -8,7 +8,7 @@ use std::env;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::time::Instant;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -43,7 +43,7 @@ pub struct Start {
 pub async fn start() -> Result<Start> {
     log();
     log_panics();
-    let client = Client::new().context("set up HTTP")?;
+    let client = Client::begin();
     let schema = match variable("SCHEMA")? {
         Some(name) => Schema::new(&name)?,
         None => Schema::default(),

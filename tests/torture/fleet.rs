@@ -242,7 +242,7 @@ fn shifted(seconds: i64) -> SystemTime {
 }
 
 async fn start(secret_file: &str) -> Result<Start> {
-    let client = Client::new()?;
+    let client = Client::begin();
     Ok(Start {
         credentials: Credentials::new(None, Some(secret_file.to_owned()), &client).await?,
         schema: Schema::default(),

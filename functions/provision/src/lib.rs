@@ -54,7 +54,7 @@ pub async fn handle(start: &Result<Start>, event: &Value, until: Instant) -> Res
     };
     let client = match start {
         Ok(start) => start.client.clone(),
-        Err(_) => Client::new().context("set up HTTP")?,
+        Err(_) => Client::begin(),
     };
     answer(&client, resource, &provisioned).await?;
     provisioned

@@ -41,7 +41,9 @@ async fn exchange(client: Client, request: HttpRequest) -> Result<HttpResponse, 
         .try_into()
         .map_err(|error: reqwest::Error| ConnectorError::user(error.into()))?;
     let io = |error: reqwest::Error| ConnectorError::io(error.without_url().into());
-    let response = client.http.execute(request).await.map_err(io)?;
+    let http = client.http.clone().await;
+    let http = http.map_err(|error| ConnectorError::other(error.into(), None))?;
+    let response = http.execute(request).await.map_err(io)?;
     let mut answer = http::Response::builder().status(response.status());
     if let Some(headers) = answer.headers_mut() {
         headers.clone_from(response.headers());

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// Orders deliveries, and answers what signs them.
 async fn order(provider: &dyn Provider, wanted: &Wanted) -> Result<Option<String>> {
-    let client = Client::new()?;
+    let client = Client::begin();
     let mut order = Subscription::of(provider, wanted.clone()).context("no way")?;
     loop {
         let effort = Effort {

@@ -249,6 +249,35 @@ async fn a_user_who_appears_while_the_others_are_made_is_joined() -> Result<()> 
     stage.assert_in_sync().await
 }
 
+/// Neither Postgres nor the provider waits for a page to be read; and no more pages are held in
+/// memory than that takes.
+#[tokio::test]
+async fn while_postgres_has_a_page_the_next_two_are_fetched() -> Result<()> {
+    let stage = Stage::seeded(4_500).await?;
+    let mut busy = tests::postgres::connect(stage.database.admin_url()).await?;
+    let busy = busy.transaction().await?;
+    busy.batch_execute("LOCK TABLE neon_identity.users_sync")
+        .await?;
+    let asked = || stage.simulator.count(Call::List);
+    let look = async {
+        for _ in 0..4_000 {
+            if asked() >= 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Time enough for one too many.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let pages = asked();
+        busy.commit().await?;
+        anyhow::Ok(pages)
+    };
+    let (report, pages) = tokio::try_join!(stage.complete(json!({})), look)?;
+    ensure!(pages == 3, "{pages} pages were asked for");
+    assert_figures(&report, &[("listed", 4_500), ("created", 4_500)]);
+    stage.assert_in_sync().await
+}
+
 /// After a page of new users alone, a run makes the rows of the next page without a look
 /// at whether there are some.
 #[tokio::test]

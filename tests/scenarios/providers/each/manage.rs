@@ -34,7 +34,7 @@ impl Console {
     fn with(secret: &serde_json::Value) -> Result<Self> {
         Ok(Self {
             provider: Secret::parse(&secret.to_string())?.provider,
-            client: Client::new()?,
+            client: Client::begin(),
         })
     }
 
