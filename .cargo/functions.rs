@@ -1,4 +1,4 @@
-//! The build script of each function: has what is deployed linked without tables that nothing reads.
+//! The build script of each function: has it linked without tables that nothing reads once it is deployed.
 
 #![expect(clippy::print_stdout, reason = "cargo reads it")]
 

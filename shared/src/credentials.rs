@@ -125,7 +125,7 @@ impl Credentials {
         Ok(Access::new(secret)?)
     }
 
-    /// The same where it is not what `known` was made of; else `None`. Whoever can send
+    /// The same if it is another secret than `known` was made of; else `None`. Whoever can send
     /// a forged delivery has the secret read, so no more is done than that.
     async fn load_another(&self, known: &Access) -> Result<Option<Access>> {
         let json = self.text().await?;

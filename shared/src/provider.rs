@@ -273,7 +273,7 @@ pub trait Provider: Send + Sync {
 }
 
 impl dyn Provider + '_ {
-    /// As [`Provider::listed`], with what is kept of a user who can't be stored.
+    /// As [`Provider::listed`]; of a user who can't be stored it gives the part that is kept.
     pub fn read_listed(&self, user: &RawValue) -> Result<Profile, Rejected> {
         self.listed(user).map_err(|reason| {
             let fields = json::Fields::known(user.get()).ok();

@@ -16,8 +16,8 @@ use crate::run::Run;
 use crate::stopped::Stopped;
 use crate::write::batches;
 
-/// How many users are read at a time. Between two lots, what has come from Postgres
-/// and from the provider is taken, so that neither waits for a whole page.
+/// How many users are read at a time. Between two lots the run takes the answers of
+/// Postgres and of the provider, so that neither waits for a whole page.
 const LOT: usize = 25;
 
 /// The users of a page, with the digests of their profiles.
@@ -144,8 +144,8 @@ impl Run<'_> {
     }
 
     /// Makes the rows of a page without a look at whether there are some, because
-    /// the page before had new users alone. Leaves those in it who are to be
-    /// compared nevertheless. Gives the database's clock.
+    /// the page before had new users alone. Users who have to be compared
+    /// nevertheless stay on the page. Gives the database's clock.
     async fn make(&mut self, listed: &mut Listed, seen: At) -> Result<At, Stopped> {
         let clock = self.store.now().await?;
         let listed_at = self.facts().listed_at(seen);

@@ -69,17 +69,18 @@ impl Run<'_> {
             let second = second.map(|batch| self.store.create(batch));
             let (first, second) = join!(self.store.create(first), OptionFuture::from(second));
             for answer in [Some(first), second].into_iter().flatten() {
-                match answer {
-                    Ok(ids) => created.extend(ids),
-                    Err(error) if error.may_be_of_a_row() => {}
+                let ids = match answer {
+                    Ok(ids) => ids,
+                    Err(error) if error.may_be_of_a_row() => continue,
                     Err(error) => return Err(error.into()),
+                };
+                for _ in &ids {
+                    self.tally.count(Outcome::Created);
                 }
+                self.tally.taken |= !ids.is_empty();
+                created.extend(ids);
             }
         }
-        for _ in &created {
-            self.tally.count(Outcome::Created);
-        }
-        self.tally.taken |= !created.is_empty();
         let left_out = profiles
             .iter()
             .filter(|(profile, _)| !created.contains(&profile.id));

@@ -19,7 +19,7 @@ const MANY: usize = 48;
 ///
 /// A field is looked for from the last one on, which costs less than to put a
 /// few dozen of them in order, as long as only a few are asked for.
-/// [`Fields::all`] is for those who need more.
+/// [`Fields::all`] is for a caller that needs more.
 pub struct Fields<'a> {
     json: &'a str,
     fields: Vec<(Cow<'a, str>, &'a str)>,

@@ -1,2 +1,3 @@
--- The database's clock, the only one that orders reads: microseconds since 1970.
-SELECT (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000000::numeric)::bigint;
+-- The database's clock, the only one that orders reads: seconds since 1970. They are
+-- not multiplied here, because an application's operator could do it.
+SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp());

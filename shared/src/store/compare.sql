@@ -53,6 +53,6 @@ WHERE NOT (
     THEN kept.updated_at <= pg_catalog.clock_timestamp()
     ELSE kept.updated_at = new.version
   END
-  -- Last, because it costs most: nothing is printed of who has no row.
+  -- Last, because it costs most: nothing is printed for a user without a row.
   AND content.same
 );

@@ -115,7 +115,7 @@ enum Question<'a> {
 /// The answer to it.
 enum Answer {
     Rows(Vec<Row>),
-    Number(Option<i64>),
+    Number(Option<f64>),
 }
 
 impl Question<'_> {
@@ -186,7 +186,8 @@ impl Connection {
     pub(super) async fn now(&self) -> Result<At, StoreError> {
         let sql = self.schema.of(sql!("clock"));
         match self.send(self.deadline, Question::Number(&sql)).await? {
-            Answer::Number(Some(micros)) => Ok(At::from_micros(micros)),
+            // Its digits suffice for microseconds until the year 2106.
+            Answer::Number(Some(seconds)) => Ok(At::from_micros((seconds * 1e6).round() as i64)),
             Answer::Number(None) | Answer::Rows(_) => Err(StoreError::Garbled),
         }
     }

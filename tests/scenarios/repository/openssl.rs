@@ -1,4 +1,4 @@
-//! OpenSSL as `.cargo/` has it built: without what no client needs, and with all that servers ask for.
+//! OpenSSL as `.cargo/` has it built: without algorithms that no client needs, and with all that servers ask for.
 
 use std::os::unix::net::UnixStream;
 
@@ -46,7 +46,7 @@ const GROUPS: &[&str] = &[
     "X25519MLKEM768",
 ];
 
-/// What a server shows: a key, and the certificate that it has signed itself.
+/// A server's identity: a key, and the certificate that it has signed itself.
 struct Identity {
     key: PKey<Private>,
     certificate: X509,
@@ -103,7 +103,7 @@ fn on_curve(curve: Nid) -> Result<PKey<Private>> {
 }
 
 #[test]
-fn whatever_a_server_has_is_agreed_on() -> Result<()> {
+fn client_and_server_agree_on_whatever_the_server_has() -> Result<()> {
     let rsa = Identity::of(PKey::from_rsa(Rsa::generate(2048)?)?)?;
     let ec = Identity::of(on_curve(Nid::X9_62_PRIME256V1)?)?;
     for (identity, suites) in [(&rsa, RSA_SUITES), (&ec, EC_SUITES)] {
@@ -141,7 +141,7 @@ fn whatever_a_server_has_is_agreed_on() -> Result<()> {
 }
 
 #[test]
-fn what_no_client_needs_is_not_built() -> Result<()> {
+fn algorithms_that_no_client_needs_are_not_built() -> Result<()> {
     ensure!(Md::fetch(None, "SHA2-256", None).is_ok());
     ensure!(Cipher::fetch(None, "AES-256-GCM", None).is_ok());
     for digest in ["SM3", "RIPEMD-160", "BLAKE2B-512", "MD4"] {

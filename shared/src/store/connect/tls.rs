@@ -108,7 +108,7 @@ impl Tls {
         built.map_err(|_| "asks for TLS, which could not be set up".to_owned())
     }
 
-    /// Whether it asks for what the provider's API is asked for, too.
+    /// Whether the provider's API is asked with the same options.
     fn is_usual(&self) -> bool {
         self.verify_chain
             && self.verify_host
