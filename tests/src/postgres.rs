@@ -127,9 +127,11 @@ impl Postgres {
     }
 
     /// Closes all connections to a database from the server's side and returns their number.
+    ///
+    /// The server's own processes in that database, an autovacuum worker for one, are left alone.
     pub async fn terminate_backends(&self, database: &str) -> Result<u64> {
         let statement = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-            WHERE datname = $1 AND pid <> pg_backend_pid()";
+            WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
         let client = self.connect("postgres").await?;
         client
             .execute(statement, &[&database])

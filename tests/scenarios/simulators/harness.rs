@@ -105,6 +105,48 @@ async fn terminated_backends_lose_their_connections() -> Result<()> {
     Ok(())
 }
 
+/// Autovacuum comes to any database at any time: it must not be counted as somebody's connection.
+#[tokio::test]
+async fn terminated_backends_are_those_of_clients() -> Result<()> {
+    let often = [
+        ("autovacuum_naptime", "1"),
+        ("autovacuum_analyze_threshold", "1"),
+    ];
+    let options = often
+        .iter()
+        .fold(Options::default(), |all, (name, value)| all.set(name, value));
+    let server = Postgres::start(options).await?;
+    let database = server.database().await?;
+    let client = database.connect().await?;
+    client
+        .batch_execute(
+            "CREATE TABLE public.analyzed (id int);
+            CREATE FUNCTION public.slow(id int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+            BEGIN
+                IF current_setting('slow.skipped', true) IS NULL THEN PERFORM pg_sleep(60); END IF;
+                RETURN id;
+            END $$;
+            CREATE INDEX ON public.analyzed (public.slow(id));
+            SET slow.skipped = 'yes';
+            INSERT INTO public.analyzed SELECT generate_series(1, 100)",
+        )
+        .await?;
+    let outside = server.connect("postgres").await?;
+    let worker = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = $1 AND backend_type = 'autovacuum worker'";
+    let start = Instant::now();
+    loop {
+        let workers: i64 = outside.query_one(worker, &[&database.name()]).await?.get(0);
+        if workers > 0 {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no autovacuum");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(server.terminate_backends(database.name()).await?, 1);
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_tls_server_is_known_by_its_name_alone() -> Result<()> {
     let server = Postgres::start(Options::default().tls()).await?;
