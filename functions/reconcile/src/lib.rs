@@ -5,10 +5,12 @@
 //! Invariant: a listing that broke off tombstones nobody, and a run writes its
 //! row in `runs` whatever becomes of it.
 
+mod ahead;
 mod drain;
 mod fetch;
 mod lease;
 mod lifecycle;
+mod listed;
 mod missed;
 mod page;
 mod privacy;

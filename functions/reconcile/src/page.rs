@@ -1,87 +1,32 @@
-//! A page of the listing is applied: its users are compared with their rows,
-//! and those that differ are joined, or left to be settled.
+//! A page of the listing is applied: the users that differ from their rows are
+//! joined, or left to be settled.
 
 use std::collections::{BTreeMap, HashSet};
 
-use shared::listing::{Page, Rejected};
-use shared::profile::{Digest, Profile, UserId};
-use shared::provider::Provider;
+use shared::profile::{Profile, UserId};
 use shared::store::{Difference, Origin, Outcome};
 use shared::time::At;
-use tokio::task::yield_now;
-use tokio::try_join;
 
+use crate::ahead::{Answer, Answered};
+use crate::listed::Listed;
 use crate::report::Change;
 use crate::run::Run;
 use crate::stopped::Stopped;
 use crate::write::batches;
 
-/// How many users are read at a time. Between two lots the run takes the answers of
-/// Postgres and of the provider, so that neither waits for a whole page.
-const LOT: usize = 25;
-
-/// The users of a page, with the digests of their profiles.
-pub(crate) struct Listed {
-    profiles: Vec<Profile>,
-    digests: Vec<Option<Digest>>,
-    rejected: Vec<Rejected>,
-    unloaded: &'static [&'static str],
-    /// Fields that are not in the digests, besides those that the adapter names.
-    left_out: Vec<String>,
-}
-
-impl Listed {
-    /// Reads a page.
-    pub(crate) async fn read(provider: &dyn Provider, page: Page, left_out: Vec<String>) -> Self {
-        let mut listed = Self {
-            profiles: Vec::with_capacity(page.users.len()),
-            digests: Vec::with_capacity(page.users.len()),
-            rejected: Vec::new(),
-            unloaded: page.unloaded,
-            left_out,
-        };
-        let left_out = names(page.unloaded, &listed.left_out);
-        for (place, user) in page.users.into_iter().enumerate() {
-            if place % LOT == 0 {
-                yield_now().await;
-            }
-            match provider.read_listed(&user) {
-                Ok(profile) => {
-                    listed.digests.push(profile.digest(&left_out));
-                    listed.profiles.push(profile);
-                }
-                Err(rejected) => listed.rejected.push(rejected),
-            }
-        }
-        listed
-    }
-
-    fn users(&self) -> impl Iterator<Item = (&Profile, &Option<Digest>)> {
-        self.profiles.iter().zip(&self.digests)
-    }
-
-    fn retain(&mut self, mut keep: impl FnMut(&Profile, &Option<Digest>) -> bool) {
-        let kept: Vec<bool> = self.users().map(|(p, digest)| keep(p, digest)).collect();
-        let mut keeps = kept.iter();
-        self.profiles.retain(|_| keeps.next() == Some(&true));
-        let mut keeps = kept.iter();
-        self.digests.retain(|_| keeps.next() == Some(&true));
-    }
-}
-
-fn digests(profiles: &[Profile], left_out: &[&str]) -> Vec<Option<Digest>> {
-    profiles.iter().map(|p| p.digest(left_out)).collect()
-}
-
-fn names<'a>(unloaded: &[&'static str], learnt: &'a [String]) -> Vec<&'a str> {
-    let learnt = learnt.iter().map(String::as_str);
-    unloaded.iter().copied().chain(learnt).collect()
-}
-
 impl Run<'_> {
     /// Applies a page; gives the database's clock. `seen`: a moment before the
     /// page was asked for.
-    pub(crate) async fn apply_page(&mut self, mut listed: Listed, seen: At) -> Result<At, Stopped> {
+    pub(crate) async fn apply_page(
+        &mut self,
+        answered: Answered,
+        seen: At,
+    ) -> Result<At, Stopped> {
+        let Answered {
+            mut listed,
+            clock,
+            answer,
+        } = answered;
         self.tally.keep();
         let mut twins = BTreeMap::new();
         for rejected in std::mem::take(&mut listed.rejected) {
@@ -91,15 +36,20 @@ impl Run<'_> {
             let name = format!("{twin} {}", rejected.name());
             self.reject_once(rejected, &name).await?;
         }
-        listed.retain(|profile, _| self.tally.met.insert(profile.id.as_str()));
-        let (users, created) = (listed.profiles.len(), self.tally.figures.created);
-        let made = match self.tally.all_were_new && !self.dry_run {
-            true => Some(self.make(&mut listed, seen).await?),
-            false => None,
-        };
-        let (clock, differences) = match made {
-            Some(clock) if listed.profiles.is_empty() => (clock, Vec::new()),
-            _ => self.compare(&listed, seen).await?,
+        let created = self.tally.figures.created;
+        let places = self.meet(&mut listed);
+        let users = listed.profiles.len();
+        let differences = match answer {
+            Answer::Differ(differences) => {
+                let here = |(place, difference): (usize, _)| Some((places[place]?, difference));
+                let differences = differences.into_iter().filter_map(here).collect();
+                self.differences(&mut listed, Some(differences), seen)
+                    .await?
+            }
+            Answer::Made(made) => {
+                self.count_made(&mut listed, &made);
+                self.differences(&mut listed, None, seen).await?
+            }
         };
         let Listed {
             profiles, unloaded, ..
@@ -143,24 +93,30 @@ impl Run<'_> {
         Ok(clock)
     }
 
-    /// Makes the rows of a page without a look at whether there are some, because
-    /// the page before had new users alone. Users who have to be compared
-    /// nevertheless stay on the page. Gives the database's clock.
-    async fn make(&mut self, listed: &mut Listed, seen: At) -> Result<At, Stopped> {
-        let clock = self.store.now().await?;
-        let listed_at = self.facts().listed_at(seen);
-        let new: Vec<_> = listed
-            .users()
-            .filter(|(_, digest)| digest.is_some())
-            .map(|(profile, _)| (profile, profile.version.unwrap_or(listed_at)))
-            .collect();
-        let left_out = self.create(&new).await?;
-        let left_out: HashSet<UserId> = left_out
-            .iter()
-            .map(|(profile, _)| profile.id.clone())
-            .collect();
-        listed.retain(|profile, digest| digest.is_none() || left_out.contains(&profile.id));
-        Ok(clock)
+    /// Leaves aside whom an earlier page has shown; says where on the page the others
+    /// are now.
+    fn meet(&mut self, listed: &mut Listed) -> Vec<Option<usize>> {
+        let mut met = 0;
+        let mut places = Vec::with_capacity(listed.profiles.len());
+        listed.retain(|profile| {
+            let place = self.tally.met.insert(profile.id.as_str()).then_some(met);
+            met += usize::from(place.is_some());
+            places.push(place);
+            place.is_some()
+        });
+        places
+    }
+
+    /// Counts the users whose rows were made, and leaves the others on the page.
+    fn count_made(&mut self, listed: &mut Listed, made: &HashSet<UserId>) {
+        self.tally.taken |= !made.is_empty();
+        listed.retain(|profile| {
+            let is_made = made.contains(&profile.id);
+            if is_made {
+                self.tally.count(Outcome::Created);
+            }
+            !is_made
+        });
     }
 
     /// Counts the users whose rows say the same: as updated where this run has
@@ -177,29 +133,30 @@ impl Run<'_> {
         }
     }
 
-    /// The database's clock; and the users that differ from their rows in more than
-    /// the fields that are left out, and a few of those that differ in these alone.
-    async fn compare(
+    /// The users that differ from their rows in more than the fields that are left
+    /// out, and a few of those that differ in these alone; `known`: the former, by the
+    /// fields that were left out when the page was read.
+    async fn differences(
         &mut self,
-        listed: &Listed,
+        listed: &mut Listed,
+        known: Option<Vec<(usize, Difference)>>,
         seen: At,
-    ) -> Result<(At, Vec<(usize, Difference)>), Stopped> {
-        let (profiles, unloaded) = (&listed.profiles, listed.unloaded);
+    ) -> Result<Vec<(usize, Difference)>, Stopped> {
+        // The pages before may have shown that there are others.
         let learnt = self.tally.unlisted.fields();
-        let left_out = names(unloaded, &learnt);
-        // The page before may have shown that there are others.
-        let remade = (learnt != listed.left_out).then(|| digests(profiles, &left_out));
-        let made = remade.as_ref().unwrap_or(&listed.digests);
-        let store = &self.store;
-        // Sent one after the other, and answered so: that saves a round trip.
-        let compared = store.compare_by(made, profiles, seen, &left_out);
-        let (clock, mut differences) = try_join!(store.now(), compared)?;
+        let still_known = known.filter(|_| learnt == listed.left_out);
+        listed.leave_out(learnt);
+        let mut differences = match still_known {
+            Some(differences) => differences,
+            None => listed.compare(&self.store, seen).await?,
+        };
         if self.tally.unlisted.is_to_be_sampled() {
-            let whole = store.compare(profiles, seen, unloaded).await?;
+            let (profiles, unloaded) = (&listed.profiles, listed.unloaded);
+            let whole = self.store.compare(profiles, seen, unloaded).await?;
             let sample = self.tally.unlisted.sample(profiles, &differences, &whole);
             differences.extend(sample);
         }
-        Ok((clock, differences))
+        Ok(differences)
     }
 
     /// Joins a batch, and keeps the users that the table refuses.

@@ -1,5 +1,5 @@
 //! The walk over every user: while Postgres has a page, the users of the next one are
-//! read, and the one after that is fetched.
+//! read and asked about, and the one after that is fetched.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use shared::time::At;
 use tokio::join;
 use tokio::time::Instant;
 
+use crate::ahead::{Ahead, Asked};
 use crate::fetch::fetch;
-use crate::page::Listed;
 use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
@@ -94,7 +94,7 @@ impl Walk {
     }
 
     /// Goes through the pages: Postgres has one of them, while the users of the next
-    /// are read, and the one after that is fetched.
+    /// are read and asked about, and the one after that is fetched.
     async fn list(&mut self, run: &mut Run<'_>, now: At) -> Result<Ending, Stopped> {
         let (sources, until) = (run.sources, self.listed_until);
         let first = self.first_page(run).await?;
@@ -103,17 +103,17 @@ impl Walk {
         // asked for. The clock is read while an earlier page is applied.
         let mut known = now;
         let mut fetched = Some(self.placed(first, known, &mut end));
-        let mut listed = None;
-        while fetched.is_some() || listed.is_some() {
+        let mut asked = None;
+        while fetched.is_some() || asked.is_some() {
             let seen = known;
             let goes_on = end.is_none();
-            let left_out = run.tally.unlisted.fields();
-            let (applied, read, next) = join!(
-                apply(run, listed.take()),
-                read(sources, fetched.take(), left_out),
+            let ahead = Ahead::of(run);
+            let (applied, ask_next, next) = join!(
+                apply(run, asked.take()),
+                ask(sources, ahead, fetched.take()),
                 fetch_next(sources, goes_on.then_some(self.listing.as_mut()), until),
             );
-            listed = read;
+            asked = ask_next;
             fetched = match next {
                 Some(Ok(page)) => Some(self.placed(page, seen, &mut end)),
                 Some(Err(error)) => {
@@ -223,25 +223,26 @@ async fn fetch_next(
     Some(fetch(sources, listing?, until).await)
 }
 
-async fn read(
+async fn ask(
     sources: Sources<'_>,
+    ahead: Ahead,
     fetched: Option<Placed<Page>>,
-    left_out: Vec<String>,
-) -> Option<Placed<Listed>> {
+) -> Option<Placed<Asked>> {
     let Placed { page, seen, after } = fetched?;
-    let page = Listed::read(sources.provider, page, left_out).await;
+    let page = ahead.ask(sources, page, seen).await;
     Some(Placed { page, seen, after })
 }
 
 /// Gives the database's clock, and the place after the page.
 async fn apply(
     run: &mut Run<'_>,
-    listed: Option<Placed<Listed>>,
+    asked: Option<Placed<Asked>>,
 ) -> Result<Option<(At, Option<String>)>, Stopped> {
-    let Some(Placed { page, seen, after }) = listed else {
+    let Some(Placed { page, seen, after }) = asked else {
         return Ok(None);
     };
     run.tally.figures.pages += 1;
-    let clock = run.apply_page(page, seen).await?;
+    let answered = page.answered().await?;
+    let clock = run.apply_page(answered, seen).await?;
     Ok(Some((clock, after)))
 }

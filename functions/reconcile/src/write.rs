@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use futures_util::future::OptionFuture;
 
-use shared::profile::Profile;
-use shared::store::{Authority, Difference, Look, Origin, Outcome, StoreError};
+use shared::profile::{Profile, UserId};
+use shared::store::{Authority, Difference, Look, Origin, Outcome, ProjectStore, StoreError};
 use shared::time::At;
 use tokio::join;
 
@@ -53,34 +53,16 @@ impl<'a, T> Halves<'a, T> {
 }
 
 impl Run<'_> {
-    /// Makes rows of users who have none; gives those whom the join has to take in:
-    /// all of a batch, where one of them has a row by now or is refused.
-    ///
-    /// They are sent two at a time, so that Postgres has the second one when it is
-    /// done with the first.
+    /// Makes rows of users who have none; gives those whom the join has to take in.
     pub(crate) async fn create<'b>(
         &mut self,
         profiles: &[(&'b Profile, At)],
     ) -> Result<Vec<(&'b Profile, At)>, Stopped> {
-        let mut created = HashSet::new();
-        let mut batches = batches(profiles);
-        while let Some(first) = batches.next() {
-            let second = batches.next();
-            let second = second.map(|batch| self.store.create(batch));
-            let (first, second) = join!(self.store.create(first), OptionFuture::from(second));
-            for answer in [Some(first), second].into_iter().flatten() {
-                let ids = match answer {
-                    Ok(ids) => ids,
-                    Err(error) if error.may_be_of_a_row() => continue,
-                    Err(error) => return Err(error.into()),
-                };
-                for _ in &ids {
-                    self.tally.count(Outcome::Created);
-                }
-                self.tally.taken |= !ids.is_empty();
-                created.extend(ids);
-            }
+        let created = create_all(&self.store, profiles).await?;
+        for _ in &created {
+            self.tally.count(Outcome::Created);
         }
+        self.tally.taken |= !created.is_empty();
         let left_out = profiles
             .iter()
             .filter(|(profile, _)| !created.contains(&profile.id));
@@ -140,6 +122,31 @@ impl Run<'_> {
         self.tally.figures.deleted += count;
         Ok(())
     }
+}
+
+/// Makes rows of users who have none, and says whose: nobody's of a batch, where one of
+/// them has a row by now or is refused.
+///
+/// They are sent two at a time, so that Postgres has the second one when it is done with
+/// the first.
+pub(crate) async fn create_all(
+    store: &ProjectStore,
+    profiles: &[(&Profile, At)],
+) -> Result<HashSet<UserId>, StoreError> {
+    let mut created = HashSet::new();
+    let mut batches = batches(profiles);
+    while let Some(first) = batches.next() {
+        let second = batches.next().map(|batch| store.create(batch));
+        let (first, second) = join!(store.create(first), OptionFuture::from(second));
+        for answer in [Some(first), second].into_iter().flatten() {
+            match answer {
+                Ok(ids) => created.extend(ids),
+                Err(error) if error.may_be_of_a_row() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(created)
 }
 
 /// The profiles of one statement after the other.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -341,6 +341,8 @@ impl Connection {
     /// waited for, or can't be told. A function that has answered is frozen, and
     /// would tell it too late.
     pub(super) async fn let_go(&self) {
+        // A task that was ended gives its statement up at its next turn.
+        yield_now().await;
         let all = std::mem::take(&mut *self.cancelling());
         for cancelling in all {
             let _ = cancelling.await;
