@@ -42,5 +42,5 @@ pub use record::{Receipt, Retention};
 pub use runs::{Closed, Closing, Figures, Lease, LeftToNext, Saved, Taken};
 pub use schema::Schema;
 pub use users::{
-    Authority, DROPPED, Difference, Ids, Look, Origin, Outcome, RowVersion, SettleOptions, Shown,
+    Authority, DROPPED, Difference, Ids, Look, Origin, Outcome, RowVersion, SettleOptions,
 };

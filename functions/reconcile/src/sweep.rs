@@ -9,7 +9,7 @@
 
 use shared::listing::Complete;
 use shared::profile::UserId;
-use shared::store::{Ids, Look, Shown};
+use shared::store::{Ids, Look};
 use tokio::join;
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -20,10 +20,11 @@ use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
 
-/// Ids a page, when the table is gone through.
-const PAGE: i64 = 10_000;
+/// Blocks of the table, of 8 kB each, whose ids are asked for at a time.
+const BLOCKS: i64 = 2_000;
 
-/// The table, gone through: rows whose users the walk did not meet.
+/// The table, gone through: rows whose users the walk did not meet, each once although
+/// a row can move while the table is gone through.
 #[derive(Default)]
 struct Missing {
     /// How many users are shown as living, met or not.
@@ -186,9 +187,10 @@ impl Run<'_> {
     /// Users that are not deleted in the table, and that the walk did not meet.
     async fn missing(&self) -> Result<Missing, Stopped> {
         let mut missing = Missing::default();
-        let mut ids = self.store.ids(None, PAGE).await?;
-        while let Some(last) = ids.last() {
-            // A table of millions has hundreds of pages.
+        let mut ids = self.store.ids(0..BLOCKS).await?;
+        let mut next = BLOCKS;
+        while next < ids.blocks() {
+            // A table of millions has hundreds of parts.
             if Instant::now() >= self.until {
                 return Err(Stopped::OutOfTime(None));
             }
@@ -197,20 +199,27 @@ impl Run<'_> {
                 yield_now().await;
                 self.look_at(&ids, &mut missing);
             };
-            let (next, ()) = join!(self.store.ids(Some(&last), PAGE), look);
-            ids = next?;
+            let (after, ()) = join!(self.store.ids(next..next + BLOCKS), look);
+            ids = after?;
+            next += BLOCKS;
         }
+        self.look_at(&ids, &mut missing);
+        missing.living.sort_unstable();
+        missing.living.dedup();
+        missing.placeholders.sort_unstable();
+        missing.placeholders.dedup();
         Ok(missing)
     }
 
     fn look_at(&self, ids: &Ids, missing: &mut Missing) {
-        for (id, shown) in ids.iter() {
-            missing.live += i64::from(shown == Shown::Living);
-            let among = match shown {
-                Shown::Living => &mut missing.living,
-                Shown::Placeholder => &mut missing.placeholders,
-                Shown::Tombstone => continue,
-            };
+        let living = ids.living();
+        missing.live += figure(living.len());
+        self.note_unmet(living, &mut missing.living);
+        self.note_unmet(ids.placeholders(), &mut missing.placeholders);
+    }
+
+    fn note_unmet(&self, ids: Vec<&str>, among: &mut Vec<UserId>) {
+        for id in ids {
             if self.tally.met.contains(id) {
                 continue;
             }

@@ -1,22 +1,21 @@
--- Ids in order, a page at a time, and how each user is shown, by a letter each. A
--- row for each of them would cost more than all else here.
+-- Ids of the users that are not deleted, of a part of the table.
 --
--- Tombstones are not left out: until the table has been analyzed, the planner
--- believes that few users are living, and would sort them all for each page.
+-- A part is a range of blocks, because rows lie there beside each other: in the order
+-- of their ids, nearly each would be in another block than the one before. A row that
+-- is written meanwhile can move to a part that was read before; then the next run
+-- finds it.
 --
--- $1 text   the last id of the page before; NULL: from the start
--- $2 bigint how many
-SELECT pg_catalog.array_agg(page.id), pg_catalog.string_agg(page.shown, '')
-FROM (
-  SELECT
-    id,
-    CASE
-      WHEN deleted_at IS NOT NULL THEN 't'
-      WHEN updated_at IS NULL THEN 'p'
-      ELSE 'l'
-    END AS shown
-  FROM neon_identity.users_sync
-  WHERE $1::text IS NULL OR id > $1
-  ORDER BY id
-  LIMIT $2
-) AS page;
+-- An array, because a row for each of them would cost more than all else here.
+--
+-- $1 text the place where the part begins, (block,0)
+-- $2 text the place where it ends, which is not in it
+SELECT
+  pg_catalog.array_agg(id) FILTER (WHERE updated_at IS NOT NULL) AS living,
+  -- An application has named these, and no profile has arrived.
+  pg_catalog.array_agg(id) FILTER (WHERE updated_at IS NULL) AS placeholders,
+  pg_catalog.pg_relation_size('neon_identity.users_sync'::pg_catalog.regclass)
+    / pg_catalog.current_setting('block_size')::bigint AS blocks
+FROM neon_identity.users_sync
+WHERE ctid >= $1::text::pg_catalog.tid
+  AND ctid < $2::text::pg_catalog.tid
+  AND deleted_at IS NULL;

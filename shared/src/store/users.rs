@@ -1,5 +1,6 @@
 //! `users_sync`: joins and settles users in it, and compares a listing with it.
 
+use std::ops::Range;
 use std::time::SystemTime;
 
 use tokio_postgres::Row;
@@ -54,38 +55,25 @@ pub enum Difference {
     Doubtful,
 }
 
-/// How a row shows its user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// As living, with a profile.
-    Living,
-    /// As a placeholder: an application has named the id, and no profile has
-    /// arrived.
-    Placeholder,
-    /// As deleted, by a tombstone.
-    Tombstone,
-}
-
-/// Ids of rows, and how each user is shown.
+/// Ids of the users that are not deleted, of a part of the table. They are text,
+/// because a row that a person put in can have any.
 pub struct Ids(Row);
 
 impl Ids {
-    /// The ids are text, because a row that a person put in can have any.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Shown)> {
-        let ids: Vec<&str> = self.0.get::<_, Option<_>>(0).unwrap_or_default();
-        let letters: &str = self.0.get::<_, Option<_>>(1).unwrap_or_default();
-        let shown = letters.bytes().map(|letter| match letter {
-            b'l' => Shown::Living,
-            b'p' => Shown::Placeholder,
-            _ => Shown::Tombstone,
-        });
-        ids.into_iter().zip(shown)
+    /// Of users who are shown as living, with a profile.
+    pub fn living(&self) -> Vec<&str> {
+        self.0.get::<_, Option<_>>("living").unwrap_or_default()
     }
 
-    /// The last one; `None`: there are none.
-    pub fn last(&self) -> Option<String> {
-        let ids: Option<Vec<&str>> = self.0.get(0);
-        ids?.last().map(|id| (*id).to_owned())
+    /// That an application has named, and no profile has arrived for.
+    pub fn placeholders(&self) -> Vec<&str> {
+        let ids = self.0.get::<_, Option<_>>("placeholders");
+        ids.unwrap_or_default()
+    }
+
+    /// How many blocks the table has.
+    pub fn blocks(&self) -> i64 {
+        self.0.get("blocks")
     }
 }
 
@@ -529,9 +517,10 @@ impl Store {
         Ok(self.connection.one(sql!("live_count"), &[]).await?.get(0))
     }
 
-    /// Ids in order, after `last`, and how each user is shown.
-    pub async fn ids(&self, last: Option<&str>, most: i64) -> Result<Ids, StoreError> {
-        let parameters: Parameters<'_> = &[(&last, Type::TEXT), (&most, Type::INT8)];
+    /// Ids of the users that are not deleted, of these blocks of the table.
+    pub async fn ids(&self, blocks: Range<i64>) -> Result<Ids, StoreError> {
+        let [first, end] = [blocks.start, blocks.end].map(|block| format!("({block},0)"));
+        let parameters: Parameters<'_> = &[(&first, Type::TEXT), (&end, Type::TEXT)];
         self.connection.one(sql!("ids"), parameters).await.map(Ids)
     }
 }
