@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::panic::resume_unwind;
+use std::time::Duration;
 
 use shared::listing::Page;
 use shared::profile::UserId;
@@ -14,16 +15,54 @@ use shared::settle::Sources;
 use shared::store::{Difference, ProjectStore, StoreError};
 use shared::time::At;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio::try_join;
 use tracing::Instrument;
 
+use crate::PATIENCE;
 use crate::listed::Listed;
 use crate::run::Run;
 use crate::write::create_all;
 
-/// The way in which Postgres is asked about pages.
+/// The connections on which pages of new users are written, in turn: Postgres takes longer
+/// to write a page than the run to read one, and does the work of a connection on one
+/// processor. It compares a page about as fast as the run reads one: that takes one.
+pub(crate) struct Lanes {
+    first: ProjectStore,
+    second: Option<ProjectStore>,
+    /// Whether the last page was the first one's.
+    seconds_turn: bool,
+}
+
+/// The time for the second connection to be made; without it, the first one has all pages.
+const TO_CONNECT: Duration = Duration::from_secs(5);
+
+impl Lanes {
+    pub(crate) fn of(run: &Run<'_>) -> Self {
+        Self {
+            first: run.store.clone(),
+            second: Some(run.store.beside(PATIENCE)),
+            seconds_turn: false,
+        }
+    }
+
+    async fn next(&mut self) -> ProjectStore {
+        self.seconds_turn = !self.seconds_turn;
+        if self.seconds_turn {
+            return self.first.clone();
+        }
+        if let Some(second) = &self.second
+            && !matches!(timeout(TO_CONNECT, second.connect()).await, Ok(Ok(())))
+        {
+            tracing::info!("Postgres gave this run no second connection: one has to do");
+            self.second = None;
+        }
+        self.second.as_ref().unwrap_or(&self.first).clone()
+    }
+}
+
+/// The way in which Postgres is asked about a page.
 pub(crate) struct Ahead {
-    store: ProjectStore,
     /// Whether users are taken for new ones.
     are_new: bool,
     /// Fields that are not compared, besides those that the adapter names.
@@ -33,23 +72,32 @@ pub(crate) struct Ahead {
 impl Ahead {
     pub(crate) fn of(run: &Run<'_>) -> Self {
         Self {
-            store: run.store.clone(),
-            are_new: run.tally.all_were_new && !run.dry_run,
+            are_new: run.tally.expects_new && !run.dry_run,
             left_out: run.tally.unlisted.fields(),
         }
     }
 
     /// Reads a page, and asks about it; `seen`: a moment before the page was asked for.
-    pub(crate) async fn ask(self, sources: Sources<'_>, page: Page, seen: At) -> Asked {
+    pub(crate) async fn ask(
+        self,
+        sources: Sources<'_>,
+        lanes: &mut Lanes,
+        page: Page,
+        seen: At,
+    ) -> Asked {
         let provider = sources.provider;
         let listed = Listed::read(provider, page, self.left_out).await;
         let mut answer = JoinSet::new();
         match self.are_new {
             true => {
+                let store = lanes.next().await;
                 let listed_at = provider.facts().listed_at(seen);
-                answer.spawn(make(self.store, listed, listed_at).in_current_span())
+                answer.spawn(make(store, listed, listed_at).in_current_span())
             }
-            false => answer.spawn(compare(self.store, listed, seen).in_current_span()),
+            false => {
+                let store = lanes.first.clone();
+                answer.spawn(compare(store, listed, seen).in_current_span())
+            }
         };
         Asked { answer }
     }
@@ -85,7 +133,8 @@ impl Asked {
     }
 }
 
-/// Makes the rows of a page without a look at whether there are some.
+/// Makes the rows of a page without a look at whether there are some. A batch that has a
+/// user with a row is refused, and compared in its turn.
 async fn make(store: ProjectStore, listed: Listed, listed_at: At) -> Result<Answered, StoreError> {
     let new: Vec<_> = listed
         .users()

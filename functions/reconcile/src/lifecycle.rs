@@ -207,6 +207,7 @@ async fn work_on_listing(
     let saved = request.looked.as_ref().unwrap_or(&saved);
     let mut tally = Tally::new(saved);
     tally.unlisted = Unlisted::new(taken.unlisted);
+    tally.expects_new = !taken.everybody_was_seen;
     let mut run = Run {
         sources,
         store: store.repairing(&lease),

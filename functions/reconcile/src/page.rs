@@ -17,11 +17,7 @@ use crate::write::batches;
 impl Run<'_> {
     /// Applies a page; gives the database's clock. `seen`: a moment before the
     /// page was asked for.
-    pub(crate) async fn apply_page(
-        &mut self,
-        answered: Answered,
-        seen: At,
-    ) -> Result<At, Stopped> {
+    pub(crate) async fn apply_page(&mut self, answered: Answered, seen: At) -> Result<At, Stopped> {
         let Answered {
             mut listed,
             clock,
@@ -88,7 +84,7 @@ impl Run<'_> {
             self.join_listed(batch).await?;
         }
         let created = self.tally.figures.created - created;
-        self.tally.all_were_new = users > 0 && usize::try_from(created) == Ok(users);
+        self.tally.expects_new = users > 0 && usize::try_from(created) == Ok(users);
         self.tally.keep();
         Ok(clock)
     }

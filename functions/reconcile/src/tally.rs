@@ -28,8 +28,9 @@ pub(crate) struct Tally {
     /// secret redacts.
     pub(crate) redacted: Met,
     pub(crate) doubtful: Vec<(UserId, Difference)>,
-    /// Whether the page before had new users alone, as all pages of a first run have.
-    pub(crate) all_were_new: bool,
+    /// Whether the next page is likely to have new users alone: there was no whole run
+    /// yet, or the page before had no others.
+    pub(crate) expects_new: bool,
     /// Whether the table has taken a row of this run.
     pub(crate) taken: bool,
     /// Why the table refused the last row that it refused.
@@ -77,7 +78,7 @@ impl Tally {
             rejected: Met::default(),
             redacted: Met::default(),
             doubtful: Vec::new(),
-            all_were_new: false,
+            expects_new: false,
             taken: false,
             refused: None,
             answered: 0,

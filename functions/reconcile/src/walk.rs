@@ -11,7 +11,7 @@ use shared::time::At;
 use tokio::join;
 use tokio::time::Instant;
 
-use crate::ahead::{Ahead, Asked};
+use crate::ahead::{Ahead, Asked, Lanes};
 use crate::fetch::fetch;
 use crate::run::Run;
 use crate::settling::LOT;
@@ -103,6 +103,7 @@ impl Walk {
         // asked for. The clock is read while an earlier page is applied.
         let mut known = now;
         let mut fetched = Some(self.placed(first, known, &mut end));
+        let mut lanes = Lanes::of(run);
         let mut asked = None;
         while fetched.is_some() || asked.is_some() {
             let seen = known;
@@ -110,7 +111,7 @@ impl Walk {
             let ahead = Ahead::of(run);
             let (applied, ask_next, next) = join!(
                 apply(run, asked.take()),
-                ask(sources, ahead, fetched.take()),
+                ask(sources, &mut lanes, ahead, fetched.take()),
                 fetch_next(sources, goes_on.then_some(self.listing.as_mut()), until),
             );
             asked = ask_next;
@@ -225,11 +226,12 @@ async fn fetch_next(
 
 async fn ask(
     sources: Sources<'_>,
+    lanes: &mut Lanes,
     ahead: Ahead,
     fetched: Option<Placed<Page>>,
 ) -> Option<Placed<Asked>> {
     let Placed { page, seen, after } = fetched?;
-    let page = ahead.ask(sources, page, seen).await;
+    let page = ahead.ask(sources, lanes, page, seen).await;
     Some(Placed { page, seen, after })
 }
 

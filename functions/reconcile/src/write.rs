@@ -3,18 +3,15 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::OptionFuture;
-
 use shared::profile::{Profile, UserId};
 use shared::store::{Authority, Difference, Look, Origin, Outcome, ProjectStore, StoreError};
 use shared::time::At;
-use tokio::join;
 
 use crate::run::Run;
 use crate::stopped::Stopped;
 
 /// Rows and bytes of one statement.
-const BATCH: (usize, usize) = (500, 4 << 20);
+const BATCH: (usize, usize) = (350, 4 << 20);
 
 /// The parts of a batch that are left to write, and the rows that were refused
 /// alone.
@@ -126,24 +123,16 @@ impl Run<'_> {
 
 /// Makes rows of users who have none, and says whose: nobody's of a batch, where one of
 /// them has a row by now or is refused.
-///
-/// They are sent two at a time, so that Postgres has the second one when it is done with
-/// the first.
 pub(crate) async fn create_all(
     store: &ProjectStore,
     profiles: &[(&Profile, At)],
 ) -> Result<HashSet<UserId>, StoreError> {
     let mut created = HashSet::new();
-    let mut batches = batches(profiles);
-    while let Some(first) = batches.next() {
-        let second = batches.next().map(|batch| store.create(batch));
-        let (first, second) = join!(store.create(first), OptionFuture::from(second));
-        for answer in [Some(first), second].into_iter().flatten() {
-            match answer {
-                Ok(ids) => created.extend(ids),
-                Err(error) if error.may_be_of_a_row() => {}
-                Err(error) => return Err(error),
-            }
+    for batch in batches(profiles) {
+        match store.create(batch).await {
+            Ok(ids) => created.extend(ids),
+            Err(error) if error.may_be_of_a_row() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(created)

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use tokio_postgres::types::Type;
 
-use super::connection::Parameters;
+use super::connection::{Parameters, Patience};
 use super::error::{Foreign, StoreError};
 use super::handle::Store;
 use super::project::{Project, is_of_a_key};
@@ -61,6 +61,15 @@ impl ProjectStore {
     /// The project.
     pub fn project(&self) -> &Project {
         &self.project
+    }
+
+    /// The same, with a connection of its own; see [`Store::beside`].
+    #[must_use]
+    pub fn beside(&self, patience: Patience) -> Self {
+        Self {
+            store: self.store.beside(patience),
+            ..self.clone()
+        }
     }
 
     pub(super) fn with_record(&self, record: Record) -> Self {

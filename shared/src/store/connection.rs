@@ -36,7 +36,8 @@ pub(super) struct Connection {
     patience: Patience,
     deadline: Option<Instant>,
     live: Mutex<Option<Live>>,
-    cancelling: Lock<Vec<JoinHandle<()>>>,
+    /// Of this connection and of those beside it.
+    cancelling: Arc<Lock<Vec<JoinHandle<()>>>>,
 }
 
 /// The connection, and when it last gave an answer.
@@ -155,7 +156,7 @@ impl Connection {
             patience,
             deadline: None,
             live: Mutex::new(None),
-            cancelling: Lock::default(),
+            cancelling: Arc::default(),
         }
     }
 
@@ -163,6 +164,7 @@ impl Connection {
     pub(super) fn beside(&self, patience: Patience) -> Self {
         Self {
             deadline: self.deadline,
+            cancelling: self.cancelling.clone(),
             ..Self::new(self.target.clone(), self.schema.clone(), patience)
         }
     }

@@ -116,6 +116,8 @@ pub struct Taken {
     pub lease: Lease,
     /// The database's clock.
     pub now: At,
+    /// Whether some run has seen everybody.
+    pub everybody_was_seen: bool,
     /// Where the walk goes on.
     pub saved: Saved,
     /// Fields in which listing and reads were seen to differ.
@@ -212,6 +214,7 @@ impl Store {
                 repairs: row.get(6),
             },
             now: At::from_system(row.get(0)),
+            everybody_was_seen: row.get(6),
             saved: Saved {
                 position: row.get(1),
                 met: row.get(2),

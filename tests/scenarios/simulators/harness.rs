@@ -112,9 +112,9 @@ async fn terminated_backends_are_those_of_clients() -> Result<()> {
         ("autovacuum_naptime", "1"),
         ("autovacuum_analyze_threshold", "1"),
     ];
-    let options = often
-        .iter()
-        .fold(Options::default(), |all, (name, value)| all.set(name, value));
+    let options = often.iter().fold(Options::default(), |all, (name, value)| {
+        all.set(name, value)
+    });
     let server = Postgres::start(options).await?;
     let database = server.database().await?;
     let client = database.connect().await?;
