@@ -87,6 +87,30 @@ pub(super) struct Columns<'a> {
     pub(super) changed_at: Option<SystemTime>,
     pub(super) run: Option<i64>,
     pub(super) most: i64,
+    reserved: Option<Reserved<'a>>,
+}
+
+/// The records of a run that are set aside for a statement, because others may be under
+/// way. Those that it doesn't write are given back.
+struct Reserved<'a> {
+    left: &'a AtomicI64,
+    unwritten: i64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.unwritten, Ordering::Relaxed);
+    }
+}
+
+impl Columns<'_> {
+    /// Counts what the statement has changed.
+    pub(super) fn count(&mut self, changes: usize) {
+        if let Some(reserved) = &mut self.reserved {
+            let changes = i64::try_from(changes).unwrap_or(MOST);
+            reserved.unwritten = (reserved.unwritten - changes).max(0);
+        }
+    }
 }
 
 impl Record {
@@ -95,24 +119,29 @@ impl Record {
         Self::Repairs(Arc::new(Repairs { run, left }))
     }
 
-    pub(super) fn columns(&self) -> Columns<'_> {
+    /// For a statement about so many users.
+    pub(super) fn columns(&self, users: usize) -> Columns<'_> {
         match self {
             Self::Nothing => Columns::default(),
             Self::Delivery(receipt) => receipt.columns(),
-            Self::Repairs(repairs) => Columns {
-                run: Some(repairs.run),
-                most: repairs.left.load(Ordering::Relaxed),
-                ..Columns::default()
-            },
+            Self::Repairs(repairs) => repairs.columns(users),
         }
     }
+}
 
-    /// Counts what a statement has changed.
-    pub(super) fn count(&self, changes: usize) {
-        if let Self::Repairs(repairs) = self {
-            let changes = i64::try_from(changes).unwrap_or(MOST);
-            let left = repairs.left.load(Ordering::Relaxed).saturating_sub(changes);
-            repairs.left.store(left.max(0), Ordering::Relaxed);
+impl Repairs {
+    fn columns(&self, users: usize) -> Columns<'_> {
+        let left = self.left.load(Ordering::Relaxed);
+        let most = left.min(i64::try_from(users).unwrap_or(MOST));
+        self.left.fetch_sub(most, Ordering::Relaxed);
+        Columns {
+            run: Some(self.run),
+            most,
+            reserved: Some(Reserved {
+                left: &self.left,
+                unwritten: most,
+            }),
+            ..Columns::default()
         }
     }
 }
@@ -131,6 +160,16 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_side_by_side_record_no_more_than_one_after_the_other() {
+        let record = Record::of_run(1);
+        let (mut first, second) = (record.columns(6_000), record.columns(6_000));
+        assert_eq!((first.most, second.most), (6_000, 4_000));
+        first.count(1_000);
+        drop((first, second));
+        assert_eq!(record.columns(20_000).most, 9_000);
+    }
 
     #[test]
     fn a_retention_is_a_whole_number_of_days() {

@@ -41,7 +41,7 @@ impl ProjectStore {
         body: &[u8],
         user: Option<&UserId>,
     ) -> Result<(), StoreError> {
-        let record = self.record.columns();
+        let record = self.record.columns(1);
         let row = self
             .connection
             .one(

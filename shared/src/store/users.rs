@@ -171,7 +171,7 @@ impl ProjectStore {
         origin: Origin,
     ) -> Result<Vec<(UserId, Outcome)>, StoreError> {
         let staleness = self.staleness();
-        let record = self.record.columns();
+        let mut record = self.record.columns(profiles.len());
         let is_delivery = origin.is_delivery();
         let rest: [&(dyn ToSql + Sync); 10] = [
             &staleness,
@@ -190,7 +190,7 @@ impl ProjectStore {
             many => self.join_many(many, &rest).await?,
         };
         let changes = outcomes.iter().filter(|(_, outcome)| outcome.is_a_change());
-        self.record.count(changes.count());
+        record.count(changes.count());
         Ok(outcomes)
     }
 
@@ -235,7 +235,7 @@ impl ProjectStore {
     /// of a row, or a user who is left out: the join says what is to be done.
     pub async fn create(&self, profiles: &[(&Profile, At)]) -> Result<Vec<UserId>, StoreError> {
         let columns = Columns::of(profiles);
-        let record = self.record.columns();
+        let mut record = self.record.columns(profiles.len());
         let mut parameters = columns.parameters();
         let rest: [(&(dyn ToSql + Sync), Type); 4] = [
             (&self.facts.name, Type::TEXT),
@@ -245,14 +245,14 @@ impl ProjectStore {
         ];
         parameters.extend(rest);
         let rows = self.connection.all(&CREATE, &parameters).await?;
-        self.record.count(rows.len());
+        record.count(rows.len());
         rows.iter().map(|row| id(row.get(0))).collect()
     }
 
     /// Joins a deletion.
     pub async fn gone(&self, id: &UserId, at: At) -> Result<Outcome, StoreError> {
         let staleness = self.staleness();
-        let record = self.record.columns();
+        let mut record = self.record.columns(1);
         let row = self
             .connection
             .one_planned(
@@ -273,7 +273,7 @@ impl ProjectStore {
             )
             .await?;
         let outcome = outcome(row.get("outcome"))?;
-        self.record.count(usize::from(outcome.is_a_change()));
+        record.count(usize::from(outcome.is_a_change()));
         Ok(outcome)
     }
 }
@@ -333,7 +333,7 @@ impl ProjectStore {
         edited: bool,
     ) -> Result<Option<Outcome>, StoreError> {
         let at = profile.version.unwrap_or(look.at);
-        let record = self.record.columns();
+        let mut record = self.record.columns(1);
         let row = self
             .connection
             .one(
@@ -365,7 +365,7 @@ impl ProjectStore {
             "moved" => Err(StoreError::Unstorable(DROPPED.to_owned())),
             word => {
                 let outcome = outcome(word)?;
-                self.record.count(usize::from(outcome.is_a_change()));
+                record.count(usize::from(outcome.is_a_change()));
                 Ok(Some(outcome))
             }
         }
@@ -420,7 +420,7 @@ impl ProjectStore {
             if looks.is_empty() {
                 continue;
             }
-            let record = self.record.columns();
+            let mut record = self.record.columns(looks.len());
             let ids: Vec<_> = looks.iter().map(|look| look.id.as_str()).collect();
             let tokens: Vec<_> = looks.iter().map(|look| look.token()).collect();
             let ats: Vec<_> = looks.iter().map(|look| look.at.to_system()).collect();
@@ -443,7 +443,7 @@ impl ProjectStore {
                     ],
                 )
                 .await?;
-            self.record.count(rows.len());
+            record.count(rows.len());
             for row in &rows {
                 written.push(id(row.get(0))?);
             }

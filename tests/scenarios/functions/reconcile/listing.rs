@@ -278,29 +278,116 @@ async fn while_postgres_has_a_page_the_next_two_are_fetched() -> Result<()> {
     stage.assert_in_sync().await
 }
 
-/// After a page of new users alone, a run makes the rows of the next page without a look
-/// at whether there are some.
+/// Without a whole run before, users are taken for new ones: those who have rows are found all the
+/// same, whatever their rows say.
 #[tokio::test]
-async fn users_who_have_rows_are_found_among_new_ones() -> Result<()> {
-    let stage = Stage::seeded(1_200).await?;
+async fn users_who_have_rows_before_the_first_run_are_found_among_new_ones() -> Result<()> {
+    let stage = Stage::seeded(2_200).await?;
     stage.complete(json!({})).await?;
-    let (same, other) = (&stage.ids()[1_100], &stage.ids()[1_150]);
+    let ids = stage.ids();
+    let [same, other, gone, named] = [&ids[100], &ids[1_150], &ids[1_160], &ids[2_100]];
     stage
         .execute(&format!(
-            "DELETE FROM neon_identity.users_sync WHERE id NOT IN ('{same}', '{other}');
+            "UPDATE neon_identity.walk SET completed_at = NULL;
+            DELETE FROM neon_identity.users_sync
+                WHERE id NOT IN ('{same}', '{other}', '{gone}');
             UPDATE neon_identity.users_sync
-                SET name = 'Other', updated_at = now() - interval '1 hour' WHERE id = '{other}'"
+                SET name = 'Other', updated_at = now() - interval '1 hour' WHERE id = '{other}';
+            UPDATE neon_identity.users_sync SET deleted_at = now() WHERE id = '{gone}';
+            SELECT neon_identity.ensure_user('{named}')"
         ))
         .await?;
     let report = stage.complete(json!({})).await?;
     let figures = [
-        ("listed", 1_200),
-        ("created", 1_198),
+        ("listed", 2_200),
+        ("created", 2_196),
         ("unchanged", 1),
-        ("updated", 1),
+        ("updated", 2),
+        ("revived", 1),
     ];
     assert_figures(&report, &figures);
     stage.assert_in_sync().await
+}
+
+/// Pages of new users are written side by side; where Postgres gives no second connection, one after
+/// the other.
+#[tokio::test]
+async fn pages_of_new_users_are_written_on_two_connections_if_there_are_two() -> Result<()> {
+    for (limit, expected) in [(-1, 2), (1, 1)] {
+        let stage = Stage::seeded(2_500).await?;
+        let url = stage.database.url();
+        let (_, user) = url.split_once("://").context("a URL")?;
+        let (user, _) = user.split_once(':').context("a URL")?;
+        stage
+            .execute(&format!("ALTER ROLE {user} CONNECTION LIMIT {limit}"))
+            .await?;
+        let mut busy = tests::postgres::connect(stage.database.admin_url()).await?;
+        let busy = busy.transaction().await?;
+        busy.batch_execute("LOCK TABLE neon_identity.users_sync")
+            .await?;
+        let look = async {
+            let waiting = async || {
+                let sql = "SELECT pid FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+                anyhow::Ok(stage.query(sql, &[]).await?.len())
+            };
+            for _ in 0..4_000 {
+                if waiting().await? >= expected {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Time enough for one too many.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let waiting = waiting().await?;
+            busy.commit().await?;
+            anyhow::Ok(waiting)
+        };
+        let (report, waiting) = tokio::try_join!(stage.complete(json!({})), look)?;
+        ensure!(
+            waiting == expected,
+            "{waiting} statements waited, of {limit}"
+        );
+        assert_figures(&report, &[("listed", 2_500), ("created", 2_500)]);
+        stage.assert_in_sync().await?;
+    }
+    Ok(())
+}
+
+/// A run that fails withdraws what it has asked about the next page before it answers: it is frozen
+/// then, and Postgres would go on with it.
+#[tokio::test]
+async fn a_question_about_the_next_page_is_withdrawn_when_a_page_fails() -> Result<()> {
+    let stage = Stage::seeded(1_500).await?;
+    let on_first_page = stage.ids()[..PAGE].join("','");
+    stage
+        .execute(&format!(
+            "CREATE FUNCTION public.stumble() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF NEW.id IN ('{on_first_page}') THEN
+                    PERFORM pg_sleep(1);
+                    RAISE 'not now' USING ERRCODE = 'insufficient_privilege';
+                END IF;
+                PERFORM pg_sleep(120);
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER stumble BEFORE INSERT ON neon_identity.users_sync
+                FOR EACH ROW EXECUTE FUNCTION public.stumble()"
+        ))
+        .await?;
+    let reconcile = stage.start("reconcile").await?;
+    let error = reconcile.invoke(json!({})).await.err();
+    reconcile.freeze()?;
+    let error = error.context("the run ended well")?;
+    let sleeping = "SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    for _ in 0..200 {
+        if stage.query(sleeping, &[]).await?.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the statement goes on after {error}")
 }
 
 /// The application's trigger keeps a user out without an error.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 use tests::simulator::{Call, Fault, Trouble};
 use tests::stage::Stage;
@@ -59,6 +59,26 @@ async fn a_run_that_a_read_fails_tombstones_nobody() -> Result<()> {
     simulator.clear_troubles();
     let report = stage.complete(json!({"max_deletes": 2_000})).await?;
     assert_eq!(report["deleted"], 1_200, "{report}");
+    stage.assert_in_sync().await
+}
+
+/// A table is gone through in parts of some thousand blocks: here each row has a block to itself.
+#[tokio::test]
+async fn a_table_of_several_parts_is_swept_to_its_end() -> Result<()> {
+    let stage = Stage::seeded(4_100).await?;
+    let spread = "ALTER TABLE neon_identity.users_sync SET (fillfactor = 10)";
+    stage.execute(spread).await?;
+    stage.complete(json!({})).await?;
+    let place = "SELECT id, (ctid::text::point)[0]::int AS block FROM neon_identity.users_sync
+        ORDER BY ctid";
+    let rows = stage.query(place, &[]).await?;
+    let last: i32 = rows[rows.len() - 1].get("block");
+    ensure!(last > 4_000, "the last row is in block {last}");
+    for place in [0, 1_998, 1_999, 2_000, 2_001, 3_999, 4_000, rows.len() - 1] {
+        stage.simulator.delete(rows[place].get("id"))?;
+    }
+    let report = stage.complete(json!({})).await?;
+    assert_eq!(report["deleted"], 8, "{report}");
     stage.assert_in_sync().await
 }
 
