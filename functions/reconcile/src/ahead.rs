@@ -16,7 +16,6 @@ use shared::store::{Difference, ProjectStore, StoreError};
 use shared::time::At;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio::try_join;
 use tracing::Instrument;
 
 use crate::PATIENCE;
@@ -24,9 +23,9 @@ use crate::listed::Listed;
 use crate::run::Run;
 use crate::write::create_all;
 
-/// The connections on which pages of new users are written, in turn: Postgres takes longer
-/// to write a page than the run to read one, and does the work of a connection on one
-/// processor. It compares a page about as fast as the run reads one: that takes one.
+/// The connections on which Postgres is asked about pages, in turn: a connection has one
+/// statement under way at a time. Postgres takes longer to write a page than the run to
+/// read one, and writes two side by side.
 pub(crate) struct Lanes {
     first: ProjectStore,
     second: Option<ProjectStore>,
@@ -34,8 +33,8 @@ pub(crate) struct Lanes {
     seconds_turn: bool,
 }
 
-/// The time for the second connection to be made; without it, the first one has all pages.
-const TO_CONNECT: Duration = Duration::from_secs(5);
+/// The time for the second connection to be made. Without it, the first one has all pages.
+const TO_CONNECT: Duration = Duration::from_secs(2);
 
 impl Lanes {
     pub(crate) fn of(run: &Run<'_>) -> Self {
@@ -87,17 +86,14 @@ impl Ahead {
     ) -> Asked {
         let provider = sources.provider;
         let listed = Listed::read(provider, page, self.left_out).await;
+        let store = lanes.next().await;
         let mut answer = JoinSet::new();
         match self.are_new {
             true => {
-                let store = lanes.next().await;
                 let listed_at = provider.facts().listed_at(seen);
                 answer.spawn(make(store, listed, listed_at).in_current_span())
             }
-            false => {
-                let store = lanes.first.clone();
-                answer.spawn(compare(store, listed, seen).in_current_span())
-            }
+            false => answer.spawn(compare(store, listed, seen).in_current_span()),
         };
         Asked { answer }
     }
@@ -114,6 +110,8 @@ pub(crate) struct Answered {
     /// The database's clock.
     pub(crate) clock: At,
     pub(crate) answer: Answer,
+    /// The connection that has answered, and so has nothing to do.
+    pub(crate) store: ProjectStore,
 }
 
 pub(crate) enum Answer {
@@ -141,21 +139,23 @@ async fn make(store: ProjectStore, listed: Listed, listed_at: At) -> Result<Answ
         .filter(|(_, digest)| digest.is_some())
         .map(|(profile, _)| (profile, profile.version.unwrap_or(listed_at)))
         .collect();
-    // Sent one after the other, and answered so: that saves a round trip.
-    let (clock, made) = try_join!(store.now(), create_all(&store, &new))?;
+    let clock = store.now().await?;
+    let made = create_all(&store, &new).await?;
     Ok(Answered {
         listed,
         clock,
         answer: Answer::Made(made),
+        store,
     })
 }
 
 async fn compare(store: ProjectStore, listed: Listed, seen: At) -> Result<Answered, StoreError> {
-    let compared = listed.compare(&store, seen);
-    let (clock, differences) = try_join!(store.now(), compared)?;
+    let clock = store.now().await?;
+    let differences = listed.compare(&store, seen).await?;
     Ok(Answered {
         listed,
         clock,
         answer: Answer::Differ(differences),
+        store,
     })
 }

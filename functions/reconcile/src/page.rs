@@ -22,7 +22,9 @@ impl Run<'_> {
             mut listed,
             clock,
             answer,
+            store,
         } = answered;
+        self.store = store;
         self.tally.keep();
         let mut twins = BTreeMap::new();
         for rejected in std::mem::take(&mut listed.rejected) {

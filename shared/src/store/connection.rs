@@ -1,7 +1,9 @@
 //! A connection that is made when it is needed, and made again when it was lost.
 //!
-//! Invariant: a statement that is given up is cancelled at the server, and the
-//! next one takes another connection.
+//! Invariants: a statement is sent once the one before is answered, because a pooler
+//! takes a connection to the server for free between the two, and would give it to
+//! somebody else in the middle of the second; and a statement that is given up is
+//! cancelled at the server, and the next one takes another connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
@@ -35,6 +37,7 @@ pub(super) struct Connection {
     schema: Schema,
     patience: Patience,
     deadline: Option<Instant>,
+    /// Locked while a statement waits for its answer.
     live: Mutex<Option<Live>>,
     /// Of this connection and of those beside it.
     cancelling: Arc<Lock<Vec<JoinHandle<()>>>>,
@@ -42,7 +45,7 @@ pub(super) struct Connection {
 
 /// The connection, and when it last gave an answer.
 struct Live {
-    line: Arc<Line>,
+    line: Line,
     used: Instant,
 }
 
@@ -179,9 +182,9 @@ impl Connection {
 
     /// Connects, if it isn't.
     pub(super) async fn connect(&self) -> Result<(), StoreError> {
-        self.line(patience_ends(self.deadline, self.patience.connect))
-            .await
-            .map(|_| ())
+        let until = patience_ends(self.deadline, self.patience.connect);
+        let mut live = self.live.lock().await;
+        self.line(&mut live, until).await.map(|_| ())
     }
 
     /// The database's clock.
@@ -276,14 +279,16 @@ impl Connection {
         let until = patience_ends(deadline, self.patience.connect);
         let mut read_only = false;
         loop {
-            let (line, idle) = self.line(until).await?;
+            let mut turn = self.live.lock().await;
+            let live = self.line(&mut turn, until).await?;
+            let (line, idle) = (&live.line, live.used.elapsed());
             let mut sent = Sent {
                 connection: self,
-                line: &line,
+                line,
                 answered: false,
             };
             let by_call = question.has_call() && line.keeps_plans();
-            let answered = question.ask(&line, by_call);
+            let answered = question.ask(line, by_call);
             let mut by =
                 (Instant::now() + BRIEFLY).max(patience_ends(deadline, self.patience.statement));
             let doubtful = idle >= IDLE && Instant::now() + AFTER_IDLE < until;
@@ -295,7 +300,7 @@ impl Connection {
             drop(sent);
             let error = match answer {
                 Ok(Ok(answer)) => {
-                    self.used(&line).await;
+                    live.used = Instant::now();
                     return Ok(answer);
                 }
                 Ok(Err(error)) if by_call && is_not_kept(&error) => {
@@ -311,8 +316,9 @@ impl Connection {
             read_only |= elsewhere;
             let lost = elsewhere || error.passes();
             if lost {
-                self.forget(&line).await;
+                *turn = None;
             }
+            drop(turn);
             if !(lost || matches!(error, StoreError::Collided)) || Instant::now() >= until {
                 return Err(error);
             }
@@ -357,37 +363,36 @@ impl Connection {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection, and for how long it was not used; a new one if there is
-    /// none.
-    async fn line(&self, until: Instant) -> Result<(Arc<Line>, Duration), StoreError> {
-        let mut live = self.live.lock().await;
-        if let Some(live) = live.as_ref().filter(|live| live.line.is_good()) {
-            // A connection that waits for another statement's end is not dead.
-            let busy = Arc::strong_count(&live.line) > 1;
-            let idle = if busy {
-                Duration::ZERO
-            } else {
-                live.used.elapsed()
-            };
-            return Ok((live.line.clone(), idle));
+    /// The connection; a new one if there is none.
+    async fn line<'a>(
+        &self,
+        live: &'a mut Option<Live>,
+        until: Instant,
+    ) -> Result<&'a mut Live, StoreError> {
+        if live.as_ref().is_some_and(|live| !live.line.is_good()) {
+            *live = None;
         }
+        match live {
+            Some(live) => Ok(live),
+            None => Ok(live.insert(self.open(until).await?)),
+        }
+    }
+
+    async fn open(&self, until: Instant) -> Result<Live, StoreError> {
         let mut pause = Duration::from_millis(100);
         loop {
             let opened =
                 timeout_at((Instant::now() + BRIEFLY).max(until), self.target.reach()).await;
             let error = match opened {
                 Ok(Ok((client, way))) => {
-                    let line = Arc::new(Line {
+                    let line = Line {
                         client,
                         way,
                         abandoned: AtomicBool::new(false),
                         unplanned: AtomicBool::new(false),
-                    });
-                    *live = Some(Live {
-                        line: line.clone(),
-                        used: Instant::now(),
-                    });
-                    return Ok((line, Duration::ZERO));
+                    };
+                    let used = Instant::now();
+                    return Ok(Live { line, used });
                 }
                 Ok(Err(error)) => error,
                 Err(_) => StoreError::Unreachable("no connection in time".to_owned()),
@@ -397,24 +402,6 @@ impl Connection {
             }
             sleep(pause + Duration::from_millis(fastrand::u64(..50))).await;
             pause = (pause * 2).min(Duration::from_secs(1));
-        }
-    }
-
-    async fn used(&self, line: &Arc<Line>) {
-        if let Some(live) = self.live.lock().await.as_mut()
-            && Arc::ptr_eq(&live.line, line)
-        {
-            live.used = Instant::now();
-        }
-    }
-
-    async fn forget(&self, lost: &Arc<Line>) {
-        let mut live = self.live.lock().await;
-        if live
-            .as_ref()
-            .is_some_and(|live| Arc::ptr_eq(&live.line, lost))
-        {
-            *live = None;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use shared::store::Outcome::{Created, Updated};
 use shared::store::{Patience, ProjectStore, Schema, StoreError, Target};
+use shared::time::At;
 use tests::pgbouncer::PgBouncer;
 use tests::postgres::{Mode, Options, Postgres, connect};
 
@@ -153,6 +154,36 @@ async fn a_transaction_pooler_with_few_connections_serves_many_stores() -> Resul
         }
         let log = bouncer.log()?;
         assert!(!log.contains("prepared statement"), "{log}");
+    }
+    Ok(())
+}
+
+/// A pooler takes a connection for free between two statements: the second one must not be under way
+/// by then, or its end waits for a connection that is busy with its beginning.
+#[tokio::test]
+async fn statements_that_are_sent_at_once_go_through_a_pooler_one_by_one() -> Result<()> {
+    let server = Postgres::shared().await?;
+    let bouncer = PgBouncer::start(server, 1).await?;
+    let bench = Bench::new(hints()).await?;
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        statement: Duration::from_secs(5),
+    };
+    let url = bouncer.url(bench.database.owner_url());
+    let store = store_with(&url, &hints(), patience)?;
+    let other = store_with(&url, &hints(), patience)?;
+    let long = "x".repeat(2_000);
+    for round in 0..20 {
+        let users = 0..300;
+        let users: Vec<_> = users
+            .map(|n| named(&format!("u{round}-{n}"), &long))
+            .collect();
+        let users: Vec<_> = users
+            .iter()
+            .map(|user| (user, At::from_micros(THEN)))
+            .collect();
+        let (_, made, _) = tokio::try_join!(store.now(), store.create(&users), other.now())?;
+        assert_eq!(made.len(), 300);
     }
     Ok(())
 }
