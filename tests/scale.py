@@ -158,7 +158,7 @@ These limits are reached, in this order:
    finds none is answered 429, and the provider sends again. Ask AWS for 1000, and set `WebhookConcurrency` to at least
    twice the instances above, so that strangers can't take them all.
 2. **Postgres' connections**: one for each instance, and Neon's smallest compute has 97. Use the pooled address (Neon's `-pooler`, or
-   PgBouncer in transaction mode), which `webhook` works behind.
+   PgBouncer in transaction mode), which `webhook` works behind. A run takes three: two for its pages, one to keep its lease.
 3. **The provider's limit**, where deliveries are hints: {slow} lets {rate} reads a second through, so a million
    take {BURST / rate / 3600:.0f} hours. `webhook` answers 503 meanwhile, the provider sends again or gives up, and
    the next run finds the rest. Set `WebhookConcurrency` to twice the limit's reads a second times {READ_SECONDS:g} s,
