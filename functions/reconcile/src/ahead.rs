@@ -18,9 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::PATIENCE;
 use crate::listed::Listed;
-use crate::run::Run;
+use crate::run::{PATIENCE, Run};
 use crate::write::create_all;
 
 /// The connections on which Postgres is asked about pages, in turn: a connection has one
@@ -31,6 +30,8 @@ pub(crate) struct Lanes {
     second: Option<ProjectStore>,
     /// Whether the last page was the first one's.
     seconds_turn: bool,
+    /// The users of the last page, which may be under way. Pages can overlap.
+    asked_about: HashSet<UserId>,
 }
 
 /// The time for the second connection to be made. Without it, the first one has all pages.
@@ -42,6 +43,7 @@ impl Lanes {
             first: run.store.clone(),
             second: Some(run.store.beside(PATIENCE)),
             seconds_turn: false,
+            asked_about: HashSet::new(),
         }
     }
 
@@ -87,11 +89,13 @@ impl Ahead {
         let provider = sources.provider;
         let listed = Listed::read(provider, page, self.left_out).await;
         let store = lanes.next().await;
+        let ids = listed.profiles.iter().map(|profile| profile.id.clone());
+        let asked_about = std::mem::replace(&mut lanes.asked_about, ids.collect());
         let mut answer = JoinSet::new();
         match self.are_new {
             true => {
                 let listed_at = provider.facts().listed_at(seen);
-                answer.spawn(make(store, listed, listed_at).in_current_span())
+                answer.spawn(make(store, listed, listed_at, asked_about).in_current_span())
             }
             false => answer.spawn(compare(store, listed, seen).in_current_span()),
         };
@@ -132,11 +136,17 @@ impl Asked {
 }
 
 /// Makes the rows of a page without a look at whether there are some. A batch that has a
-/// user with a row is refused, and compared in its turn.
-async fn make(store: ProjectStore, listed: Listed, listed_at: At) -> Result<Answered, StoreError> {
+/// user with a row is refused, and compared in its turn. `others`: users whom the page
+/// before makes.
+async fn make(
+    store: ProjectStore,
+    listed: Listed,
+    listed_at: At,
+    others: HashSet<UserId>,
+) -> Result<Answered, StoreError> {
     let new: Vec<_> = listed
         .users()
-        .filter(|(_, digest)| digest.is_some())
+        .filter(|(profile, digest)| digest.is_some() && !others.contains(&profile.id))
         .map(|(profile, _)| (profile, profile.version.unwrap_or(listed_at)))
         .collect();
     let clock = store.now().await?;

@@ -27,26 +27,20 @@ mod unlisted;
 mod walk;
 mod write;
 
-use std::time::Duration;
-
 use serde_json::Value;
 use shared::client::Client;
 use shared::credentials::{Access, Credentials};
 use shared::metrics::Metrics;
 use shared::settle::Sources;
 use shared::start::{Start, days};
-use shared::store::{Patience, Retention, Schema, Store};
+use shared::store::{Retention, Schema, Store};
 use tokio::time::Instant;
 
 pub use report::{Change, Finding, InvocationError, Report, RunOutcome};
 pub use request::Request;
+use run::PATIENCE;
 pub use run::Run;
 pub use stopped::Stopped;
-
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(30),
-    statement: Duration::from_secs(120),
-};
 
 /// One instance of the function.
 pub struct App {

@@ -5,11 +5,17 @@ use std::time::Duration;
 use shared::client::Effort;
 use shared::provider::Facts;
 use shared::settle::Sources;
-use shared::store::{Lease, ProjectStore};
+use shared::store::{Lease, Patience, ProjectStore};
 use tokio::time::Instant;
 
 use crate::stopped::Stopped;
 use crate::tally::Tally;
+
+/// How long a run waits for Postgres.
+pub(crate) const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(30),
+    statement: Duration::from_secs(120),
+};
 
 /// Bytes that one user may have.
 const LARGEST_USER: usize = 8 << 20;
