@@ -53,7 +53,7 @@ impl Listed {
 
     /// Leaves the other users aside.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Profile) -> bool) {
-        let kept: Vec<bool> = self.profiles.iter().map(|profile| keep(profile)).collect();
+        let kept: Vec<bool> = self.profiles.iter().map(&mut keep).collect();
         let mut keeps = kept.iter();
         self.profiles.retain(|_| keeps.next() == Some(&true));
         let mut keeps = kept.iter();

@@ -17,12 +17,13 @@ pub(crate) const USERS: u32 = 50_000;
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let listed = Listed::of(USERS).await?;
     let rows = copied_out(&listed.ground.client).await?;
-    let (mut ours, mut cpu, mut theirs) = <(Rounds, Rounds, Rounds)>::default();
+    let (mut ours, mut cpu, mut busy, mut theirs) = <(Rounds, Rounds, Rounds, Rounds)>::default();
     for _ in 0..ROUNDS {
         listed.ground.begin_anew().await?;
-        let (rate, micros) = listed.timed("created").await?;
-        ours.add(rate);
-        cpu.add(micros);
+        let run = listed.timed("created").await?;
+        ours.add(run.rate);
+        cpu.add(run.cpu_us);
+        busy.add(run.busy);
 
         listed.ground.begin_anew().await?;
         let client = connect(&tls(&listed.ground.stage.database)).await?;
@@ -33,6 +34,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     report.figure("backfill_vs_copy", &ours.over(&theirs))?;
     note("ours: users a second", &ours);
     note("ours: µs of CPU a user", &cpu);
+    note("ours: % of all processors used", &busy);
     note("COPY: rows a second", &theirs);
     Ok(())
 }

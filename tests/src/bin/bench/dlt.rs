@@ -22,8 +22,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let (mut ours, mut json) = <(Side, Side)>::default();
     for _ in 0..ROUNDS {
         listed.ground.begin_anew().await?;
-        ours.first.add(listed.timed("created").await?.0);
-        ours.unchanged.add(listed.timed("unchanged").await?.0);
+        ours.first.add(listed.timed("created").await?.rate);
+        ours.unchanged.add(listed.timed("unchanged").await?.rate);
         json.round(&listed, "json")?;
     }
     let mut nested = Side::default();

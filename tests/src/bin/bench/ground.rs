@@ -14,7 +14,7 @@ use tests::stage::{Setup, Stage};
 use tokio_postgres::Client;
 
 use crate::cache::Cache;
-use crate::machine::cpu;
+use crate::machine::{Busy, cpu};
 
 /// A server without work of its own in the background, so that what is measured is what was asked.
 pub(crate) async fn server() -> Result<Postgres> {
@@ -122,6 +122,16 @@ pub(crate) struct Listed {
     pub(crate) users: u32,
 }
 
+/// A run's speed, and what it took.
+pub(crate) struct Timed {
+    /// Users a second.
+    pub(crate) rate: f64,
+    /// The function's CPU for each user, in µs.
+    pub(crate) cpu_us: f64,
+    /// How much of all processors' time was used, by Postgres and the provider as well, in %.
+    pub(crate) busy: f64,
+}
+
 impl Listed {
     /// So many users of Stack Auth, whose pages hold a thousand, all of whom are in the table.
     pub(crate) async fn of(users: u32) -> Result<Self> {
@@ -150,15 +160,19 @@ impl Listed {
         reconcile(&secret).await
     }
 
-    /// Runs once and gives users a second, and the function's CPU in µs for each user.
-    pub(crate) async fn timed(&self, what: &str) -> Result<(f64, f64)> {
+    /// Runs once.
+    pub(crate) async fn timed(&self, what: &str) -> Result<Timed> {
         let reconcile = self.reconcile().await?;
         let process = reconcile.process_id()?;
-        let (before, begun) = (cpu(process)?, Instant::now());
+        let (before, busy, begun) = (cpu(process)?, Busy::begin()?, Instant::now());
         let report = run(&reconcile).await?;
         let (used, seconds) = (cpu(process)? - before, begun.elapsed().as_secs_f64());
         ensure!(report[what] == self.users, "a run reports {report}");
         let users = f64::from(self.users);
-        Ok((users / seconds, used.as_secs_f64() * 1e6 / users))
+        Ok(Timed {
+            rate: users / seconds,
+            cpu_us: used.as_secs_f64() * 1e6 / users,
+            busy: busy.percent()?,
+        })
     }
 }

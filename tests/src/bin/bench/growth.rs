@@ -15,8 +15,8 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let (few, many) = (Listed::of(FEW).await?, Listed::of(MANY).await?);
     let (mut short, mut long) = <(Rounds, Rounds)>::default();
     for _ in 0..ROUNDS {
-        short.add(f64::from(FEW) / few.timed("unchanged").await?.0);
-        long.add(f64::from(MANY) / many.timed("unchanged").await?.0 / 10.0);
+        short.add(f64::from(FEW) / few.timed("unchanged").await?.rate);
+        long.add(f64::from(MANY) / many.timed("unchanged").await?.rate / 10.0);
     }
     report.figure("reconcile_growth", &long.over(&short))?;
     note("100 000 users: seconds", &short);

@@ -10,14 +10,52 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// The processor time that a process, with its threads, has had so far.
 pub(crate) fn cpu(process: u32) -> Result<Duration> {
+    let (user, system) = times(process)?;
+    Ok(user + system)
+}
+
+/// The part of it that the kernel has had for the process.
+pub(crate) fn kernel(process: u32) -> Result<Duration> {
+    Ok(times(process)?.1)
+}
+
+fn times(process: u32) -> Result<(Duration, Duration)> {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat"))
         .with_context(|| format!("read the time of process {process}"))?;
     // The program's name may hold anything, but it ends at the last bracket.
     let (_, fields) = text.rsplit_once(')').context("read a process' figures")?;
     let mut fields = fields.split_whitespace().skip(11);
     let mut ticks = || -> Result<u32> { Ok(fields.next().context("a figure")?.parse()?) };
-    let (user, system) = (ticks()?, ticks()?);
-    Ok(TICK * (user + system))
+    Ok((TICK * ticks()?, TICK * ticks()?))
+}
+
+/// The time of all processors, from a moment on.
+pub(crate) struct Busy {
+    idle: f64,
+    all: f64,
+}
+
+impl Busy {
+    pub(crate) fn begin() -> Result<Self> {
+        let text = std::fs::read_to_string("/proc/stat").context("read the processors' time")?;
+        let line = text.lines().next().context("the processors' sum")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let times = line.split_whitespace().skip(1).take(8);
+        let times = times
+            .map(|time| Ok(time.parse()?))
+            .collect::<Result<Vec<f64>>>()?;
+        ensure!(times.len() == 8, "/proc/stat begins with {line}");
+        Ok(Self {
+            idle: times[3] + times[4],
+            all: times.iter().sum(),
+        })
+    }
+
+    /// How many in a hundred of it were used since.
+    pub(crate) fn percent(self) -> Result<f64> {
+        let now = Self::begin()?;
+        Ok(100.0 - 100.0 * (now.idle - self.idle) / (now.all - self.all))
+    }
 }
 
 /// Keeps a process to some processors, with all that descends from it from now on.

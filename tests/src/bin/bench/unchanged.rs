@@ -17,11 +17,12 @@ const BATCH: i64 = 1000;
 
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let listed = Listed::of(USERS).await?;
-    let (mut ours, mut cpu, mut theirs) = <(Rounds, Rounds, Rounds)>::default();
+    let (mut ours, mut cpu, mut busy, mut theirs) = <(Rounds, Rounds, Rounds, Rounds)>::default();
     for _ in 0..ROUNDS {
-        let (rate, micros) = listed.timed("unchanged").await?;
-        ours.add(rate);
-        cpu.add(micros);
+        let run = listed.timed("unchanged").await?;
+        ours.add(run.rate);
+        cpu.add(run.cpu_us);
+        busy.add(run.busy);
         let client = connect(&tls(&listed.ground.stage.database)).await?;
         let begun = Instant::now();
         ensure!(
@@ -33,6 +34,7 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     report.figure("unchanged_vs_limit", &ours.over(&theirs))?;
     report.figure("walk_cpu_us_per_user", &cpu)?;
     note("ours: users a second", &ours);
+    note("ours: % of all processors used", &busy);
     note("digests: rows a second", &theirs);
     written_and_sent(&listed, report).await
 }

@@ -14,7 +14,7 @@ use tests::stage::Setup;
 
 use crate::deliveries::{Changes, events, one_by_one, saturated};
 use crate::ground::{Ground, tls};
-use crate::machine::{Apart, cpu};
+use crate::machine::{Apart, cpu, kernel};
 use crate::peers::{self, Node};
 use crate::report::{Report, note};
 use crate::rounds::Rounds;
@@ -48,6 +48,7 @@ struct Kind {
 #[derive(Default)]
 struct Side {
     cpu_us: Rounds,
+    kernel_us: Rounds,
     db_ms: Rounds,
     rate: Rounds,
     p50_ms: Rounds,
@@ -113,14 +114,16 @@ impl Side {
         let process = function.process_id()?;
         let backends = backends(ground).await?;
         let database = || -> Result<Duration> { backends.iter().map(|id| cpu(*id)).sum() };
-        let before = (cpu(process)?, database()?);
+        let before = (cpu(process)?, database()?, kernel(process)?);
         let count = u32::try_from(measured.len())?;
         let mut times = one_by_one(&function, measured).await?;
-        let after = (cpu(process)?, database()?);
+        let after = (cpu(process)?, database()?, kernel(process)?);
         self.cpu_us
             .add((after.0 - before.0).as_secs_f64() * 1e6 / f64::from(count));
         self.db_ms
             .add((after.1 - before.1).as_secs_f64() * 1e3 / f64::from(count));
+        self.kernel_us
+            .add((after.2 - before.2).as_secs_f64() * 1e6 / f64::from(count));
         times.sort();
         let millis = |place: usize| times[place].as_secs_f64() * 1e3;
         self.p50_ms.add(millis(times.len() / 2));
@@ -132,6 +135,7 @@ impl Side {
 
     fn note(&self, name: &str) {
         note(&format!("{name}: µs of CPU"), &self.cpu_us);
+        note(&format!("{name}: µs of it in the kernel"), &self.kernel_us);
         note(&format!("{name}: ms of Postgres' CPU"), &self.db_ms);
         note(&format!("{name}: deliveries a second"), &self.rate);
         note(&format!("{name}: median, ms"), &self.p50_ms);
