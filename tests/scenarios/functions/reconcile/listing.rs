@@ -1,6 +1,6 @@
 //! The listing that a run reads: it breaks off, stumbles, moves while it is read, or is too large.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -388,9 +388,13 @@ async fn what_was_asked_about_pages_is_withdrawn_when_the_lease_is_lost() -> Res
     let limit = Duration::from_secs(100);
     let reconcile = stage.reconcile().await?;
     let run = async { anyhow::Ok(reconcile.invoke_with_deadline(json!({}), limit).await) };
+    let begun = Instant::now();
     let (ended, ()) = tokio::try_join!(run, take_over)?;
     let error = ended.err().context("the run ended well")?;
     ensure!(error.error_message.contains("took over"), "{error}");
+    // The lease is looked at every 7 seconds.
+    let waited = begun.elapsed();
+    ensure!(waited < Duration::from_secs(40), "it took {waited:?}");
     for _ in 0..200 {
         if sleeping().await? == 0 {
             return Ok(());
