@@ -28,7 +28,7 @@ use crate::write::create_all;
 pub(crate) struct Lanes {
     first: ProjectStore,
     second: Option<ProjectStore>,
-    /// Whether the last page was the first one's.
+    /// Whether the next page is the second connection's.
     seconds_turn: bool,
     /// The users of the last page, which may be under way. Pages can overlap.
     asked_about: HashSet<UserId>,
@@ -48,14 +48,15 @@ impl Lanes {
     }
 
     async fn next(&mut self) -> ProjectStore {
-        self.seconds_turn = !self.seconds_turn;
-        if self.seconds_turn {
+        let seconds_turn = self.seconds_turn;
+        self.seconds_turn = !seconds_turn;
+        if !seconds_turn {
             return self.first.clone();
         }
         if let Some(second) = &self.second
             && !matches!(timeout(TO_CONNECT, second.connect()).await, Ok(Ok(())))
         {
-            tracing::info!("Postgres gave this run no second connection: one has to do");
+            tracing::info!("Postgres gave this run no second connection: it goes on with one");
             self.second = None;
         }
         self.second.as_ref().unwrap_or(&self.first).clone()

@@ -20,7 +20,7 @@ use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
 
-/// Blocks of the table, of 8 kB each, whose ids are asked for at a time.
+/// Blocks of the table, each of 8 kB as a rule, whose ids are asked for at a time.
 const BLOCKS: i64 = 2_000;
 
 /// The table, gone through: rows whose users the walk did not meet, each once although

@@ -121,8 +121,8 @@ impl Run<'_> {
     }
 }
 
-/// Makes rows of users who have none, and says whose: nobody's of a batch, where one of
-/// them has a row by now or is refused.
+/// Makes rows of users who have none, and gives the users whose rows it has made. A batch
+/// is left out as a whole if one of its users has a row by now, or is refused.
 pub(crate) async fn create_all(
     store: &ProjectStore,
     profiles: &[(&Profile, At)],

@@ -108,13 +108,9 @@ async fn terminated_backends_lose_their_connections() -> Result<()> {
 /// Autovacuum comes to any database at any time: it must not be counted as somebody's connection.
 #[tokio::test]
 async fn terminated_backends_are_those_of_clients() -> Result<()> {
-    let often = [
-        ("autovacuum_naptime", "1"),
-        ("autovacuum_analyze_threshold", "1"),
-    ];
-    let options = often.iter().fold(Options::default(), |all, (name, value)| {
-        all.set(name, value)
-    });
+    let options = Options::default()
+        .set("autovacuum_naptime", "1")
+        .set("autovacuum_analyze_threshold", "1");
     let server = Postgres::start(options).await?;
     let database = server.database().await?;
     let client = database.connect().await?;
