@@ -68,14 +68,20 @@ export async function looks(page, name) {
   }
 }
 
-/** Shows the page anew until it says this: by itself where it has a script. */
+/** Waits until the page says this: it shows itself anew where it has a script. */
 export async function until(page, locator, seconds = 20) {
+  if (!told.look.script) return again(page, locator, seconds);
+  await locator.first().waitFor({ state: "visible", timeout: seconds * 1000 });
+}
+
+/** Opens the page again until it says this, as a person does whose page does not show itself anew. */
+export async function again(page, locator, seconds = 20) {
   const end = Date.now() + seconds * 1000;
-  while (!told.look.script && Date.now() < end && !(await locator.first().isVisible())) {
+  while (Date.now() < end && !(await locator.first().isVisible())) {
     await new Promise((done) => setTimeout(done, 200));
     await page.goto(page.url());
   }
-  await locator.first().waitFor({ state: "visible", timeout: seconds * 1000 });
+  await locator.first().waitFor({ state: "visible", timeout: 1000 });
 }
 
 /** Signs in with the token. */

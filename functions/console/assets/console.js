@@ -5,14 +5,15 @@
 (() => {
   const main = document.getElementById("main");
 
+  const busy = () =>
+    (main.contains(document.activeElement) && document.activeElement !== main) ||
+    main.querySelector("details[open]");
+
   const renew = async () => {
     const seconds = Number(main.dataset.refresh);
     if (!seconds) return;
     await new Promise((done) => setTimeout(done, seconds * 1000));
-    const busy =
-      (main.contains(document.activeElement) && document.activeElement !== main) ||
-      main.querySelector("details[open]");
-    if (!document.hidden && !busy) {
+    if (!document.hidden && !busy()) {
       try {
         const answer = await fetch(location.href, {
           headers: { "x-refresh": "1" },
@@ -20,7 +21,8 @@
         });
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById("main");
-        if (answer.ok && fresh) {
+        // Asked again: what is typed while the answer is on its way must not be lost.
+        if (answer.ok && fresh && !busy()) {
           main.replaceChildren(...fresh.childNodes);
           if (fresh.dataset.refresh) main.dataset.refresh = fresh.dataset.refresh;
           else delete main.dataset.refresh;
