@@ -9,7 +9,6 @@ use std::collections::HashSet;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
-use shared::listing::Page;
 use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::store::{Difference, ProjectStore, StoreError};
@@ -38,6 +37,9 @@ pub(crate) struct Lanes {
 const TO_CONNECT: Duration = Duration::from_secs(2);
 
 impl Lanes {
+    /// How many there are, as a rule.
+    pub(crate) const COUNT: usize = 2;
+
     pub(crate) fn of(run: &Run<'_>) -> Self {
         Self {
             first: run.store.clone(),
@@ -79,23 +81,22 @@ impl Ahead {
         }
     }
 
-    /// Reads a page, and asks about it; `seen`: a moment before the page was asked for.
+    /// Asks about a page; `seen`: a moment before it was asked for.
     pub(crate) async fn ask(
-        self,
+        &self,
         sources: Sources<'_>,
         lanes: &mut Lanes,
-        page: Page,
+        mut listed: Listed,
         seen: At,
     ) -> Asked {
-        let provider = sources.provider;
-        let listed = Listed::read(provider, page, self.left_out).await;
+        listed.leave_out(self.left_out.clone());
         let store = lanes.next().await;
         let ids = listed.profiles.iter().map(|profile| profile.id.clone());
         let asked_about = std::mem::replace(&mut lanes.asked_about, ids.collect());
         let mut answer = JoinSet::new();
         match self.are_new {
             true => {
-                let listed_at = provider.facts().listed_at(seen);
+                let listed_at = sources.provider.facts().listed_at(seen);
                 answer.spawn(make(store, listed, listed_at, asked_about).in_current_span())
             }
             false => answer.spawn(compare(store, listed, seen).in_current_span()),

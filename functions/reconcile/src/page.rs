@@ -15,14 +15,13 @@ use crate::stopped::Stopped;
 use crate::write::batches;
 
 impl Run<'_> {
-    /// Applies a page; gives the database's clock. `seen`: a moment before the
-    /// page was asked for.
-    pub(crate) async fn apply_page(&mut self, answered: Answered, seen: At) -> Result<At, Stopped> {
+    /// Applies a page. `seen`: a moment before the page was asked for.
+    pub(crate) async fn apply_page(&mut self, answered: Answered, seen: At) -> Result<(), Stopped> {
         let Answered {
             mut listed,
-            clock,
             answer,
             store,
+            ..
         } = answered;
         self.store = store;
         self.tally.keep();
@@ -88,7 +87,7 @@ impl Run<'_> {
         let created = self.tally.figures.created - created;
         self.tally.expects_new = users > 0 && usize::try_from(created) == Ok(users);
         self.tally.keep();
-        Ok(clock)
+        Ok(())
     }
 
     /// Leaves aside whom an earlier page has shown; says where on the page the others

@@ -1,6 +1,7 @@
-//! The walk over every user: while Postgres has a page, the users of the next one are
-//! read and asked about, and the one after that is fetched.
+//! The walk over every user: while Postgres has two pages, the users of the next one are
+//! read; and as soon as it has answered about one, the page after that is fetched.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use shared::client::Unanswered;
@@ -8,11 +9,13 @@ use shared::exchange::AnswerError;
 use shared::listing::{Complete, Ending, Listing, Page};
 use shared::settle::Sources;
 use shared::time::At;
-use tokio::join;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
+use tokio::try_join;
 
 use crate::ahead::{Ahead, Asked, Lanes};
 use crate::fetch::fetch;
+use crate::listed::Listed;
 use crate::run::Run;
 use crate::settling::LOT;
 use crate::stopped::Stopped;
@@ -93,38 +96,46 @@ impl Walk {
         })
     }
 
-    /// Goes through the pages: Postgres has one of them, while the users of the next
-    /// are read and asked about, and the one after that is fetched.
+    /// Goes through the pages. No more than three of them are in memory: a page is fetched
+    /// in the place of one that Postgres has answered about.
     async fn list(&mut self, run: &mut Run<'_>, now: At) -> Result<Ending, Stopped> {
         let (sources, until) = (run.sources, self.listed_until);
         let first = self.first_page(run).await?;
         let mut end = None;
         // A page's state is not older than a time that was known before it was
-        // asked for. The clock is read while an earlier page is applied.
+        // asked for: the clock of the answer before.
         let mut known = now;
         let mut fetched = Some(self.placed(first, known, &mut end));
         let mut lanes = Lanes::of(run);
-        let mut asked = None;
-        while fetched.is_some() || asked.is_some() {
-            let seen = known;
+        let mut asked = VecDeque::new();
+        while fetched.is_some() || !asked.is_empty() {
             let goes_on = end.is_none();
-            let ahead = Ahead::of(run);
-            let (applied, ask_next, next) = join!(
-                apply(run, asked.take()),
-                ask(sources, &mut lanes, ahead, fetched.take()),
-                fetch_next(sources, goes_on.then_some(self.listing.as_mut()), until),
-            );
-            asked = ask_next;
+            // Until then, a connection has nothing to do.
+            let is_due = asked.len() == Lanes::COUNT || fetched.is_none();
+            let due = is_due.then(|| asked.pop_front()).flatten();
+            let (answered, ahead) = (SetOnce::new(), SetOnce::new());
+            let left_out = run.tally.unlisted.fields();
+            let (after, ask_next, next) = try_join!(
+                apply(run, due, known, (&answered, &ahead)),
+                ask(sources, &mut lanes, fetched.take(), left_out, &ahead),
+                fetch_next(
+                    sources,
+                    goes_on.then_some(self.listing.as_mut()),
+                    until,
+                    &answered
+                ),
+            )?;
+            known = answered.get().copied().unwrap_or(known);
+            asked.extend(ask_next);
             fetched = match next {
-                Some(Ok(page)) => Some(self.placed(page, seen, &mut end)),
+                Some(Ok(page)) => Some(self.placed(page, known, &mut end)),
                 Some(Err(error)) => {
                     end = Some(End::BrokenOff(error));
                     None
                 }
                 None => None,
             };
-            if let Some((clock, after)) = applied? {
-                known = clock;
+            if let Some(after) = after {
                 self.note_doubt(run.tally);
                 self.position = after.unwrap_or_else(|| std::mem::take(&mut self.position));
             }
@@ -216,35 +227,57 @@ enum End {
     OutOfTime,
 }
 
+/// Fetches the next page as soon as `answered`, which makes room for it.
 async fn fetch_next(
     sources: Sources<'_>,
     listing: Option<&mut (dyn Listing + 'static)>,
     until: Instant,
-) -> Option<Result<Page, Unanswered>> {
-    Some(fetch(sources, listing?, until).await)
+    answered: &SetOnce<At>,
+) -> Result<Option<Result<Page, Unanswered>>, Stopped> {
+    let Some(listing) = listing else {
+        return Ok(None);
+    };
+    answered.wait().await;
+    Ok(Some(fetch(sources, listing, until).await))
 }
 
+/// Reads a page, and asks Postgres about it as soon as it is known in which way.
 async fn ask(
     sources: Sources<'_>,
     lanes: &mut Lanes,
-    ahead: Ahead,
     fetched: Option<Placed<Page>>,
-) -> Option<Placed<Asked>> {
-    let Placed { page, seen, after } = fetched?;
-    let page = ahead.ask(sources, lanes, page, seen).await;
-    Some(Placed { page, seen, after })
-}
-
-/// Gives the database's clock, and the place after the page.
-async fn apply(
-    run: &mut Run<'_>,
-    asked: Option<Placed<Asked>>,
-) -> Result<Option<(At, Option<String>)>, Stopped> {
-    let Some(Placed { page, seen, after }) = asked else {
+    left_out: Vec<String>,
+    ahead: &SetOnce<Ahead>,
+) -> Result<Option<Placed<Asked>>, Stopped> {
+    let Some(Placed { page, seen, after }) = fetched else {
         return Ok(None);
     };
-    run.tally.figures.pages += 1;
-    let answered = page.answered().await?;
-    let clock = run.apply_page(answered, seen).await?;
-    Ok(Some((clock, after)))
+    let listed = Listed::read(sources.provider, page, left_out).await;
+    let page = ahead.wait().await.ask(sources, lanes, listed, seen).await;
+    Ok(Some(Placed { page, seen, after }))
+}
+
+/// Applies a page, and gives the place after it. Sets `answered`, to the database's clock,
+/// once Postgres has answered, and `ahead` once the page is applied.
+async fn apply(
+    run: &mut Run<'_>,
+    due: Option<Placed<Asked>>,
+    known: At,
+    (answered, ahead): (&SetOnce<At>, &SetOnce<Ahead>),
+) -> Result<Option<Option<String>>, Stopped> {
+    let after = match due {
+        Some(Placed { page, seen, after }) => {
+            run.tally.figures.pages += 1;
+            let page = page.answered().await?;
+            let _ = answered.set(page.clock);
+            run.apply_page(page, seen).await?;
+            Some(after)
+        }
+        None => {
+            let _ = answered.set(known);
+            None
+        }
+    };
+    let _ = ahead.set(Ahead::of(run));
+    Ok(after)
 }
