@@ -6,6 +6,7 @@
 //! is taken over, all run in one.
 
 mod adopt;
+mod console;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -50,6 +51,15 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_privacy"),
     migration!(10, "0010_desk"),
 ];
+
+/// What `provision` does with the schema besides its migrations.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Whether to take over a table `users_sync` that stands in it.
+    pub adopt: bool,
+    /// Whether there is a `console`, which finds users by indexes of its own.
+    pub console: bool,
+}
 
 /// The answer of `provision`.
 #[derive(Debug, serde::Serialize)]
@@ -140,13 +150,12 @@ pub async fn is_to_adopt(owner: &Target, schema: &Schema) -> Result<bool, Migrat
     adopt::is_due(&transaction, schema).await
 }
 
-/// Brings the schema up to date, and grants `writer` what it needs; `adopt`:
-/// with the table `users_sync` that stands in it, if one does.
+/// Brings the schema up to date, and grants `writer` what it needs.
 pub async fn migrate(
     owner: &Target,
     writer: Option<&str>,
     schema: &Schema,
-    adopt: bool,
+    wanted: Wanted,
 ) -> Result<Provisioned, MigrateError> {
     let mut client = open(owner).await?;
     let mut applied = Vec::new();
@@ -159,7 +168,7 @@ pub async fn migrate(
             newest_known()
         ));
     } else {
-        if adopt {
+        if wanted.adopt {
             applied = take_over(&mut client, schema).await?;
         }
         for migration in MIGRATIONS {
@@ -169,6 +178,7 @@ pub async fn migrate(
             }
             transaction.commit().await.map_err(|e| StoreError::of(&e))?;
         }
+        warnings.extend(console::index(&mut client, schema, wanted.console).await?);
     }
     warnings.extend(grant(&mut client, writer, schema).await?);
     Ok(Provisioned {

@@ -23,6 +23,8 @@ pub struct Secret {
     /// The authorities that may vouch for the database, as PEM text, if the secret
     /// names any.
     pub database_root_certificates: Option<String>,
+    /// Whether there is a token that opens `console`.
+    pub has_console: bool,
     /// The provider's adapter, keys included.
     pub provider: Arc<dyn Provider>,
     /// The text that it was parsed from, which tells whether it was rotated.
@@ -117,6 +119,7 @@ impl OpenSecret {
                 .unwrap_or_else(|| self.database_url.clone()),
             database_url: self.database_url,
             database_root_certificates: self.database_root_certificates,
+            has_console: self.console_token.is_some(),
             provider,
             source: self.source,
         })

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use shared::migrate::migrate;
+use shared::migrate::{Wanted, migrate};
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
 use shared::store::{
@@ -51,7 +51,7 @@ impl Bench {
         };
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;
-        migrate(&owner, None, &Schema::default(), false).await?;
+        migrate(&owner, None, &Schema::default(), Wanted::default()).await?;
         let project = Project::of_secret(&facts).context("name the project")?;
         let store = Store::new(owner, Schema::default(), &facts, PATIENCE).of(project);
         store.bind().await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use shared::migrate::migrate;
+use shared::migrate::{Wanted, migrate};
 use shared::profile::{Columns, Profile, UserId};
 use shared::provider::Facts;
 use shared::store::{
@@ -78,7 +78,12 @@ impl Bench {
     async fn new(facts: Facts) -> Result<Self> {
         let database = Postgres::shared().await?.database().await?;
         let owner = Target::parse(database.owner_url(), "database_url")?;
-        migrate(&owner, None, &Schema::default(), false).await?;
+        // The statements of the desk are tested here, too.
+        let wanted = Wanted {
+            console: true,
+            ..Wanted::default()
+        };
+        migrate(&owner, None, &Schema::default(), wanted).await?;
         let store = store(database.owner_url(), &facts)?;
         store.bind().await?;
         let outside = database.connect().await?;

@@ -87,8 +87,10 @@ pub async fn console_pages(users: u64) -> Result<Vec<PageTime>> {
     let server = Postgres::start(Options::default()).await?;
     let stage = Stage::on(&server, Setup::default()).await?;
     let client = stage.database.connect().await?;
-    crowd(&client, users).await?;
     stage.change_secret(|secret| secret["console_token"] = TOKEN.into())?;
+    // With the indexes that a console has.
+    stage.provision().await?;
+    crowd(&client, users).await?;
     let function = stage.start("console").await?;
     let console = Console::sign_in(&function).await?;
     let mut times = Vec::new();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::client::{Client, Effort, Unanswered};
 use shared::credentials::{Access, Opened};
 use shared::exchange::AnswerError;
-use shared::migrate::{is_to_adopt, login, migrate, try_writer};
+use shared::migrate::{Wanted, is_to_adopt, login, migrate, try_writer};
 use shared::profile::UserId;
 use shared::settle::Sources;
 use shared::start::Start;
@@ -142,7 +142,11 @@ async fn read(start: &Start) -> Result<(Access, Target)> {
 async fn prepare(start: &Start, opened: &Opened, adopt: bool) -> Result<Value> {
     let owner = opened.owner.as_ref().unwrap_or(&opened.database);
     let user = login(&opened.database).await?;
-    let mut provisioned = migrate(owner, Some(&user), &start.schema, adopt).await?;
+    let wanted = Wanted {
+        adopt,
+        console: opened.console_token.is_some(),
+    };
+    let mut provisioned = migrate(owner, Some(&user), &start.schema, wanted).await?;
     provisioned
         .warnings
         .push("no provider is connected yet: connect one in console".to_owned());
@@ -192,7 +196,11 @@ async fn provision(
         identified = Some(identify(sources).await?);
         confirm(sources, false).await?;
     }
-    let mut provisioned = migrate(&owner, Some(&user), schema, asked.adopt).await?;
+    let wanted = Wanted {
+        adopt: asked.adopt,
+        console: access.has_console(),
+    };
+    let mut provisioned = migrate(&owner, Some(&user), schema, wanted).await?;
     if access.has_an_owner_of_its_own() {
         let missing = try_writer(&owner, writer, schema).await?;
         if !missing.is_empty() {

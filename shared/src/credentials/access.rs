@@ -42,6 +42,11 @@ impl Access {
         self.secret.database_url != self.secret.admin_database_url
     }
 
+    /// Whether there is a `console`, as far as the secret tells.
+    pub fn has_console(&self) -> bool {
+        self.secret.has_console
+    }
+
     /// Whether it comes from the same bytes.
     pub(super) fn is_of(&self, secret: &Secret) -> bool {
         self.secret.is(secret)

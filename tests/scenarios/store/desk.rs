@@ -130,6 +130,8 @@ fn read(plan: &Value, found: &mut Vec<(String, f64)>) {
 #[tokio::test]
 async fn no_statement_of_the_console_reads_more_rows_than_a_few_pages_show() -> Result<()> {
     let stage = Stage::new().await?;
+    stage.change_secret(|secret| secret["console_token"] = "a token of 24 characters".into())?;
+    stage.provision().await?;
     let client = stage.database.connect().await?;
     crowd(&client, USERS).await?;
     // Of a table that is known to be large the rows are estimated.

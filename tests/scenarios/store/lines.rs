@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use shared::migrate::{Wanted, migrate};
 use shared::store::Outcome::{Created, Updated};
 use shared::store::{Patience, ProjectStore, Schema, StoreError, Target};
 use shared::time::At;
@@ -59,7 +60,7 @@ async fn a_server_that_restarts_is_waited_out() -> Result<()> {
     let server = Postgres::start(Options::default()).await?;
     let database = server.database().await?;
     let owner = Target::parse(database.owner_url(), "database_url")?;
-    shared::migrate::migrate(&owner, None, &Schema::default(), false).await?;
+    migrate(&owner, None, &Schema::default(), Wanted::default()).await?;
     let store = store(database.owner_url(), &hints())?;
     store.bind().await?;
     for (mode, id) in [(Mode::Fast, "fast"), (Mode::Immediate, "immediate")] {

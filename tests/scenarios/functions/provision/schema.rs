@@ -121,8 +121,7 @@ async fn the_table_is_neons_own_column_for_column() -> Result<()> {
         deleted_at timestamp with time zone"
     );
     let indexes = "SELECT indexdef FROM pg_indexes
-        WHERE schemaname = 'neon_identity' AND tablename = 'users_sync'
-            AND indexname !~ '^users_sync_console_' ORDER BY indexname";
+        WHERE schemaname = 'neon_identity' AND tablename = 'users_sync' ORDER BY indexname";
     assert_eq!(
         site.ask(indexes).await?,
         "CREATE INDEX users_sync_deleted_at_idx ON neon_identity.users_sync \
@@ -251,6 +250,78 @@ async fn a_table_that_somebody_else_made_is_left_alone() -> Result<()> {
         site.run("DROP SCHEMA neon_identity CASCADE").await?;
     }
     assert_eq!(site.provision().await?, first_answer());
+    Ok(())
+}
+
+/// The names of console's indexes.
+const CONSOLES: &str = "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes
+    WHERE schemaname = 'neon_identity' AND indexname ~ '^users_sync_console_'";
+
+/// Puts console's token into the secret, or takes it out.
+fn have_console(site: &Site, has_one: bool) -> Result<()> {
+    site.change(|secret| match has_one {
+        true => secret["console_token"] = json!("a token of 24 characters"),
+        false => drop(
+            secret
+                .as_object_mut()
+                .map(|secret| secret.remove("console_token")),
+        ),
+    })
+}
+
+#[tokio::test]
+async fn console_has_indexes_of_its_own_as_long_as_the_secret_opens_it() -> Result<()> {
+    let (_server, site) = site().await?;
+    assert_eq!(site.provision().await?, first_answer());
+    assert_eq!(site.ask(CONSOLES).await?, "");
+
+    have_console(&site, true)?;
+    assert_eq!(site.provision().await?, later_answer());
+    let all = "users_sync_console_deleted_idx users_sync_console_email_idx \
+        users_sync_console_id_idx users_sync_console_name_idx users_sync_console_undated_idx";
+    assert_eq!(site.ask(CONSOLES).await?, all);
+    site.run("DROP INDEX neon_identity.users_sync_console_name_idx")
+        .await?;
+    assert_eq!(site.provision().await?, later_answer());
+    assert_eq!(site.ask(CONSOLES).await?, all);
+
+    have_console(&site, false)?;
+    assert_eq!(site.provision().await?, later_answer());
+    assert_eq!(site.ask(CONSOLES).await?, "");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_consoles_indexes() -> Result<()> {
+    let (_server, site) = site().await?;
+    have_console(&site, true)?;
+    site.provision().await?;
+    // What is there already is not made again, whoever writes.
+    let writer = site.database.connect().await?;
+    writer
+        .batch_execute(
+            "BEGIN; INSERT INTO neon_identity.users_sync (raw_json, id) VALUES ('{}', 'a')",
+        )
+        .await?;
+    assert_eq!(site.provision().await?, later_answer());
+
+    for (has_one, words) in [
+        (false, "indexes were not dropped"),
+        (true, "indexes were not made"),
+    ] {
+        have_console(&site, has_one)?;
+        let answer = site.provision().await?;
+        let warning = answer["warnings"][0].as_str().context("no warning")?;
+        assert!(
+            warning.contains(words) && warning.contains("run provision again"),
+            "{warning}"
+        );
+        writer.batch_execute("COMMIT").await?;
+        assert_eq!(site.provision().await?, later_answer());
+        writer
+            .batch_execute("BEGIN; LOCK neon_identity.users_sync IN ROW EXCLUSIVE MODE")
+            .await?;
+    }
     Ok(())
 }
 

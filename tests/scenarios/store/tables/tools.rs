@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use shared::migrate::migrate;
+use shared::migrate::{Wanted, migrate};
 use shared::store::Outcome::{Created, Updated};
 use shared::store::{Schema, Target};
 use shared::time::At;
@@ -105,7 +105,7 @@ async fn a_publication_of_all_tables_stops_nothing() -> Result<()> {
     let database = Postgres::shared().await?.database().await?;
     site::run(database.admin_url(), publish).await?;
     let owner = Target::parse(database.owner_url(), "database_url")?;
-    migrate(&owner, None, &Schema::default(), false).await?;
+    migrate(&owner, None, &Schema::default(), Wanted::default()).await?;
     Ok(())
 }
 
