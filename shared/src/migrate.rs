@@ -6,7 +6,7 @@
 //! is taken over, all run in one.
 
 mod adopt;
-mod console;
+mod indexes;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -178,7 +178,7 @@ pub async fn migrate(
             }
             transaction.commit().await.map_err(|e| StoreError::of(&e))?;
         }
-        warnings.extend(console::index(&mut client, schema, wanted.console).await?);
+        warnings.extend(indexes::serve_console(&mut client, schema, wanted.console).await?);
     }
     warnings.extend(grant(&mut client, writer, schema).await?);
     Ok(Provisioned {

@@ -12,14 +12,14 @@ const ALL: i64 = 5;
 
 /// Makes the indexes, or drops them where there is no `console`. If that can't be done
 /// now, it says so: neither is needed for the sync.
-pub(super) async fn index(
+pub(super) async fn serve_console(
     client: &mut Client,
     schema: &Schema,
     has_console: bool,
 ) -> Result<Option<String>, StoreError> {
     let refused = |error: tokio_postgres::Error| StoreError::of(&error);
     let transaction = begin(client, schema).await?;
-    let count = schema.of(include_str!("count_console_indexes.sql"));
+    let count = schema.of(include_str!("../migrate/count_console_indexes.sql"));
     let rows = transaction
         .query_typed(&count, &[])
         .await
@@ -27,11 +27,11 @@ pub(super) async fn index(
     let count: i64 = rows.first().map_or(0, |row| row.get(0));
     let (sql, warning) = match has_console {
         true if count < ALL => (
-            include_str!("make_console_indexes.sql"),
+            include_str!("../migrate/make_console_indexes.sql"),
             "console's indexes were not made",
         ),
         false if count > 0 => (
-            include_str!("drop_console_indexes.sql"),
+            include_str!("../migrate/drop_console_indexes.sql"),
             "console's indexes were not dropped, although the secret has no console_token",
         ),
         _ => return Ok(None),
