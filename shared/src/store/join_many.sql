@@ -6,11 +6,14 @@
 -- $4 text[]        email
 -- $5 timestamptz[] created_at
 -- $6 timestamptz[] at: the profile's version, or when the provider was asked
-ROWS FROM (
-  pg_catalog.unnest($1::text[]),
-  pg_catalog.unnest($2::text[]),
-  pg_catalog.unnest($3::text[]),
-  pg_catalog.unnest($4::text[]),
-  pg_catalog.unnest($5::timestamptz[]),
-  pg_catalog.unnest($6::timestamptz[])
+--
+-- Not in FROM, where the profiles would be copied into a table of its own.
+(
+  SELECT
+    pg_catalog.unnest($1::text[]),
+    pg_catalog.unnest($2::text[]),
+    pg_catalog.unnest($3::text[]),
+    pg_catalog.unnest($4::text[]),
+    pg_catalog.unnest($5::timestamptz[]),
+    pg_catalog.unnest($6::timestamptz[])
 )
