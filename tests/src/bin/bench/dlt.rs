@@ -6,14 +6,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::scratch::Scratch;
 
+use crate::backfill::USERS;
 use crate::ground::Listed;
 use crate::peers::{folder, python};
 use crate::report::{Report, note};
 use crate::rounds::Rounds;
 
 const ROUNDS: usize = 2;
-/// Fewer than elsewhere: the pipeline takes its time.
-const USERS: u32 = 20_000;
 
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let listed = Listed::of(USERS).await?;
