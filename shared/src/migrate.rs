@@ -52,7 +52,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_desk"),
 ];
 
-/// What `provision` does with the schema besides its migrations.
+/// The choices of a call of [`migrate`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
     /// Whether to take over a table `users_sync` that stands in it.

@@ -110,7 +110,7 @@ impl Walk {
         let mut asked = VecDeque::new();
         while fetched.is_some() || !asked.is_empty() {
             let goes_on = end.is_none();
-            // Until then, a connection has nothing to do.
+            // The oldest page is due once each connection has one, or no more are to come.
             let is_due = asked.len() == Lanes::COUNT || fetched.is_none();
             let due = is_due.then(|| asked.pop_front()).flatten();
             let (answered, ahead) = (SetOnce::new(), SetOnce::new());
@@ -227,7 +227,7 @@ enum End {
     OutOfTime,
 }
 
-/// Fetches the next page as soon as `answered`, which makes room for it.
+/// Fetches the next page as soon as `answered` is set, because then there is room for it.
 async fn fetch_next(
     sources: Sources<'_>,
     listing: Option<&mut (dyn Listing + 'static)>,

@@ -1,5 +1,5 @@
--- Drops the indexes that only console has a use for: each new row would be put into
--- all of them.
+-- Drops the indexes that only console has a use for: each new row has to be put into
+-- all of them. The wait for the table is as short as in make_console_indexes.sql.
 SET LOCAL lock_timeout = '2s';
 
 DROP INDEX IF EXISTS

@@ -1,6 +1,7 @@
 -- Makes the indexes by which console finds users and goes through them.
 --
--- Writers wait while one is made; and nobody waits for this longer than a moment.
+-- Writers wait while an index is made. The wait for the table itself is short, because
+-- whoever needs the table next would wait as well.
 SET LOCAL lock_timeout = '2s';
 
 -- A key of a B-tree has 2704 bytes at most, and a name may have more.

@@ -7,7 +7,8 @@
 -- $5 timestamptz[] created_at
 -- $6 timestamptz[] at: the profile's version, or when the provider was asked
 --
--- Not in FROM, where the profiles would be copied into a table of its own.
+-- They stand in the select list, because in FROM Postgres would first copy all of them
+-- into a table.
 (
   SELECT
     pg_catalog.unnest($1::text[]),
